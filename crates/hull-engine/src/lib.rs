@@ -1,0 +1,1 @@
+//! Containers and images under one roof: life cycle, state on disk, recovery

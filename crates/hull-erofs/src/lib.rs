@@ -1,0 +1,1 @@
+//! Writes EROFS images whose file data lies in layer blobs

@@ -1,0 +1,1 @@
+//! Writes empty ext4 file systems

@@ -1,0 +1,1 @@
+//! Go-template subset, tables, units and times as Docker prints them

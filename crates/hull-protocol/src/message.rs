@@ -1,0 +1,417 @@
+//! Requests, responses and events. All are JSON: readable in a trace, and the OCI specification
+//! inside them is JSON anyway.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Number of a byte stream, chosen by the host, unique on a channel for as long as it is in use.
+pub type StreamId = u32;
+
+/// First message each way.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Hello {
+    /// [`crate::VERSION`] of the sender.
+    pub version: u32,
+    /// Who speaks, for example `hull-init 0.1.0`.
+    pub software: String,
+    /// Guest only: `uname -r` and `uname -m` of its kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Guest only: microseconds from kernel start until now (`CLOCK_BOOTTIME`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_us: Option<u64>,
+}
+
+/// What the host asks for. The response type is named in each variant's documentation;
+/// where none is named it is [`Reply::Done`].
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Gives the guest its identity. Must be the first request, after a boot and after a fork,
+    /// before anything of a container runs.
+    Configure(Configure),
+    /// Prepares root file system, mounts and namespaces of a container and its init process,
+    /// which then waits for [`Request::Start`]. Replies [`Reply::Created`].
+    Create(Box<Create>),
+    /// Lets the init process of a container execute its program. Replies [`Reply::Started`].
+    Start { container: String },
+    /// Starts one more process in a running container. Replies [`Reply::Started`].
+    Exec(Box<Exec>),
+    /// Sends a signal (its number) to a process; `all` sends it to every process of the container.
+    Signal {
+        #[serde(flatten)]
+        target: Target,
+        signal: i32,
+        #[serde(default)]
+        all: bool,
+    },
+    /// Sets the size of a process's terminal, in character cells.
+    Resize {
+        #[serde(flatten)]
+        target: Target,
+        rows: u16,
+        columns: u16,
+    },
+    /// Freezes all processes of a container (cgroup v2 freezer); returns when they are frozen.
+    Pause { container: String },
+    /// Lets a frozen container go on.
+    Resume { container: String },
+    /// Replies [`Reply::Statistics`].
+    Statistics { container: String },
+    /// Replies [`Reply::Processes`].
+    Processes { container: String },
+    /// Changes limits of a running container. `resources` is an OCI `linux.resources` object.
+    Update {
+        container: String,
+        resources: Box<RawValue>,
+    },
+    /// Describes one path in the container's root, the last component not followed.
+    /// Replies [`Reply::Stat`].
+    Stat { container: String, path: String },
+    /// Sends `path` of the container as a tar archive (POSIX.1-2001 with PAX headers) to `stream`;
+    /// the archive's root entry is named after the path's last component, as Docker names it.
+    /// Replies when all has been sent.
+    CopyOut {
+        container: String,
+        path: String,
+        stream: StreamId,
+    },
+    /// Extracts the tar archive that comes on `stream` into the directory `path`.
+    /// Replies when all has been written.
+    CopyIn {
+        container: String,
+        path: String,
+        stream: StreamId,
+        /// Refuse to replace a directory by a non-directory and the other way round.
+        #[serde(default)]
+        no_overwrite_dir_non_dir: bool,
+    },
+    /// Kills what is left of a container, unmounts its file systems and forgets it.
+    Delete { container: String },
+    /// Writes all dirty data of the guest's file systems to their disks.
+    Sync,
+    /// Kills all containers, unmounts, syncs, and ends the virtual machine. The reply comes before
+    /// the machine ends.
+    Shutdown,
+}
+
+/// A process in the guest: the init process of `container`, or the exec named `exec`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Target {
+    pub container: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<String>,
+}
+
+/// Identity of a guest. Nothing here may be shared by two guests.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Configure {
+    /// Fresh random bytes of the host, hexadecimal (32 bytes or more), credited to the kernel's
+    /// random number generator before it is reseeded.
+    pub entropy: String,
+    /// Wall clock: nanoseconds since 1970-01-01 UTC.
+    pub clock_ns: u64,
+    /// Host name of the guest itself (containers have their own UTS namespace).
+    pub hostname: String,
+    /// Kernel parameters of the whole guest (`net.*` and others that have no namespace here).
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// How to make a container.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Create {
+    pub container: String,
+    /// OCI runtime specification, JSON. `root.path` is ignored: `rootfs` says what the root is.
+    pub spec: Box<RawValue>,
+    pub rootfs: Rootfs,
+    /// The specification's seccomp profile compiled by the host: `struct sock_filter[]` in the
+    /// guest's byte order, base64. The agent itself compiles none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<String>,
+    /// User to look up in the image's `/etc/passwd` and `/etc/group` as Docker's `--user` does:
+    /// `name|uid[:group|gid]`. Replaces `process.user` of the specification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Supplementary groups to look up in the image, names or numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Files that Hull manages, bind-mounted over the image's (`/etc/hosts`, `/etc/hostname`,
+    /// `/etc/resolv.conf`): absolute path to content. They do not appear in the writable layer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Paths of anonymous volumes: directories on the writable disk outside the container's layer,
+    /// filled from the image's content at that path when first made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
+    /// Run the agent's own small init as process 1, which forwards signals and reaps (`--init`).
+    #[serde(default)]
+    pub init: bool,
+    pub stdio: Stdio,
+}
+
+/// What a container's root file system is made of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Rootfs {
+    /// Read-only disk with the image, by virtio-blk serial number.
+    pub image: String,
+    /// File system on the image disk, for example `erofs`.
+    pub image_type: String,
+    /// Writable ext4 disk for the container's layer, by virtio-blk serial number; the layer is
+    /// kept in it across starts. `None`: the layer is a tmpfs and lost at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<String>,
+}
+
+/// Standard streams of a process. With `terminal`, `stdout` carries the terminal's output, `stdin`
+/// its input, and `stderr` is not used. A stream that is absent is `/dev/null`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stdio {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<StreamId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<StreamId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<StreamId>,
+    #[serde(default)]
+    pub terminal: bool,
+}
+
+/// How to start one more process in a container.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Exec {
+    pub container: String,
+    /// Name of the process, unique in the container.
+    pub exec: String,
+    /// OCI `process` object, JSON.
+    pub process: Box<RawValue>,
+    /// As in [`Create::user`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// As in [`Create::seccomp`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<String>,
+    pub stdio: Stdio,
+}
+
+/// Answer to a request.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    Ok(Reply),
+    Error(RpcError),
+}
+
+/// What a successful request returns.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Done,
+    /// `pid` of the waiting init process, in the guest's root namespace.
+    Created {
+        pid: i32,
+    },
+    Started {
+        pid: i32,
+    },
+    Statistics(Box<Statistics>),
+    Processes {
+        processes: Vec<Process>,
+    },
+    Stat(Stat),
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    pub code: ErrorCode,
+    /// For the user, in runc's words where Docker users know them (`exec: "x": executable file not
+    /// found in $PATH`).
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The request is malformed or does not fit the container's state.
+    Invalid,
+    /// No such container, process or path.
+    NotFound,
+    /// The program exists but may not be executed (exit code 126).
+    NotExecutable,
+    /// The program does not exist (exit code 127).
+    NoProgram,
+    /// Something in the guest failed.
+    Failed,
+    /// The agent cannot do that.
+    Unsupported,
+}
+
+/// What the guest says unasked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A process ended. Sent after everything that it wrote has been sent, unless something else
+    /// still holds its output open: then its streams end later, after this event.
+    Exited {
+        #[serde(flatten)]
+        target: Target,
+        status: ExitStatus,
+        /// The container's memory cgroup killed a process since it started.
+        #[serde(default)]
+        oom_killed: bool,
+    },
+    /// The memory cgroup of a container killed a process.
+    OutOfMemory { container: String },
+    /// Something that the user should see in `hull logs --boot`.
+    Warning { message: String },
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    Code(i32),
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// Returns the exit code as a shell and Docker show it: 128 + n for signal n.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Resource use of a container, from its cgroup.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Statistics {
+    pub cpu_usage_us: u64,
+    pub cpu_user_us: u64,
+    pub cpu_system_us: u64,
+    pub cpu_periods: u64,
+    pub cpu_throttled_periods: u64,
+    pub cpu_throttled_us: u64,
+    /// Bytes, including page cache.
+    pub memory_usage: u64,
+    /// Bytes; `None`: unlimited.
+    pub memory_limit: Option<u64>,
+    /// Highest `memory_usage` seen, bytes.
+    pub memory_peak: u64,
+    /// `memory.stat` as it is.
+    pub memory_stat: BTreeMap<String, u64>,
+    pub oom_kills: u64,
+    pub pids: u64,
+    pub pids_limit: Option<u64>,
+    pub block_read_bytes: u64,
+    pub block_write_bytes: u64,
+    pub block_reads: u64,
+    pub block_writes: u64,
+    pub networks: BTreeMap<String, NetworkStatistics>,
+    /// vCPUs that are online in the guest.
+    pub online_cpus: u32,
+    /// Nanoseconds of CPU time that the whole guest has had (all vCPUs).
+    pub system_cpu_ns: u64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NetworkStatistics {
+    pub rx_bytes: u64,
+    pub rx_packets: u64,
+    pub rx_errors: u64,
+    pub rx_dropped: u64,
+    pub tx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_errors: u64,
+    pub tx_dropped: u64,
+}
+
+/// One process of a container, pids as seen in the container.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    pub uid: u32,
+    /// Seconds since 1970 when it started.
+    pub started: u64,
+    /// CPU time used, milliseconds.
+    pub cpu_ms: u64,
+    /// Controlling terminal as `ps` shows it (`pts/0`), `?` if none.
+    pub tty: String,
+    pub command: String,
+}
+
+/// One path in a container, as Docker's archive API describes it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stat {
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// `st_mode`.
+    pub mode: u32,
+    pub mtime_ns: i64,
+    /// Where a symbolic link leads, empty for all else.
+    pub link_target: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_specification_passes_through_unchanged() {
+        let spec = r#"{ "process": {"args": ["true"]},  "x": [1, 2] }"#;
+        let request = Request::Create(Box::new(Create {
+            container: "c".into(),
+            spec: RawValue::from_string(spec.into()).unwrap(),
+            rootfs: Rootfs {
+                image: "image".into(),
+                image_type: "erofs".into(),
+                scratch: None,
+            },
+            seccomp: None,
+            user: None,
+            groups: vec![],
+            files: BTreeMap::new(),
+            volumes: vec![],
+            init: false,
+            stdio: Stdio::default(),
+        }));
+        let wire = serde_json::to_vec(&request).unwrap();
+        let Request::Create(create) = serde_json::from_slice(&wire).unwrap() else {
+            panic!("not a create request");
+        };
+        assert_eq!(create.spec.get(), spec);
+    }
+
+    #[test]
+    fn flattened_targets_are_plain_fields() {
+        let target = Target {
+            container: "c".into(),
+            exec: None,
+        };
+        let wire = serde_json::to_string(&Request::Signal {
+            target,
+            signal: 9,
+            all: true,
+        })
+        .unwrap();
+        assert_eq!(
+            wire,
+            r#"{"signal":{"container":"c","signal":9,"all":true}}"#
+        );
+        assert!(matches!(
+            serde_json::from_str(&wire).unwrap(),
+            Request::Signal {
+                signal: 9,
+                all: true,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,1 @@
+//! Image references and a client for OCI distribution registries

@@ -1,0 +1,1 @@
+//! The image store: blobs, images, converted layers, root file systems

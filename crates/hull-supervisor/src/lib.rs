@@ -1,0 +1,1 @@
+//! Owns one container: its machine, guest channel, stdio, log and exit code
