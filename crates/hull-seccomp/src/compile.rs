@@ -18,7 +18,12 @@ pub struct SockFilter {
 /// there are skipped, as libseccomp skips them.
 pub fn compile(profile: &Seccomp, arch: Arch) -> Result<Vec<SockFilter>, Error> {
     let _ = (profile, arch);
-    Ok(vec![SockFilter { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }])
+    Ok(vec![SockFilter {
+        code: 0x06,
+        jt: 0,
+        jf: 0,
+        k: 0x7fff_0000,
+    }])
 }
 
 /// Returns `struct sock_filter[]` in little-endian order, what every supported guest uses.

@@ -8,5 +8,8 @@ use crate::Arch;
 /// with their `CAP_` prefix), on a guest of architecture `arch`.
 pub fn docker_default<S: AsRef<str>>(arch: Arch, capabilities: &[S]) -> Seccomp {
     let _ = (arch, capabilities.len());
-    Seccomp { default_action: "SCMP_ACT_ALLOW".into(), ..Seccomp::default() }
+    Seccomp {
+        default_action: "SCMP_ACT_ALLOW".into(),
+        ..Seccomp::default()
+    }
 }

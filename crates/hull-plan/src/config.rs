@@ -1,0 +1,147 @@
+//! What a container is asked to be: the values that the engine persists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// A container as its creator asked for it, Docker's `Config` object.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ContainerConfig {
+    /// Name of the image as the user gave it.
+    pub image: String,
+    /// `None`: the image's command. `Some` of an empty list means none too, as in Docker.
+    pub cmd: Option<Vec<String>>,
+    /// `None`: the image's. `Some([])` or `Some([""])` clears the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// `KEY=value`, or `KEY` alone to remove a variable of the image.
+    pub env: Vec<String>,
+    /// `name|uid[:group|gid]`; empty: the image's.
+    pub user: String,
+    /// Absolute; empty: the image's, else `/`.
+    pub working_dir: String,
+    /// Empty: the first 12 digits of the container's identifier.
+    pub hostname: String,
+    pub domainname: String,
+    pub labels: BTreeMap<String, String>,
+    pub tty: bool,
+    pub open_stdin: bool,
+    pub stdin_once: bool,
+    pub attach_stdin: bool,
+    pub attach_stdout: bool,
+    pub attach_stderr: bool,
+    /// Name or number; `None`: the image's, else `SIGTERM`.
+    pub stop_signal: Option<String>,
+    /// Seconds between the stop signal and `SIGKILL`; `None`: 10; negative: wait for ever.
+    pub stop_timeout: Option<i64>,
+    /// Paths of anonymous volumes.
+    pub volumes: BTreeSet<String>,
+    /// `port/protocol`.
+    pub exposed_ports: BTreeSet<String>,
+    /// `os/arch[/variant]` that the image was asked for in; `None`: the host's.
+    pub platform: Option<String>,
+    pub host: HostConfig,
+}
+
+/// What the host gives a container, Docker's `HostConfig` object.
+///
+/// Zero and empty mean "not given" wherever they do in Docker's API.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct HostConfig {
+    /// Bytes.
+    pub memory: i64,
+    /// Bytes of memory and swap together; -1: unlimited swap.
+    pub memory_swap: i64,
+    /// Bytes, soft limit.
+    pub memory_reservation: i64,
+    pub memory_swappiness: Option<i64>,
+    pub oom_kill_disable: Option<bool>,
+    pub oom_score_adj: i32,
+    /// CPUs in units of 1e-9.
+    pub nano_cpus: i64,
+    /// Microseconds.
+    pub cpu_period: i64,
+    /// Microseconds; -1: unlimited.
+    pub cpu_quota: i64,
+    /// Relative weight, 2 to 262144.
+    pub cpu_shares: i64,
+    pub cpuset_cpus: String,
+    pub cpuset_mems: String,
+    /// `None`, 0 and -1: unlimited.
+    pub pids_limit: Option<i64>,
+    pub ulimits: Vec<Ulimit>,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub privileged: bool,
+    pub readonly_rootfs: bool,
+    /// Mount point to options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// Bytes of `/dev/shm`; 0: 64 MiB.
+    pub shm_size: i64,
+    pub sysctls: BTreeMap<String, String>,
+    pub init: Option<bool>,
+    pub security_opt: Vec<String>,
+    /// Paths hidden from the container; `None`: Docker's list.
+    pub masked_paths: Option<Vec<String>>,
+    /// Paths that the container cannot write; `None`: Docker's list.
+    pub readonly_paths: Option<Vec<String>>,
+    pub network_mode: String,
+    pub ipc_mode: String,
+    pub pid_mode: String,
+    pub uts_mode: String,
+    pub userns_mode: String,
+    pub cgroupns_mode: String,
+    pub auto_remove: bool,
+    /// `vm` (also empty and `default`) or `process`.
+    pub isolation: String,
+    /// Path of another guest kernel.
+    pub kernel: Option<String>,
+    pub group_add: Vec<String>,
+    /// `host:address`.
+    pub extra_hosts: Vec<String>,
+    pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// Key-value annotations of the specification.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One resource limit; -1 is unlimited. `name` is without `RLIMIT_`, lower case.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
+}
+
+/// The `config` object of an OCI image, the part that a container takes over.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ImageConfig {
+    #[serde(deserialize_with = "null_as_default")]
+    pub user: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub env: Vec<String>,
+    pub entrypoint: Option<Vec<String>>,
+    pub cmd: Option<Vec<String>>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub working_dir: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Keys only; values are empty objects.
+    #[serde(deserialize_with = "null_as_default")]
+    pub volumes: BTreeMap<String, serde_json::Value>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub exposed_ports: BTreeMap<String, serde_json::Value>,
+    pub stop_signal: Option<String>,
+}
+
+/// Images in the field hold `null` where the specification asks for an empty list or object.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
