@@ -1,0 +1,164 @@
+//! A state directory with a hull daemon of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+use crate::command::{Output, run, run_with_input};
+use crate::{Image, Registry};
+
+/// How long one hull command may take before the test fails: two emulated cores that several
+/// tests share are slow, and a hang must not last for ever.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A temporary `HULL_HOME`; its daemon starts by itself with the first command.
+#[derive(Debug)]
+pub struct Home {
+    dir: TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// Makes an empty home.
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("hull-test-")
+            .tempdir()
+            .expect("a temp dir");
+        Self { dir }
+    }
+
+    /// Makes a home that has pulled `images` from `registry`, each tagged with its short name.
+    pub fn with_images(registry: &Registry, images: &[Image]) -> Self {
+        let home = Self::new();
+        for image in images {
+            home.hull(&["pull", "-q", &registry.name(image)]).success();
+        }
+        home
+    }
+
+    /// Returns the state directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Returns the daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path().join("hull.sock")
+    }
+
+    /// Returns a command that runs hull in this home.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(hull());
+        command.args(arguments);
+        command.env("HULL_HOME", self.path());
+        for name in [
+            "HULL_HOST",
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_DEFAULT_PLATFORM",
+        ] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs hull without input.
+    #[track_caller]
+    pub fn hull(&self, arguments: &[&str]) -> Output {
+        run(&mut self.command(arguments), LIMIT)
+    }
+
+    /// Runs hull with `input` as its standard input.
+    #[track_caller]
+    pub fn hull_with_input(&self, arguments: &[&str], input: impl Into<Vec<u8>>) -> Output {
+        run_with_input(&mut self.command(arguments), input.into(), LIMIT)
+    }
+
+    /// Returns the pid of the daemon.
+    pub fn daemon_pid(&self) -> u32 {
+        let text = fs::read_to_string(self.path().join("daemon.pid")).expect("daemon.pid");
+        text.trim().parse().expect("a pid in daemon.pid")
+    }
+
+    /// Returns pid and command line of every process whose command line, working directory or
+    /// environment names this home.
+    pub fn processes(&self) -> Vec<(u32, String)> {
+        let home = self.path().to_string_lossy().into_owned();
+        let own = std::process::id();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            let read = |name: &str| {
+                let bytes = fs::read(entry.path().join(name)).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).replace('\0', " ")
+            };
+            let command_line = read("cmdline");
+            let directory = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            let mentions = command_line.contains(&home)
+                || directory.starts_with(self.path())
+                || read("environ").contains(&format!("HULL_HOME={home} "));
+            if pid != own && mentions && !command_line.is_empty() {
+                found.push((pid, command_line));
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let stopped = run(&mut self.command(&["system", "stop"]), LIMIT);
+        let mut left = self.processes();
+        for _ in 0..50 {
+            if left.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            left = self.processes();
+        }
+        for (pid, _) in &left {
+            if let Some(pid) = rustix::process::Pid::from_raw(*pid as i32) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left running: {left:?}\nstop: {stopped:?}");
+        } else {
+            let log = fs::read_to_string(self.path().join("daemon.log")).unwrap_or_default();
+            eprintln!("--- daemon.log\n{log}");
+        }
+    }
+}
+
+/// Returns the binary under test: `HULL_BIN`, else what `make build` made.
+fn hull() -> PathBuf {
+    if let Some(path) = env::var_os("HULL_BIN") {
+        return path.into();
+    }
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+        PathBuf::from,
+    );
+    let path = target.join("release/hull");
+    assert!(
+        path.exists(),
+        "{} is missing: run `make build` first",
+        path.display()
+    );
+    path
+}

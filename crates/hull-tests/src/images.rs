@@ -1,0 +1,40 @@
+//! The images that `build-images` makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::command::run;
+
+/// An image of the test set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Image {
+    Busybox,
+    Debian,
+    Python,
+    Redis,
+}
+
+impl Image {
+    /// Returns the image's name in the layout and in the registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Busybox => "busybox",
+            Self::Debian => "debian",
+            Self::Python => "python",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// Returns the OCI layout with all images; builds it if the cache has none.
+pub fn layout() -> &'static Path {
+    static LAYOUT: OnceLock<PathBuf> = OnceLock::new();
+    LAYOUT.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("build-images");
+        run(&mut Command::new(script), Duration::from_secs(1200))
+            .success()
+            .into()
+    })
+}

@@ -1,0 +1,38 @@
+//! End-to-end tests: the hull binary, real virtual machines, real registries, docker as oracle.
+//!
+//! Each test makes a [`Home`] (a state directory with a daemon of its own) and drops it; dropping
+//! stops the daemon and fails the test if a process of it is left. Images come from
+//! `build-images` through Debian's `docker-registry` on a loopback port of the test's own.
+
+mod command;
+mod docker;
+mod home;
+mod images;
+mod pty;
+mod registry;
+mod server;
+
+pub use command::{Output, run, run_with_input};
+pub use docker::Docker;
+pub use home::Home;
+pub use images::{Image, layout};
+pub use pty::Pty;
+pub use registry::Registry;
+
+/// Says why a test does nothing on this machine. The runner shows it with `--no-capture`, and
+/// `make test` prints all of them at its end.
+pub fn skip(reason: &str) {
+    let line = format!("skipped: {reason}");
+    eprintln!("{line}");
+    if let Some(file) = std::env::var_os("HULL_TEST_SKIPS") {
+        use std::io::Write;
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        let opened = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file);
+        if let Ok(mut file) = opened {
+            let _ = writeln!(file, "{test}: {line}");
+        }
+    }
+}
