@@ -1,1 +1,39 @@
-//! Containers and images under one roof: life cycle, state on disk, recovery
+//! Containers and images under one roof: life cycle, state on disk, recovery.
+//!
+//! [`Engine`] is the whole of Hull as a library: it needs no daemon and no command line. It never
+//! touches the terminal, the environment or the home directory; [`Settings`] says where things are.
+//!
+//! Every container lives in a directory of its own and is run by a supervisor process that outlives
+//! the engine. The engine may be killed at any instruction: [`Engine::open`] finds everything again.
+#![deny(unsafe_code)]
+
+pub mod container;
+pub mod doctor;
+mod engine;
+mod error;
+mod events;
+mod filters;
+pub mod image;
+mod info;
+mod kernel;
+mod settings;
+
+pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
+pub use container::create::{CreateOptions, Created};
+pub use container::exec::{ExecConfig, ExecInspect, ExecStartOptions};
+pub use container::inspect::{Inspect, Mount, Started};
+pub use container::list::{ListOptions, Summary};
+pub use container::logs::{LogEntry, LogOptions, LogStream};
+pub use container::remove::RemoveOptions;
+pub use container::state::{State, Status, Timing};
+pub use container::stop::StopOptions;
+pub use container::top::Top;
+pub use container::wait::{WaitCondition, WaitStatus, Waiter};
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Result};
+pub use events::{Event, EventKind, EventOptions, EventStream};
+pub use filters::Filters;
+pub use hull_plan::{ContainerConfig, HostConfig, ImageConfig, Ulimit};
+pub use info::{Info, Version};
+pub use kernel::KernelInfo;
+pub use settings::Settings;
