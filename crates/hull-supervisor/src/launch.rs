@@ -1,0 +1,149 @@
+//! What a supervisor is told to run: `launch.json`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Everything that a supervisor needs to know, written by the daemon into the container's
+/// directory. All paths are absolute unless said otherwise.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Launch {
+    /// The container's id, 64 hexadecimal digits; also its name in the guest protocol.
+    pub container: String,
+    pub machine: MachineLaunch,
+    pub disks: Disks,
+    /// OCI runtime specification. `root.path` is ignored; `linux.seccomp` is compiled by the
+    /// supervisor and not sent to the guest.
+    pub spec: Box<RawValue>,
+    /// As in [`hull_protocol::Create::user`].
+    #[serde(default)]
+    pub user: Option<String>,
+    /// As in [`hull_protocol::Create::groups`].
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// As in [`hull_protocol::Create::files`].
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// As in [`hull_protocol::Create::volumes`].
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// Run the agent's small init as process 1 (`--init`).
+    #[serde(default)]
+    pub init: bool,
+    /// Kernel parameters of the whole guest, as in [`hull_protocol::Configure::sysctls`].
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
+    #[serde(default)]
+    pub stdio: StdioLaunch,
+    #[serde(default)]
+    pub log: LogLaunch,
+    #[serde(default)]
+    pub stop: StopLaunch,
+    /// The container is removed when it ends (`--rm`): nothing on its disks is worth a sync, and
+    /// the machine is ended at once.
+    #[serde(default)]
+    pub discard: bool,
+}
+
+/// The virtual machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MachineLaunch {
+    /// Hull's home. The VMM's working directory, so that relative extents of disks resolve.
+    pub home: PathBuf,
+    /// Guest kernel: PVH `vmlinux` on x86_64, `Image` on arm64.
+    pub kernel: PathBuf,
+    /// The guest agent, `hull-init`.
+    pub agent: PathBuf,
+    /// `x86_64` or `aarch64`, as Rust names them.
+    #[serde(default = "host_arch")]
+    pub arch: String,
+    /// QEMU to use instead of the one in the search path.
+    #[serde(default)]
+    pub qemu: Option<PathBuf>,
+    #[serde(default)]
+    pub accelerator: AcceleratorChoice,
+    /// Where the answer of the accelerator probe is kept (`probe.json` in Hull's home).
+    pub probe_cache: PathBuf,
+    pub vcpus: u32,
+    /// Memory limit of the container, bytes. The machine gets more: what kernel and agent need.
+    pub memory: u64,
+}
+
+/// How the guest's instructions are run.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceleratorChoice {
+    /// The fastest that really runs a guest, found by a probe once per host boot.
+    #[default]
+    Auto,
+    Hvf,
+    Kvm,
+    Tcg,
+}
+
+/// Disks of the machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Disks {
+    /// Read-only image disk: a VMDK descriptor (`*.vmdk`) or a raw image.
+    pub image: PathBuf,
+    /// File system on it; empty means `erofs`.
+    #[serde(default)]
+    pub image_type: String,
+    /// Writable raw disk with an ext4 file system; `None`: the writable layer is a tmpfs.
+    #[serde(default)]
+    pub scratch: Option<PathBuf>,
+}
+
+/// Standard streams of the container's init process.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct StdioLaunch {
+    /// Docker's `Tty`: one stream for all, a terminal in the guest.
+    pub tty: bool,
+    /// Docker's `OpenStdin`: stdin is a pipe (or the terminal) instead of `/dev/null`.
+    pub open_stdin: bool,
+    /// Docker's `StdinOnce`: stdin closes when the first attached client has left.
+    pub stdin_once: bool,
+}
+
+/// Where the container's output is kept.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(tag = "driver", rename_all = "kebab-case")]
+pub enum LogLaunch {
+    /// Docker's `json-file`.
+    JsonFile {
+        path: PathBuf,
+        /// Bytes after which a new file is begun; `None`: never.
+        #[serde(default)]
+        max_size: Option<u64>,
+        /// How many files are kept, the current one among them; 0 and 1 mean one.
+        #[serde(default)]
+        max_file: u32,
+    },
+    /// Docker's `none`.
+    #[default]
+    None,
+}
+
+/// What `stop` does unless it is told otherwise, and what SIGTERM to the supervisor does.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct StopLaunch {
+    /// Signal number in the guest.
+    pub signal: i32,
+    /// Seconds to wait before SIGKILL; negative means for ever.
+    pub timeout: i64,
+}
+
+impl Default for StopLaunch {
+    fn default() -> Self {
+        Self {
+            signal: 15,
+            timeout: 10,
+        }
+    }
+}
+
+fn host_arch() -> String {
+    std::env::consts::ARCH.to_owned()
+}

@@ -1,0 +1,14 @@
+//! Names of the files in a container's directory that belong to its supervisor.
+
+/// [`crate::Launch`], JSON, written by the daemon before it starts the supervisor.
+pub const LAUNCH: &str = "launch.json";
+/// [`crate::State`], JSON, replaced atomically.
+pub const STATE: &str = "state.json";
+/// Held by flock(2) for as long as the supervisor lives.
+pub const LOCK: &str = "lock";
+/// Unix socket on which the supervisor serves [`crate::control::Operation`]s, mode 0600.
+pub const SOCKET: &str = "sup.sock";
+/// Console output of the guest's kernel and agent, size-capped.
+pub const BOOT_LOG: &str = "boot.log";
+/// Standard error of the supervisor itself, for faults that it cannot report otherwise.
+pub const SUPERVISOR_LOG: &str = "supervisor.log";

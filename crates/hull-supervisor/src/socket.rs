@@ -1,0 +1,95 @@
+//! Unix sockets whose path may be longer than `sun_path` (108 bytes).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+
+/// A path of a socket in `dir` that fits into an address, and what must live until the address
+/// has been used.
+#[derive(Debug)]
+pub(crate) struct Address {
+    path: PathBuf,
+    _dir: Option<OwnedFd>,
+}
+
+impl Address {
+    /// Returns the address of the socket `name` in `dir`.
+    pub(crate) fn new(dir: &Path, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
+        if path.as_os_str().len() < LONGEST {
+            return Ok(Self { path, _dir: None });
+        }
+        Self::through_descriptor(dir, name)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[cfg(target_os = "linux")]
+    fn through_descriptor(dir: &Path, name: &str) -> io::Result<Self> {
+        use rustix::fd::AsRawFd;
+        use rustix::fs::{Mode, OFlags, open};
+
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(dir, flags, Mode::empty())?;
+        Ok(Self {
+            path: format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()).into(),
+            _dir: Some(dir),
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn through_descriptor(dir: &Path, _name: &str) -> io::Result<Self> {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "`{}` is too long for a socket; use a shorter home",
+                dir.display()
+            ),
+        ))
+    }
+}
+
+/// Listens on `address`, mode 0600 from the first moment.
+pub(crate) fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    // bind(2) gives the new inode the mode that the descriptor has (Linux, unix(7)).
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    bind(&socket, &SocketAddrUnix::new(address.path())?)?;
+    listen(&socket, 128)?;
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    tokio::net::UnixListener::from_std(listener)
+}
+
+/// Bytes of `sun_path` with its terminating zero; 104 on macOS, 108 on Linux.
+const LONGEST: usize = 104;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_work_in_long_directories_and_are_private() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("d".repeat(120));
+        std::fs::create_dir(&dir).unwrap();
+        let address = Address::new(&dir, "s").unwrap();
+        let listener = listen(&address).unwrap();
+        let mode = std::fs::metadata(dir.join("s"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = Address::new(&dir, "s").unwrap();
+        tokio::net::UnixStream::connect(again.path()).await.unwrap();
+        listener.accept().await.unwrap();
+    }
+}

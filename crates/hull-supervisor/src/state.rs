@@ -1,0 +1,116 @@
+//! What a supervisor knows about its container: `state.json`.
+
+use std::path::Path;
+use std::{fs, io};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::control::Exit;
+use crate::paths;
+use crate::wire::invalid;
+
+/// State of a container as its supervisor last wrote it. If no supervisor holds the lock and
+/// `status` is not [`Status::Exited`], the supervisor was killed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct State {
+    pub status: Status,
+    pub supervisor_pid: u32,
+    /// Process of the VMM, from when it was started until it ended.
+    #[serde(default)]
+    pub vmm_pid: Option<u32>,
+    /// Init process of the container in the guest's root namespace.
+    #[serde(default)]
+    pub guest_pid: Option<i32>,
+    /// When the container's program was executed.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// How the container ended; `Some` exactly when `status` is [`Status::Exited`].
+    #[serde(default)]
+    pub exit: Option<Exit>,
+    /// `kvm`, `hvf` or `tcg`.
+    #[serde(default)]
+    pub accelerator: Option<String>,
+    /// `uname -r` and `uname -m` of the guest.
+    #[serde(default)]
+    pub guest_kernel: Option<String>,
+    #[serde(default)]
+    pub timings: Timings,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The machine boots, or the container waits for the daemon's start.
+    Starting,
+    Running,
+    Paused,
+    Exited,
+}
+
+/// When each phase was over: microseconds since the supervisor was entered. Absent: not reached.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Timings {
+    /// Wall clock when the supervisor was entered.
+    pub entered_at: Option<Timestamp>,
+    /// The accelerator was chosen, kernel and agent were checked.
+    pub planned: Option<u64>,
+    /// The VMM process was started.
+    pub vmm_spawned: Option<u64>,
+    /// The agent said Hello.
+    pub hello: Option<u64>,
+    /// The guest's own clock when it said Hello: microseconds since its kernel started.
+    pub guest_uptime: Option<u64>,
+    /// Entropy, clock and host name were set.
+    pub configured: Option<u64>,
+    /// Root file system and namespaces were ready.
+    pub created: Option<u64>,
+    /// The daemon asked to start.
+    pub start_requested: Option<u64>,
+    /// The program was executed.
+    pub started: Option<u64>,
+    /// The first byte of output arrived.
+    pub first_output: Option<u64>,
+    /// The program's end was reported and its output had been read.
+    pub exited: Option<u64>,
+    /// The machine had ended.
+    pub machine_ended: Option<u64>,
+}
+
+impl State {
+    /// Reads the state of the container in `dir`; `None` if none was ever written.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no state.
+    pub fn read(dir: &Path) -> io::Result<Option<Self>> {
+        match fs::read(dir.join(paths::STATE)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(invalid),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces the state of the container in `dir` atomically.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let temporary = dir.join(format!("{}.new", paths::STATE));
+        fs::write(
+            &temporary,
+            serde_json::to_vec_pretty(self).map_err(invalid)?,
+        )?;
+        fs::rename(&temporary, dir.join(paths::STATE))
+    }
+
+    /// Notes that the supervisor was killed and its container with it.
+    pub(crate) fn record_killed(&mut self, now: Timestamp) {
+        self.status = Status::Exited;
+        self.vmm_pid = None;
+        self.finished_at = Some(now);
+        self.exit = Some(Exit::supervisor_died());
+    }
+}
