@@ -10,8 +10,10 @@ use crate::command::run;
 /// An image of the test set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Image {
+    Buildah,
     Busybox,
     Debian,
+    Nasty,
     Python,
     Redis,
 }
@@ -20,8 +22,10 @@ impl Image {
     /// Returns the image's name in the layout and in the registry.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Buildah => "buildah",
             Self::Busybox => "busybox",
             Self::Debian => "debian",
+            Self::Nasty => "nasty",
             Self::Python => "python",
             Self::Redis => "redis",
         }

@@ -104,8 +104,8 @@ const RUNS: &[Case] = &[
     case(&["{busybox}", "sh", "-c", "(sleep 0.2; echo late) & echo early; wait"]),
     case(&["{busybox}", "sh", "-c", "ls /proc/self/fd | wc -l"]),
     // Real programs.
-    case(&["{python}", "-c", "import os, sys; print(sys.version_info[:2], os.getpid(), os.cpu_count() > 0)"]),
-    case(&["{python}", "-c", "import socket, threading, subprocess; print(subprocess.check_output(['echo', 'child']))"]),
+    case(&["{python}", "python3", "-c", "import os, sys; print(sys.version_info[:2], os.getpid(), os.cpu_count() > 0)"]),
+    case(&["{python}", "python3", "-c", "import socket, threading, subprocess; print(subprocess.check_output(['echo', 'child']))"]),
     case(&["{debian}", "sh", "-c", "cat /etc/debian_version | cut -d. -f1; dpkg -l | wc -l"]),
     case(&["{debian}", "find", "/etc", "/usr/bin", "-printf", "%p %y %m %U %G %s %n %l %T@\\n"]),
     // Standard input.

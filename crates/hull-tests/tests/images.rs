@@ -1,0 +1,98 @@
+//! Images of foreign producers, pulled from a real registry: the tree seen inside a container is
+//! the one that docker shows.
+
+use hull_tests::{Docker, Home, Image, Registry, skip};
+
+const TREE: &str = include_str!("tree.py");
+
+#[test]
+fn the_tree_is_the_one_that_docker_shows() {
+    let docker = match Docker::start() {
+        Ok(docker) => docker,
+        Err(reason) => return skip(&format!("no docker to compare with: {reason}")),
+    };
+    let images = [Image::Python, Image::Nasty, Image::Buildah];
+    let registry = Registry::with_images(&images);
+    let home = Home::with_images(&registry, &images);
+    docker.pull(&registry, &images);
+    for image in images {
+        let name = registry.name(&image);
+        let run = [
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            &name,
+            "python3",
+            "-c",
+            TREE,
+        ];
+        let expected = docker.docker(&run).success();
+        let actual = home.hull(&run).success();
+        let mut differences: Vec<String> = Vec::new();
+        let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
+        differences.extend(
+            old.iter()
+                .filter(|line| !new.contains(line))
+                .map(|l| format!("- {l}")),
+        );
+        differences.extend(
+            new.iter()
+                .filter(|line| !old.contains(line))
+                .map(|l| format!("+ {l}")),
+        );
+        differences.truncate(40);
+        assert!(
+            differences.is_empty(),
+            "{image:?}, docker -, hull +:\n{}",
+            differences.join("\n")
+        );
+    }
+}
+
+#[test]
+fn pulled_images_are_listed_inspected_and_removed() {
+    let registry = Registry::with_images(&[Image::Busybox]);
+    let home = Home::new();
+    let name = registry.name(&Image::Busybox);
+    let pulled = home.hull(&["pull", &name]).success();
+    assert!(
+        pulled.contains("Status: Downloaded newer image for"),
+        "{pulled}"
+    );
+    let again = home.hull(&["pull", &name]).success();
+    assert!(again.contains("Status: Image is up to date for"), "{again}");
+    let listed = home
+        .hull(&["images", "--format", "{{.Repository}}:{{.Tag}}"])
+        .success();
+    assert_eq!(listed, format!("{name}:latest"));
+    let command = home
+        .hull(&["inspect", "-f", "{{json .Config.Cmd}}", &name])
+        .success();
+    assert_eq!(command, r#"["sh"]"#);
+    home.hull(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        &name,
+        "sleep",
+        "100",
+    ])
+    .success();
+    let refused = home.hull(&["rmi", &name]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.errors().contains("conflict: unable to remove"),
+        "{}",
+        refused.errors()
+    );
+    home.hull(&["rm", "-f", "box"]).success();
+    let removed = home.hull(&["rmi", &name]).success();
+    assert!(removed.contains("Untagged: "), "{removed}");
+    assert_eq!(home.hull(&["images", "-q"]).success(), "");
+    let layers = std::fs::read_dir(home.path().join("layers")).map_or(0, Iterator::count);
+    assert_eq!(layers, 0, "layers of a removed image are left");
+}

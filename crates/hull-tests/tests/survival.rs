@@ -1,0 +1,287 @@
+//! `kill -9` of every process in the picture, and nothing leaks.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use hull_tests::{Home, Image, Registry};
+use rustix::process::{Pid, Signal, kill_process};
+
+fn home() -> (Registry, Home, String) {
+    let registry = Registry::with_images(&[Image::Busybox]);
+    let home = Home::with_images(&registry, &[Image::Busybox]);
+    let image = registry.name(&Image::Busybox);
+    (registry, home, image)
+}
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid as i32).expect("a pid");
+    kill_process(pid, Signal::KILL).expect("the process is there");
+}
+
+/// Returns the pids of the home's processes whose command line has `word`.
+fn pids(home: &Home, word: &str) -> Vec<u32> {
+    let found = home.processes();
+    found
+        .iter()
+        .filter(|(_, line)| line.contains(word))
+        .map(|(pid, _)| *pid)
+        .collect()
+}
+
+#[track_caller]
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn containers_outlive_the_daemon() {
+    let (_registry, home, image) = home();
+    let script = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
+    home.hull(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        &image,
+        "sh",
+        "-c",
+        script,
+    ])
+    .success();
+    let first = home.daemon_pid();
+    kill(first);
+    sleep(Duration::from_millis(500));
+    let state = home.hull(&[
+        "inspect",
+        "-f",
+        "{{.State.Status}} {{.State.Running}}",
+        "box",
+    ]);
+    assert_eq!(state.success(), "running true");
+    assert_ne!(home.daemon_pid(), first);
+    // The log has no hole: the supervisor wrote it all the time.
+    let logs = home.hull(&["logs", "box"]).success();
+    for (expected, line) in logs.lines().enumerate() {
+        assert_eq!(line, expected.to_string());
+    }
+    assert_eq!(
+        home.hull(&["exec", "box", "echo", "hello"]).success(),
+        "hello"
+    );
+    home.hull(&["stop", "-t", "1", "box"]).success();
+    assert_eq!(home.hull(&["wait", "box"]).success(), "137");
+    home.hull(&["rm", "box"]).success();
+}
+
+#[test]
+fn an_exit_while_no_daemon_runs_is_recorded() {
+    let (_registry, home, image) = home();
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        &image,
+        "sh",
+        "-c",
+        "sleep 2; exit 23",
+    ];
+    home.hull(&run).success();
+    home.hull(&[
+        "run",
+        "-d",
+        "--rm",
+        "--name",
+        "gone",
+        "--network",
+        "none",
+        &image,
+        "sleep",
+        "1",
+    ])
+    .success();
+    kill(home.daemon_pid());
+    eventually("supervisors end", || pids(&home, "supervisor").is_empty());
+    let state = home.hull(&[
+        "inspect",
+        "-f",
+        "{{.State.Status}} {{.State.ExitCode}}",
+        "box",
+    ]);
+    assert_eq!(state.success(), "exited 23");
+    eventually("--rm is obeyed by the next daemon", || {
+        home.hull(&["ps", "-a", "--format", "{{.Names}}"]).success() == "box"
+    });
+}
+
+#[test]
+fn the_end_of_a_supervisor_or_its_machine_is_an_exit() {
+    let (_registry, home, image) = home();
+    for victim in ["supervisor", "qemu-system"] {
+        home.hull(&[
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--network",
+            "none",
+            &image,
+            "sleep",
+            "1000",
+        ])
+        .success();
+        let found = pids(&home, victim);
+        assert_eq!(found.len(), 1, "{victim}: {:?}", home.processes());
+        kill(found[0]);
+        assert_eq!(home.hull(&["wait", "box"]).success(), "137", "{victim}");
+        let state = home
+            .hull(&["inspect", "-f", "{{.State.Status}}", "box"])
+            .success();
+        assert_eq!(state, "exited", "{victim}");
+        eventually("its processes end", || {
+            pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
+        });
+        // The file system in the machine was cut off, not lost: it starts again.
+        home.hull(&["start", "box"]).success();
+        assert_eq!(
+            home.hull(&["exec", "box", "echo", "again"]).success(),
+            "again"
+        );
+        home.hull(&["rm", "-f", "box"]).success();
+    }
+}
+
+#[test]
+fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
+    let registry = Registry::with_images(&[Image::Busybox, Image::Python]);
+    let home = Home::with_images(&registry, &[Image::Busybox]);
+    let image = registry.name(&Image::Busybox);
+    let python = registry.name(&Image::Python);
+    for delay in [20, 300, 900] {
+        let mut pull = home.command(&["pull", &python]);
+        let mut pull = pull
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("hull");
+        sleep(Duration::from_millis(delay));
+        kill(home.daemon_pid());
+        let _ = pull.wait();
+    }
+    home.hull(&["pull", "-q", &python]).success();
+    let run = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        &python,
+        "python3",
+        "-c",
+        "print(6 * 7)",
+    ];
+    assert_eq!(home.hull(&run).success(), "42");
+
+    for delay in [50, 200, 500, 900] {
+        let mut run = home.command(&["run", "--rm", "--network", "none", &image, "sleep", "1"]);
+        let mut run = run
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("hull");
+        sleep(Duration::from_millis(delay));
+        kill(home.daemon_pid());
+        let _ = run.wait();
+        home.hull(&["ps", "-a"]).success();
+    }
+    eventually("no container is left", || {
+        home.hull(&["ps", "-aq"]).success().is_empty()
+    });
+    eventually("no process is left", || {
+        pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
+    });
+
+    home.hull(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        &image,
+        "sleep",
+        "1000",
+    ])
+    .success();
+    let mut exec = home.command(&["exec", "box", "sleep", "5"]);
+    let mut exec = exec
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("hull");
+    sleep(Duration::from_millis(500));
+    kill(home.daemon_pid());
+    let _ = exec.wait();
+    assert_eq!(
+        home.hull(&["exec", "box", "echo", "alive"]).success(),
+        "alive"
+    );
+    home.hull(&["rm", "-f", "box"]).success();
+}
+
+#[test]
+fn many_runs_leave_nothing_behind() {
+    let (_registry, home, image) = home();
+    let run = ["run", "--rm", "--network", "none", &image, "true"];
+    home.hull(&run).success();
+    let before = footprint(&home);
+    let count = std::env::var("HULL_TEST_RUNS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(25);
+    for _ in 0..count {
+        home.hull(&run).success();
+    }
+    let mut after = footprint(&home);
+    for _ in 0..50 {
+        if after == before {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+        after = footprint(&home);
+    }
+    assert_eq!(
+        before, after,
+        "(descriptors of the daemon, processes, files)"
+    );
+}
+
+/// Returns the daemon's open descriptors, the home's processes, and its files without the logs.
+fn footprint(home: &Home) -> (usize, usize, Vec<String>) {
+    let descriptors = format!("/proc/{}/fd", home.daemon_pid());
+    let descriptors = fs::read_dir(descriptors).expect("the daemon runs").count();
+    let mut files = Vec::new();
+    walk(home.path(), &mut files);
+    files.retain(|file| !file.ends_with(".log"));
+    files.sort();
+    (descriptors, home.processes().len(), files)
+}
+
+fn walk(dir: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        files.push(entry.path().display().to_string());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            walk(&entry.path(), files);
+        }
+    }
+}
