@@ -3,12 +3,21 @@
 //! The host compiles, the guest only loads: see `hull_protocol::Create::seccomp`.
 #![deny(unsafe_code)]
 
+mod action;
 mod arch;
+mod bpf;
 mod compile;
 mod default;
 mod error;
+mod profile;
+mod table;
+
+#[cfg(test)]
+mod tests;
 
 pub use arch::Arch;
-pub use compile::{SockFilter, compile, to_bytes};
+pub use bpf::SockFilter;
+pub use compile::{compile, to_bytes, unknown_names};
 pub use default::docker_default;
 pub use error::Error;
+pub use profile::Profile;
