@@ -4,6 +4,9 @@
 //! stops the daemon and fails the test if a process of it is left. Images come from
 //! `build-images` through Debian's `docker-registry` on a loopback port of the test's own.
 
+// A test harness: what it prints is for the runner.
+#![allow(clippy::print_stderr)]
+
 mod command;
 mod docker;
 mod home;
