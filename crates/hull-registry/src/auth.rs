@@ -1,7 +1,9 @@
 //! Credentials: what there is, and how registries want it.
 
+mod challenge;
 mod docker_config;
 
+pub(crate) use challenge::Challenge;
 pub use docker_config::{DockerConfig, DockerConfigError};
 
 use std::fmt;

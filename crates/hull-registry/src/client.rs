@@ -1,15 +1,33 @@
 //! The client.
 
+mod blob;
+mod failure;
+mod hosts;
+mod repository;
+mod resolve;
+mod retry;
+mod tls;
+mod token;
+mod transport;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use blob::BlobStream;
+pub use repository::Repository;
+pub use resolve::Resolved;
 
-use crate::{Credentials, Descriptor, Digest, Error, Manifest, Platform, Reference};
+use crate::{Credentials, Error, Reference};
+use token::Tokens;
+use transport::Transport;
 
 /// A client for registries: connections and tokens, shared by clones.
 #[derive(Clone, Debug)]
-pub struct Client {}
+pub struct Client {
+    transport: Arc<Transport>,
+    tokens: Arc<Tokens>,
+}
 
 /// How registries are talked to.
 #[derive(Clone, Debug)]
@@ -82,61 +100,29 @@ impl Default for Timeouts {
 }
 
 impl Client {
-    /// A client.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
-        let _ = settings;
-        unimplemented!()
+    /// A client. Certificates are read when a registry needs them.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            transport: Arc::new(Transport::new(settings)),
+            tokens: Arc::default(),
+        }
     }
 
     /// Reaches the registry of `reference` and finds out how it wants to be spoken to.
+    ///
+    /// Registries on loopback addresses and insecure ones are tried with https first, then with
+    /// http, as Docker does.
     pub async fn repository(
         &self,
         reference: &Reference,
         credentials: Option<Credentials>,
     ) -> Result<Repository, Error> {
-        let _ = (reference, credentials);
-        unimplemented!()
+        Repository::reach(self, reference.clone(), credentials).await
     }
 }
 
-/// One repository of a registry, and who asks for it.
-#[derive(Clone, Debug)]
-pub struct Repository {}
-
-impl Repository {
-    /// The manifest that the reference means on `platform`.
-    pub async fn resolve(&self, platform: &Platform) -> Result<Resolved, Error> {
-        let _ = platform;
-        unimplemented!()
-    }
-
-    /// A blob as a stream.
-    pub fn blob(&self, blob: &Descriptor) -> BlobStream {
-        let _ = blob;
-        unimplemented!()
-    }
-}
-
-/// A manifest and where it came from.
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    /// The digest of what the reference itself means: the index if there is one.
-    pub digest: Digest,
-    /// The manifest.
-    pub manifest: Manifest,
-    /// Its digest.
-    pub manifest_digest: Digest,
-    /// All documents on the way, the index first and the manifest last, as the registry sent them.
-    pub documents: Vec<(Digest, Bytes)>,
-}
-
-/// A blob on its way.
-#[derive(Debug)]
-pub struct BlobStream {}
-
-impl BlobStream {
-    /// The next bytes; `None` when all bytes came and were what digest and size promised.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        unimplemented!()
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(Settings::default())
     }
 }

@@ -233,6 +233,14 @@ pub enum ManifestError {
     /// The list is too long.
     #[error("manifest list has {0} entries, at most {MAX_ENTRIES} are supported")]
     Entries(usize),
+    /// It is longer or shorter than its index says.
+    #[error("the manifest list says {size} bytes, got {found}")]
+    EntrySize {
+        /// By the index.
+        size: u64,
+        /// By the registry.
+        found: u64,
+    },
     /// A field is missing.
     #[error("`{0}` is missing")]
     Field(&'static str),
