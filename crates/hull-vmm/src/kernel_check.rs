@@ -1,0 +1,1 @@
+//! Refuses kernels that cannot boot a guest, with the reason.

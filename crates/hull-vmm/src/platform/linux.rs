@@ -1,0 +1,66 @@
+//! Linux.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::MemfdFlags;
+use rustix::io::FdFlags;
+use rustix::process::Signal;
+use tokio::process::Command;
+
+/// Makes `command` keep `fds` open under their numbers, and die with the calling thread.
+pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        for fd in &fds {
+            rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())?;
+        }
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the call above.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
+    // takes a lock (`io::Error` of an errno or a kind does not allocate).
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Returns a file without a name that holds `content`.
+pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("initrd", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(content)?;
+    Ok(file.into())
+}
+
+/// Returns a path under which a process that inherits `fd` can open it.
+pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
+}
+
+/// Returns what changes with every boot of the host.
+pub(crate) fn host_boot() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Returns whether the CPU says that it can run virtual machines. A KVM on one that does not say
+/// so is rarely of use.
+pub(crate) fn cpu_virtualizes() -> bool {
+    if cfg!(target_arch = "aarch64") {
+        return true;
+    }
+    std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
+        text.lines()
+            .find(|line| line.starts_with("flags"))
+            .is_some_and(|line| {
+                line.split_whitespace()
+                    .any(|flag| flag == "vmx" || flag == "svm")
+            })
+    })
+}

@@ -1,0 +1,52 @@
+//! macOS.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::io::FdFlags;
+use tokio::process::Command;
+
+/// Makes `command` keep `fds` open under their numbers. There is no parent death signal here: the
+/// supervisor must end its machine itself.
+pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
+    let prepare = move || {
+        for fd in &fds {
+            rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
+    // takes a lock.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Returns a file without a name that holds `content`.
+pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
+    let path = PathBuf::from(format!("/tmp/hull-initrd-{}", std::process::id()));
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.write_all(content)?;
+    Ok(file.into())
+}
+
+/// Returns a path under which a process that inherits `fd` can open it.
+pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
+    format!("/dev/fd/{}", fd.as_raw_fd()).into()
+}
+
+/// Returns what changes with every boot of the host. Hypervisor.framework does not change with
+/// it, so a constant will do.
+pub(crate) fn host_boot() -> io::Result<String> {
+    Ok("macos".to_owned())
+}
+
+/// Every Mac that Hull supports can.
+pub(crate) fn cpu_virtualizes() -> bool {
+    true
+}

@@ -1,0 +1,212 @@
+//! QEMU's command line, rendered from shape and configuration alone.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use crate::accel::Accelerator;
+use crate::machine::{Configuration, Disk, DiskFormat};
+use crate::shape::{MachineType, Shape};
+
+/// What the new process inherits or finds on this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Resources {
+    pub(crate) monitor: RawFd,
+    pub(crate) channel: RawFd,
+    pub(crate) initrd: PathBuf,
+    /// Firmware that does nothing but enter the kernel; `None`: QEMU's default.
+    pub(crate) firmware: Option<PathBuf>,
+    /// QEMU was built with seccomp and can give up system calls.
+    pub(crate) sandbox: bool,
+}
+
+/// Returns the arguments that boot a machine of `shape`.
+pub(crate) fn render(
+    shape: &Shape,
+    configuration: &Configuration,
+    resources: &Resources,
+) -> Vec<OsString> {
+    let mut line = Line::default();
+    line.pair(
+        "-name",
+        format!("{},debug-threads=on", escape(&configuration.name)),
+    );
+    line.one("-nodefaults")
+        .one("-no-user-config")
+        .one("-no-reboot");
+    line.pair("-display", "none");
+    if resources.sandbox {
+        line.pair(
+            "-sandbox",
+            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        );
+    }
+    machine(&mut line, shape, resources);
+    line.pair("-kernel", &shape.kernel.path);
+    line.pair("-initrd", &resources.initrd);
+    line.pair("-append", kernel_parameters(shape));
+    control(&mut line, shape, resources);
+    devices(&mut line, shape, configuration);
+    line.arguments
+}
+
+fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
+    let machine = match shape.machine {
+        MachineType::Q35 => {
+            "q35,usb=off,sata=off,smbus=off,vmport=off,smm=off,hpet=off,i8042=off,graphics=off,\
+             dump-guest-core=off"
+        }
+        MachineType::Virt => "virt,gic-version=max,its=off,highmem=on,dump-guest-core=off",
+    };
+    line.pair("-machine", machine);
+    let accelerator = match shape.accelerator {
+        Accelerator::Hvf => "hvf".to_owned(),
+        Accelerator::Kvm => "kvm".to_owned(),
+        Accelerator::Tcg => format!("tcg,thread=multi,tb-size={TRANSLATION_CACHE_MIB}"),
+    };
+    line.pair("-accel", accelerator);
+    line.pair("-cpu", &shape.cpu);
+    line.pair("-smp", shape.vcpus.to_string());
+    line.pair("-m", format!("{}M", shape.memory_mib));
+    if let (MachineType::Q35, Some(firmware)) = (shape.machine, &resources.firmware) {
+        line.pair("-bios", firmware);
+    }
+}
+
+/// Returns the kernel's command line. It is part of the shape: nothing of a container is in it.
+fn kernel_parameters(shape: &Shape) -> String {
+    let console = match shape.machine {
+        MachineType::Q35 => "ttyS0",
+        MachineType::Virt => "ttyAMA0",
+    };
+    // panic=-1 reboots at once, which -no-reboot turns into the machine's end.
+    let mut parameters = format!("console={console} quiet panic=-1 reboot=t");
+    if shape.machine == MachineType::Q35 {
+        // The emulated clock is what it is; not measuring it again saves boot time.
+        parameters.push_str(" tsc=reliable no_timer_check");
+    }
+    parameters
+}
+
+/// Monitor, console and guest channel. None of them has a name in the file system.
+fn control(line: &mut Line, shape: &Shape, resources: &Resources) {
+    line.pair(
+        "-chardev",
+        format!("socket,id=monitor,fd={}", resources.monitor),
+    );
+    line.pair("-mon", "chardev=monitor,mode=control");
+    line.pair("-chardev", "stdio,id=console,signal=off");
+    line.pair("-serial", "chardev:console");
+    line.pair(
+        "-chardev",
+        format!("socket,id=channel,fd={}", resources.channel),
+    );
+    line.pair(
+        "-device",
+        pci(shape, "virtio-serial", "id=serial,max_ports=2"),
+    );
+    line.pair(
+        "-device",
+        format!("virtserialport,id=rpc,bus=serial.0,chardev=channel,name={PORT_NAME}"),
+    );
+}
+
+fn devices(line: &mut Line, shape: &Shape, configuration: &Configuration) {
+    line.pair("-object", "rng-builtin,id=rng");
+    line.pair("-device", pci(shape, "virtio-rng", "rng=rng"));
+    if let Some(image) = &configuration.image {
+        disk(line, shape, image, "image", true);
+    }
+    if let Some(scratch) = &configuration.scratch {
+        disk(line, shape, scratch, "scratch", false);
+    }
+    if shape.devices.balloon {
+        line.pair(
+            "-device",
+            pci(shape, "virtio-balloon", "free-page-reporting=on"),
+        );
+    }
+    for port in 0..shape.devices.spare_ports {
+        line.pair(
+            "-device",
+            format!(
+                "pcie-root-port,id=port{port},chassis={},slot={}",
+                port + 1,
+                port + 1
+            ),
+        );
+    }
+}
+
+fn disk(line: &mut Line, shape: &Shape, disk: &Disk, name: &str, read_only: bool) {
+    let access = if read_only {
+        "read-only=on"
+    } else {
+        // Discarded blocks become holes of the file again.
+        "read-only=off,discard=unmap,detect-zeroes=unmap"
+    };
+    let mut file = OsString::from(format!(
+        "driver=file,node-name={name}-file,{access},filename="
+    ));
+    push_escaped(&mut file, &disk.path);
+    line.pair("-blockdev", file);
+    let format = match disk.format {
+        DiskFormat::Raw => "raw",
+        DiskFormat::Vmdk => "vmdk",
+    };
+    line.pair(
+        "-blockdev",
+        format!("driver={format},node-name={name},{access},file={name}-file"),
+    );
+    line.pair(
+        "-device",
+        pci(shape, "virtio-blk", &format!("drive={name},serial={name}")),
+    );
+}
+
+/// Returns a modern virtio device on the PCI bus.
+fn pci(_shape: &Shape, device: &str, options: &str) -> String {
+    format!("{device}-pci,disable-legacy=on,{options}")
+}
+
+/// Doubles commas, which separate options.
+fn escape(text: &str) -> String {
+    text.replace(',', ",,")
+}
+
+fn push_escaped(out: &mut OsString, path: &Path) {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    let mut bytes = Vec::new();
+    for &byte in path.as_os_str().as_bytes() {
+        bytes.push(byte);
+        if byte == b',' {
+            bytes.push(byte);
+        }
+    }
+    out.push(OsString::from_vec(bytes));
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    arguments: Vec<OsString>,
+}
+
+impl Line {
+    fn one(&mut self, argument: &str) -> &mut Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<OsString>) {
+        self.arguments.push(option.into());
+        self.arguments.push(value.into());
+    }
+}
+
+/// Name of the guest channel's port; `hull_protocol::PORT_NAME` has the same.
+const PORT_NAME: &str = "hull.rpc";
+
+/// Most memory that QEMU's translator may fill with translated code. It is touched as it is
+/// used; the default of 1 GiB lets a busy guest take as much.
+const TRANSLATION_CACHE_MIB: u32 = 128;

@@ -1,0 +1,129 @@
+//! QEMU.
+
+mod command_line;
+pub mod probe;
+mod process;
+pub mod qmp;
+mod version;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::machine::{BootError, Configuration, Vmm};
+use crate::shape::{Arch, Shape};
+
+pub use process::QemuMachine;
+pub use version::Version;
+
+/// A QEMU on this host.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    program: PathBuf,
+    version: Version,
+    firmware: Option<PathBuf>,
+}
+
+impl Qemu {
+    /// Returns the QEMU at `program`, whose version is known.
+    pub fn new(program: PathBuf, version: Version) -> Self {
+        let firmware = firmware(&program);
+        Self {
+            program,
+            version,
+            firmware,
+        }
+    }
+
+    /// Returns the binary.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Returns the binary's version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl Vmm for Qemu {
+    type Machine = QemuMachine;
+
+    async fn boot(
+        &self,
+        shape: &Shape,
+        configuration: Configuration,
+    ) -> Result<QemuMachine, BootError> {
+        if configuration.image.is_some() != shape.devices.image {
+            return Err(BootError::Configuration("image disk"));
+        }
+        if configuration.scratch.is_some() != shape.devices.scratch {
+            return Err(BootError::Configuration("scratch disk"));
+        }
+        let sandbox = cfg!(target_os = "linux");
+        let firmware = self.firmware.as_deref();
+        QemuMachine::spawn(&self.program, firmware, sandbox, shape, &configuration)
+    }
+}
+
+/// Finds the QEMU for guests of `arch` where distributions and Homebrew put it.
+///
+/// # Errors
+/// [`FindError::Missing`].
+pub fn find(arch: Arch) -> Result<PathBuf, FindError> {
+    let name = program_name(arch);
+    DIRECTORIES
+        .iter()
+        .map(|directory| Path::new(directory).join(&name))
+        .find(|path| path.is_file())
+        .ok_or(FindError::Missing { name })
+}
+
+/// Returns the name of the QEMU for guests of `arch`.
+pub fn program_name(arch: Arch) -> String {
+    format!("qemu-system-{}", arch.name())
+}
+
+/// Why there is no QEMU to use.
+#[derive(Debug, Error)]
+pub enum FindError {
+    #[error("`{name}` is not installed")]
+    Missing { name: String },
+    #[error("QEMU {found} is too old; {} or later is needed", Version::OLDEST)]
+    TooOld { found: Version },
+    #[error("`{} --version` cannot be run", .program.display())]
+    Unusable {
+        program: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{} --version` prints no version", .program.display())]
+    Unversioned { program: PathBuf },
+}
+
+impl FindError {
+    /// Returns what the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        if cfg!(target_os = "macos") {
+            "install QEMU, for example with `brew install qemu`"
+        } else {
+            "install QEMU: `apt install qemu-system-x86 qemu-system-data` on Debian and Ubuntu"
+        }
+    }
+}
+
+/// Finds qboot, which enters a PVH kernel with less ado than SeaBIOS.
+fn firmware(program: &Path) -> Option<PathBuf> {
+    let beside = program.parent()?.parent()?.join("share/qemu/qboot.rom");
+    [beside, PathBuf::from("/usr/share/qemu/qboot.rom")]
+        .into_iter()
+        .find(|path| path.is_file())
+}
+
+const DIRECTORIES: &[&str] = &[
+    "/usr/local/bin",
+    "/usr/bin",
+    "/opt/homebrew/bin",
+    "/run/current-system/sw/bin",
+];
