@@ -1,0 +1,93 @@
+//! The routes, one file per group.
+
+mod attach;
+mod containers;
+mod events;
+mod exec;
+mod hull;
+mod images;
+mod logs;
+mod pull;
+mod stats;
+mod stream;
+mod system;
+mod wait;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::server::Server;
+
+/// What a handler answers.
+type Answer = Result<Response, ApiError>;
+
+/// Returns all routes, without the version in front.
+pub(crate) fn router(server: Server) -> Router {
+    Router::new()
+        .route("/_ping", get(system::ping).head(system::ping))
+        .route("/version", get(system::version))
+        .route("/info", get(system::info))
+        .route("/events", get(events::events))
+        .route("/system/df", get(system::disk_usage))
+        .route("/auth", post(system::auth))
+        .route("/containers/json", get(containers::list))
+        .route("/containers/create", post(containers::create))
+        .route("/containers/prune", post(containers::prune))
+        .route("/containers/{id}", delete(containers::remove))
+        .route("/containers/{id}/json", get(containers::inspect))
+        .route("/containers/{id}/start", post(containers::start))
+        .route("/containers/{id}/stop", post(containers::stop))
+        .route("/containers/{id}/restart", post(containers::restart))
+        .route("/containers/{id}/kill", post(containers::kill))
+        .route("/containers/{id}/pause", post(containers::pause))
+        .route("/containers/{id}/unpause", post(containers::unpause))
+        .route("/containers/{id}/rename", post(containers::rename))
+        .route("/containers/{id}/resize", post(containers::resize))
+        .route("/containers/{id}/top", get(containers::top))
+        .route("/containers/{id}/stats", get(stats::stats))
+        .route("/containers/{id}/wait", post(wait::wait))
+        .route("/containers/{id}/attach", post(attach::attach))
+        .route("/containers/{id}/logs", get(logs::logs))
+        .route("/containers/{id}/exec", post(exec::create))
+        .route("/exec/{id}/start", post(exec::start))
+        .route("/exec/{id}/resize", post(exec::resize))
+        .route("/exec/{id}/json", get(exec::inspect))
+        .route("/images/json", get(images::list))
+        .route("/images/create", post(pull::create))
+        .route("/images/load", post(pull::load))
+        .route("/images/prune", post(images::prune))
+        .route(
+            "/images/{*name}",
+            get(images::get).post(images::post).delete(images::remove),
+        )
+        .route("/networks", get(system::networks))
+        .route("/volumes", get(system::volumes))
+        .route("/hull/boot/{id}", get(hull::boot_log))
+        .route("/hull/doctor", get(hull::doctor))
+        .route("/hull/kernel", get(hull::kernel).put(hull::set_kernel))
+        .route("/hull/stop", post(hull::stop))
+        .fallback(|| async { ApiError::page_not_found() })
+        // Docker has one answer for a path that there is not and a method that it has not.
+        .method_not_allowed_fallback(|| async { ApiError::page_not_found() })
+        // Bodies are limited where they are read: an archive has no limit.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(server)
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    let kind = [(http::header::CONTENT_TYPE, "application/json")];
+    (status, kind, format!("{value}\n")).into_response()
+}
+
+fn ok(value: &Value) -> Answer {
+    Ok(json(StatusCode::OK, value))
+}
+
+fn no_content() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,141 @@
+//! `GET /containers/{id}/json`.
+
+use hull_engine::{ContainerConfig, Inspect, Mount, Status, Timing};
+use serde_json::{Map, Value, json};
+
+use super::host_config::{host_config_json, shown_network};
+use super::network::network_settings;
+use super::time;
+
+/// Writes all about a container.
+pub(crate) fn container_inspect(container: &Inspect) -> Value {
+    let state = &container.state;
+    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let mut value = json!({
+        "Id": container.id,
+        "Created": time(Some(container.created)),
+        "Path": container.path,
+        "Args": container.args,
+        "State": {
+            "Status": state.status.as_str(),
+            "Running": state.status.is_running(),
+            "Paused": state.status == Status::Paused,
+            "Restarting": state.status == Status::Restarting,
+            "OOMKilled": state.oom_killed,
+            "Dead": state.status == Status::Dead,
+            "Pid": state.pid,
+            "ExitCode": state.exit_code,
+            "Error": state.error,
+            "StartedAt": time(state.started_at),
+            "FinishedAt": time(state.finished_at),
+        },
+        "Image": container.image,
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "LogPath": path(&container.log_path),
+        "Name": format!("/{}", container.name),
+        "RestartCount": container.restart_count,
+        "Driver": "hull",
+        "Platform": container.os,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": if container.execs.is_empty() { Value::Null } else { json!(container.execs) },
+        "HostConfig": host_config_json(&container.config.host),
+        "GraphDriver": {"Data": null, "Name": "hull"},
+    });
+    if let Some(size) = container.size_rw {
+        value["SizeRw"] = json!(size);
+    }
+    if let Some(size) = container.size_root_fs {
+        value["SizeRootFs"] = json!(size);
+    }
+    value["Mounts"] = container.mounts.iter().map(mount).collect();
+    value["Config"] = config(&container.id, &container.config);
+    value["NetworkSettings"] = network_settings(shown_network(&container.config.host.network_mode));
+    value["Hull"] = json!({
+        "Architecture": container.architecture,
+        "Started": container.started.map(|started| started.as_str()),
+        "Timings": timings(&container.timings),
+    });
+    value
+}
+
+/// Writes the phases of a start; microseconds.
+pub(crate) fn timings(timings: &[Timing]) -> Value {
+    timings
+        .iter()
+        .map(|timing| {
+            json!({
+                "Phase": timing.phase,
+                "Begin": timing.begin_us,
+                "Duration": timing.duration_us,
+            })
+        })
+        .collect()
+}
+
+/// Writes one mount of a container.
+pub(super) fn mount(mount: &Mount) -> Value {
+    let mut value = Map::new();
+    value.insert("Type".into(), json!(mount.kind));
+    if !mount.name.is_empty() {
+        value.insert("Name".into(), json!(mount.name));
+    }
+    value.insert("Source".into(), json!(mount.source));
+    value.insert("Destination".into(), json!(mount.destination));
+    if !mount.driver.is_empty() {
+        value.insert("Driver".into(), json!(mount.driver));
+    }
+    value.insert("Mode".into(), json!(mount.mode));
+    value.insert("RW".into(), json!(mount.writable));
+    value.insert("Propagation".into(), json!(mount.propagation));
+    Value::Object(value)
+}
+
+fn config(id: &str, config: &ContainerConfig) -> Value {
+    let set = |keys: &std::collections::BTreeSet<String>| -> Value {
+        if keys.is_empty() {
+            return Value::Null;
+        }
+        keys.iter()
+            .map(|key| (key.clone(), json!({})))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    let hostname = if config.hostname.is_empty() {
+        id.get(..12).unwrap_or(id)
+    } else {
+        &config.hostname
+    };
+    let mut value = json!({
+        "Hostname": hostname,
+        "Domainname": config.domainname,
+        "User": config.user,
+        "AttachStdin": config.attach_stdin,
+        "AttachStdout": config.attach_stdout,
+        "AttachStderr": config.attach_stderr,
+        "Tty": config.tty,
+        "OpenStdin": config.open_stdin,
+        "StdinOnce": config.stdin_once,
+        "Env": config.env,
+        "Cmd": config.cmd,
+        "Image": config.image,
+        "Volumes": set(&config.volumes),
+        "WorkingDir": config.working_dir,
+        "Entrypoint": config.entrypoint,
+        "OnBuild": null,
+        "Labels": config.labels,
+    });
+    if !config.exposed_ports.is_empty() {
+        value["ExposedPorts"] = set(&config.exposed_ports);
+    }
+    if let Some(signal) = &config.stop_signal {
+        value["StopSignal"] = json!(signal);
+    }
+    if let Some(timeout) = config.stop_timeout {
+        value["StopTimeout"] = json!(timeout);
+    }
+    value
+}

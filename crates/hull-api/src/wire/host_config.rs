@@ -1,0 +1,227 @@
+//! `HostConfig` in both directions.
+
+use hull_engine::{HostConfig, Ulimit};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::fields::{Fields, unsupported};
+use crate::error::ApiError;
+
+/// Reads what the host is to give a container.
+///
+/// # Errors
+/// A field of the wrong type, or one that Hull cannot honour.
+pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
+    let mut fields = Fields::new("HostConfig", value)?;
+    let ulimits: Vec<WireUlimit> = fields.take("Ulimits")?;
+    let config = HostConfig {
+        memory: fields.take("Memory")?,
+        memory_swap: fields.take("MemorySwap")?,
+        memory_reservation: fields.take("MemoryReservation")?,
+        // Old clients say -1 for "not given".
+        memory_swappiness: fields
+            .take::<Option<i64>>("MemorySwappiness")?
+            .filter(|&v| v != -1),
+        oom_kill_disable: fields.take("OomKillDisable")?,
+        oom_score_adj: fields.take("OomScoreAdj")?,
+        nano_cpus: fields.take("NanoCpus")?,
+        cpu_period: fields.take("CpuPeriod")?,
+        cpu_quota: fields.take("CpuQuota")?,
+        cpu_shares: fields.take("CpuShares")?,
+        cpuset_cpus: fields.take("CpusetCpus")?,
+        cpuset_mems: fields.take("CpusetMems")?,
+        pids_limit: fields.take("PidsLimit")?,
+        ulimits: ulimits.into_iter().map(Ulimit::from).collect(),
+        cap_add: fields.take("CapAdd")?,
+        cap_drop: fields.take("CapDrop")?,
+        privileged: fields.take("Privileged")?,
+        readonly_rootfs: fields.take("ReadonlyRootfs")?,
+        tmpfs: fields.take("Tmpfs")?,
+        shm_size: fields.take("ShmSize")?,
+        sysctls: fields.take("Sysctls")?,
+        init: fields.take("Init")?,
+        security_opt: fields.take("SecurityOpt")?,
+        masked_paths: fields.take("MaskedPaths")?,
+        readonly_paths: fields.take("ReadonlyPaths")?,
+        network_mode: network_mode(&mut fields)?,
+        ipc_mode: fields.take("IpcMode")?,
+        pid_mode: fields.take("PidMode")?,
+        uts_mode: fields.take("UTSMode")?,
+        userns_mode: fields.take("UsernsMode")?,
+        cgroupns_mode: fields.take("CgroupnsMode")?,
+        auto_remove: fields.take("AutoRemove")?,
+        isolation: fields.take("Isolation")?,
+        kernel: fields
+            .take::<Option<String>>("Kernel")?
+            .filter(|path| !path.is_empty()),
+        group_add: fields.take("GroupAdd")?,
+        extra_hosts: fields.take("ExtraHosts")?,
+        dns: fields.take("Dns")?,
+        dns_search: fields.take("DnsSearch")?,
+        dns_options: fields.take("DnsOptions")?,
+        annotations: fields.take("Annotations")?,
+    };
+    let restart = fields.value("RestartPolicy");
+    if !matches!(restart["Name"].as_str(), None | Some("" | "no")) {
+        return Err(unsupported("HostConfig.RestartPolicy", &restart));
+    }
+    Fields::new("HostConfig.RestartPolicy", restart)?.accept("MaximumRetryCount", &[])?;
+    let mut log = Fields::new("HostConfig.LogConfig", fields.value("LogConfig"))?;
+    log.accept("Type", &[json!("json-file")])?;
+    log.finish()?;
+    // Says where the client keeps the identifier: nothing for the engine to do.
+    fields.value("ContainerIDFile");
+    // The size of the client's terminal. Clients set it again with `resize` after the start.
+    fields.value("ConsoleSize");
+    fields.finish()?;
+    Ok(config)
+}
+
+/// Writes what the host gives a container, with the fields that Docker always shows.
+pub(crate) fn host_config_json(config: &HostConfig) -> Value {
+    let mut value = json!({
+        "Binds": null,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "json-file", "Config": {}},
+        "NetworkMode": shown_network(&config.network_mode),
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": config.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": null,
+        "ConsoleSize": [0, 0],
+        "CapAdd": list(&config.cap_add),
+        "CapDrop": list(&config.cap_drop),
+        "CgroupnsMode": or(&config.cgroupns_mode, "private"),
+        "Dns": config.dns,
+        "DnsOptions": config.dns_options,
+        "DnsSearch": config.dns_search,
+        "ExtraHosts": list(&config.extra_hosts),
+        "GroupAdd": list(&config.group_add),
+        "IpcMode": or(&config.ipc_mode, "private"),
+        "Cgroup": "",
+        "Links": null,
+        "OomScoreAdj": config.oom_score_adj,
+        "PidMode": config.pid_mode,
+        "Privileged": config.privileged,
+        "PublishAllPorts": false,
+        "ReadonlyRootfs": config.readonly_rootfs,
+        "SecurityOpt": list(&config.security_opt),
+        "UTSMode": config.uts_mode,
+        "UsernsMode": config.userns_mode,
+        "ShmSize": if config.shm_size == 0 { 64 << 20 } else { config.shm_size },
+        "Runtime": "hull",
+        "Isolation": or(&config.isolation, "vm"),
+        "MaskedPaths": config.masked_paths,
+        "ReadonlyPaths": config.readonly_paths,
+    });
+    let optional = [
+        (
+            "Tmpfs",
+            (!config.tmpfs.is_empty()).then(|| json!(config.tmpfs)),
+        ),
+        (
+            "Sysctls",
+            (!config.sysctls.is_empty()).then(|| json!(config.sysctls)),
+        ),
+        (
+            "Annotations",
+            (!config.annotations.is_empty()).then(|| json!(config.annotations)),
+        ),
+        ("Init", config.init.map(Value::Bool)),
+        ("Kernel", config.kernel.clone().map(Value::String)),
+    ];
+    for (name, given) in optional {
+        if let Some(given) = given {
+            value[name] = given;
+        }
+    }
+    if let (Value::Object(all), Value::Object(resources)) = (&mut value, resources(config)) {
+        all.extend(resources);
+    }
+    value
+}
+
+/// The fields of Docker's `Resources`, which `HostConfig` has too.
+fn resources(config: &HostConfig) -> Value {
+    let ulimits: Vec<Value> = config
+        .ulimits
+        .iter()
+        .map(|limit| json!({"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft}))
+        .collect();
+    json!({
+        "CpuShares": config.cpu_shares,
+        "Memory": config.memory,
+        "NanoCpus": config.nano_cpus,
+        "CgroupParent": "",
+        "BlkioWeight": 0,
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuPeriod": config.cpu_period,
+        "CpuQuota": config.cpu_quota,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "CpusetCpus": config.cpuset_cpus,
+        "CpusetMems": config.cpuset_mems,
+        "Devices": [],
+        "DeviceCgroupRules": null,
+        "DeviceRequests": null,
+        "MemoryReservation": config.memory_reservation,
+        "MemorySwap": config.memory_swap,
+        "MemorySwappiness": config.memory_swappiness,
+        "OomKillDisable": config.oom_kill_disable.unwrap_or(false),
+        "PidsLimit": config.pids_limit,
+        "Ulimits": ulimits,
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+    })
+}
+
+/// The networks that there are today: none at all, under two names.
+pub(crate) fn shown_network(mode: &str) -> &str {
+    or(mode, "default")
+}
+
+fn network_mode(fields: &mut Fields) -> Result<String, ApiError> {
+    let mode: String = fields.take("NetworkMode")?;
+    if matches!(mode.as_str(), "" | "default" | "none") {
+        return Ok(mode);
+    }
+    Err(unsupported("HostConfig.NetworkMode", &Value::String(mode)))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct WireUlimit {
+    name: String,
+    soft: i64,
+    hard: i64,
+}
+
+impl From<WireUlimit> for Ulimit {
+    fn from(wire: WireUlimit) -> Self {
+        Self {
+            name: wire.name,
+            soft: wire.soft,
+            hard: wire.hard,
+        }
+    }
+}
+
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
+}
+
+/// Docker shows lists that nobody gave as null.
+fn list(values: &[String]) -> Value {
+    if values.is_empty() {
+        Value::Null
+    } else {
+        json!(values)
+    }
+}

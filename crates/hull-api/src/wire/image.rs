@@ -1,0 +1,113 @@
+//! Images: list, description, removal.
+
+use std::collections::BTreeMap;
+
+use hull_engine::ImageConfig;
+use hull_engine::image::{ImageInspect, ImageSummary, Removed};
+use serde_json::{Map, Value, json};
+
+use super::time;
+use crate::version::Version;
+
+/// Writes one line of `GET /images/json`.
+pub(crate) fn image_summary(image: &ImageSummary, version: Version) -> Value {
+    let mut value = json!({
+        "Containers": -1,
+        "Created": image.created.map_or(0, |created| created.as_second()),
+        "Id": image.id,
+        "Labels": if image.labels.is_empty() { Value::Null } else { json!(image.labels) },
+        "ParentId": "",
+        "RepoDigests": image.digests,
+        "RepoTags": image.tags,
+        "SharedSize": -1,
+        "Size": image.size,
+    });
+    if version < Version::new(1, 43) && image.tags.is_empty() {
+        // Clients before 1.43 expect a dangling image to say so.
+        value["RepoTags"] = json!(["<none>:<none>"]);
+        if image.digests.is_empty() {
+            value["RepoDigests"] = json!(["<none>@<none>"]);
+        }
+    }
+    if version < Version::new(1, 44) {
+        value["VirtualSize"] = json!(image.size);
+    }
+    value
+}
+
+/// Writes `GET /images/{name}/json`.
+pub(crate) fn image_inspect(image: &ImageInspect, version: Version) -> Value {
+    let mut value = json!({
+        "Id": image.id,
+        "RepoTags": image.tags,
+        "RepoDigests": image.digests,
+        "Parent": "",
+        "Comment": image.comment,
+        "Created": time(image.created),
+        "DockerVersion": "",
+        "Author": image.author,
+        "Config": config(&image.config),
+        "Architecture": image.architecture,
+    });
+    if !image.variant.is_empty() {
+        value["Variant"] = json!(image.variant);
+    }
+    value["Os"] = json!(image.os);
+    value["Size"] = json!(image.size);
+    if version < Version::new(1, 44) {
+        value["VirtualSize"] = json!(image.size);
+    }
+    value["GraphDriver"] = json!({"Data": null, "Name": "hull"});
+    value["RootFS"] = json!({"Type": "layers", "Layers": image.layers});
+    value["Metadata"] = json!({"LastTagTime": time(None)});
+    value
+}
+
+/// Writes what a removal did.
+pub(crate) fn removed(removed: &[Removed]) -> Value {
+    removed
+        .iter()
+        .map(|removed| match removed {
+            Removed::Untagged(name) => json!({"Untagged": name}),
+            Removed::Deleted(id) => json!({"Deleted": id}),
+        })
+        .collect()
+}
+
+fn config(config: &ImageConfig) -> Value {
+    let set = |map: &BTreeMap<String, Value>| -> Value {
+        if map.is_empty() {
+            return Value::Null;
+        }
+        map.keys()
+            .map(|key| (key.clone(), json!({})))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    let mut value = json!({
+        "Hostname": "",
+        "Domainname": "",
+        "User": config.user,
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": false,
+        "OpenStdin": false,
+        "StdinOnce": false,
+        "Env": if config.env.is_empty() { Value::Null } else { json!(config.env) },
+        "Cmd": config.cmd,
+        "Image": "",
+        "Volumes": set(&config.volumes),
+        "WorkingDir": config.working_dir,
+        "Entrypoint": config.entrypoint,
+        "OnBuild": null,
+        "Labels": if config.labels.is_empty() { Value::Null } else { json!(config.labels) },
+    });
+    if !config.exposed_ports.is_empty() {
+        value["ExposedPorts"] = set(&config.exposed_ports);
+    }
+    if let Some(signal) = &config.stop_signal {
+        value["StopSignal"] = json!(signal);
+    }
+    value
+}

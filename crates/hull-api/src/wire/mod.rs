@@ -1,0 +1,34 @@
+//! Docker's JSON objects from and to the engine's types, one file per object.
+
+mod container_config;
+mod container_inspect;
+mod container_summary;
+mod event;
+mod exec;
+mod fields;
+mod host_config;
+mod image;
+mod network;
+mod progress;
+mod statistics;
+mod system;
+
+pub(crate) use container_config::container_config;
+pub(crate) use container_inspect::{container_inspect, timings};
+pub(crate) use container_summary::container_summary;
+pub(crate) use event::event;
+pub(crate) use exec::{exec_config, exec_inspect, exec_start};
+pub(crate) use image::{image_inspect, image_summary, removed};
+pub(crate) use progress::{loaded, pulled, pulling};
+pub(crate) use statistics::statistics;
+pub(crate) use system::{check, info, kernel, version};
+
+use jiff::Timestamp;
+
+/// RFC 3339 with nanoseconds, as Go prints its zero time where there is none.
+fn time(time: Option<Timestamp>) -> String {
+    match time {
+        Some(time) => time.to_string(),
+        None => "0001-01-01T00:00:00Z".into(),
+    }
+}
