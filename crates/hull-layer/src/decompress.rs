@@ -1,6 +1,9 @@
 //! The compressions that layers come in.
 
+use std::fmt;
 use std::io::{self, BufRead, Read};
+
+use flate2::bufread::MultiGzDecoder;
 
 /// How a layer blob is compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,9 +44,12 @@ impl Compression {
 
 /// Reads the uncompressed bytes of a layer blob. Cut short or damaged input is an
 /// [`io::ErrorKind::InvalidData`] or [`io::ErrorKind::UnexpectedEof`] error.
-#[derive(Debug)]
-pub struct Decompressor<R> {
-    inner: R,
+pub struct Decompressor<R>(Inner<R>);
+
+enum Inner<R> {
+    Gzip(MultiGzDecoder<R>),
+    None(R),
+    Zstd(zstd::Decoder<'static, R>),
 }
 
 /// Returns a reader of the uncompressed bytes of `reader`, which holds any number of gzip members or
@@ -52,12 +58,100 @@ pub struct Decompressor<R> {
 ///
 /// # Errors
 /// If the decompressor cannot be set up.
-pub fn decompress<R: BufRead>(reader: R, _compression: Compression) -> io::Result<Decompressor<R>> {
-    Ok(Decompressor { inner: reader })
+pub fn decompress<R: BufRead>(reader: R, compression: Compression) -> io::Result<Decompressor<R>> {
+    Ok(Decompressor(match compression {
+        Compression::Gzip => Inner::Gzip(MultiGzDecoder::new(reader)),
+        Compression::None => Inner::None(reader),
+        // Frames that ask for a window above 128 MiB are refused by the library.
+        Compression::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(reader)?),
+    }))
 }
 
 impl<R: BufRead> Read for Decompressor<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer)
+        let (result, name) = match &mut self.0 {
+            Inner::Gzip(inner) => (inner.read(buffer), "gzip"),
+            Inner::None(inner) => return inner.read(buffer),
+            Inner::Zstd(inner) => (inner.read(buffer), "zstd"),
+        };
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the {name} stream is cut short"),
+            ),
+            // What the libraries report of their input; zstd has no kind of its own.
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other
+                if error.raw_os_error().is_none() =>
+            {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("the {name} stream is damaged: {error}"),
+                )
+            }
+            _ => error,
+        })
+    }
+}
+
+impl<R> fmt::Debug for Decompressor<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compression = match self.0 {
+            Inner::Gzip(_) => Compression::Gzip,
+            Inner::None(_) => Compression::None,
+            Inner::Zstd(_) => Compression::Zstd,
+        };
+        f.debug_tuple("Decompressor").field(&compression).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(blob: &[u8]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        decompress(blob, Compression::detect(blob))?.read_to_end(&mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn members_and_frames_are_joined() {
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3].to_vec();
+        let frame = |data: &[u8]| zstd::encode_all(data, 1).unwrap();
+        assert_eq!(
+            read(&[gzip(b"one"), gzip(b"two")].concat()).unwrap(),
+            b"onetwo"
+        );
+        let frames = [skippable, frame(b"one"), frame(b"two")].concat();
+        assert_eq!(read(&frames).unwrap(), b"onetwo");
+        assert_eq!(read(b"plain").unwrap(), b"plain");
+    }
+
+    #[test]
+    fn cut_or_damaged_input_returns_error() {
+        let data: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+        let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        zstd.include_checksum(true).unwrap();
+        zstd.write_all(&data).unwrap();
+        for blob in [gzip(&data), zstd.finish().unwrap()] {
+            for len in [5, blob.len() / 2, blob.len() - 1] {
+                let error = read(&blob[..len]).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+            }
+            let mut damaged = blob.clone();
+            damaged[100] ^= 0x55;
+            damaged[5000] ^= 0x55;
+            assert!(read(&damaged).is_err());
+            let error = read(&[&blob[..], b"garbage, and more of it"].concat()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        }
     }
 }

@@ -11,21 +11,26 @@
 
 #![deny(unsafe_code)]
 
+mod archive;
 mod convert;
+mod data;
 mod decompress;
 mod digest;
 mod limits;
 mod merge;
 mod tree;
+mod unpack;
 
+pub use archive::ArchiveError;
 pub use convert::{ConvertError, Converted, convert};
 pub use decompress::{Compression, Decompressor, decompress};
 pub use digest::{Digest, ParseDigestError};
 pub use limits::Limits;
-pub use merge::{MergeError, Merged, Node, NodeId, WalkEntry, merge};
+pub use merge::{MergeError, Merged, Node, NodeId, Walk, WalkEntry, merge};
 pub use tree::{
     Device, Directory, Extent, File, Inode, InodeId, Kind, Slot, Timestamp, Tree, TreeError, Xattr,
 };
+pub use unpack::EntryError;
 
 /// Alignment of file contents in a data blob, in bytes: the block size of the file systems that
 /// point into it.

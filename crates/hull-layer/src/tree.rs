@@ -32,6 +32,24 @@ pub struct Inode {
     pub kind: Kind,
 }
 
+impl Inode {
+    /// Returns a new file of root's, from 1970. The mode of symbolic links is always 0777.
+    pub(crate) fn new(kind: Kind, mode: u16) -> Self {
+        Self {
+            mode: if matches!(kind, Kind::Symlink(_)) {
+                0o777
+            } else {
+                mode
+            },
+            uid: 0,
+            gid: 0,
+            mtime: Timestamp::default(),
+            xattrs: Vec::new(),
+            kind,
+        }
+    }
+}
+
 /// A point in time: seconds since 1970 (may be negative) and nanoseconds after that second.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp {
@@ -108,6 +126,13 @@ pub struct Extent {
 impl Tree {
     /// The root directory.
     pub const ROOT: InodeId = InodeId(0);
+
+    /// Returns the tree of a layer without entries.
+    pub fn empty() -> Self {
+        Self {
+            inodes: vec![Inode::new(Kind::Directory(Directory::default()), 0o755)],
+        }
+    }
 
     /// Returns how many inodes there are.
     pub fn len(&self) -> usize {
