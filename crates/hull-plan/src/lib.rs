@@ -1,13 +1,32 @@
 //! Plans containers: Docker-like configuration and an image's configuration to an OCI runtime
 //! specification, the size of the virtual machine, and the files that Hull manages.
 //!
-//! Pure: nothing here reads a file, the environment or a clock.
+//! Pure: nothing here reads a file, the environment or a clock. The order of calls is
+//! [`validate`], [`merge_image`] when a container is created, [`plan`] when it is started.
 #![deny(unsafe_code)]
 
+mod capabilities;
 mod config;
+mod devices;
+mod environment;
 mod error;
+mod files;
+mod limits;
+mod merge;
+mod mounts;
+mod path;
 mod plan;
+mod security;
+mod signal;
+mod sysctl;
+mod validate;
 
 pub use config::{ContainerConfig, HostConfig, ImageConfig, Ulimit};
+pub use environment::overlay as overlay_environment;
 pub use error::Error;
-pub use plan::{Host, Plan, VmSize, merge_image, plan, validate};
+pub use limits::{DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, parse_nano_cpus};
+pub use merge::merge_image;
+pub use plan::{Host, Plan, plan};
+pub use signal::parse_signal;
+pub use sysctl::parse_sysctl;
+pub use validate::validate;

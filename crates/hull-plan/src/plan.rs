@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hull_seccomp::{Arch, SockFilter};
-use hull_spec::Spec;
+use hull_seccomp::{Arch, SockFilter, compile};
+use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
 
-use crate::{ContainerConfig, Error, ImageConfig};
+use crate::limits::{self, VmSize};
+use crate::security::Security;
+use crate::{
+    ContainerConfig, Error, capabilities, devices, environment, files, mounts, parse_signal, sysctl,
+};
 
 /// Facts of the host that a plan depends on.
 #[derive(Clone, Debug)]
@@ -13,7 +17,9 @@ pub struct Host {
     pub arch: Arch,
     /// CPUs of the host; asking for more than these is an error, as in Docker.
     pub cpus: u32,
-    /// Domain name servers, search domains and options for `/etc/resolv.conf` when none are given.
+    /// Bytes of memory of the host; a larger limit does not make a machine larger.
+    pub memory: u64,
+    /// The host's `/etc/resolv.conf`.
     pub resolv_conf: String,
 }
 
@@ -35,35 +41,148 @@ pub struct Plan {
     pub vm: VmSize,
     /// Signal number that asks the container to end.
     pub stop_signal: i32,
-    /// Effective path and arguments as `docker inspect` shows them.
+    /// Program as `docker inspect` shows it.
     pub path: String,
+    /// Arguments after the program.
     pub args: Vec<String>,
 }
 
-/// Size of a virtual machine.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct VmSize {
-    pub vcpus: u32,
-    /// MiB of memory of the machine: the container's limit and what the guest itself needs.
-    pub memory_mib: u32,
-}
-
-/// Checks everything about `config` that can be checked without its image, in Docker's words.
-/// The daemon calls it when a container is created.
-pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
-    let _ = (config, host);
-    Ok(())
-}
-
-/// Fills what `config` leaves open from its image, as Docker does when it creates a container.
-/// The result is what `inspect` shows.
-pub fn merge_image(config: &mut ContainerConfig, image: &ImageConfig) -> Result<(), Error> {
-    let _ = (config, image);
-    Ok(())
-}
-
-/// Plans the container `id` (64 hexadecimal digits) from a validated and merged configuration.
+/// Plans the container `id` (64 hexadecimal digits) from a configuration that has passed
+/// [`crate::validate`] and [`crate::merge_image`].
+///
+/// The specification is the one that Docker hands to runc, but for this:
+///
+/// - no network namespace: the guest's network is the container's;
+/// - a control group namespace always unless asked otherwise (control groups of version 2);
+/// - memory is limited always, to [`crate::DEFAULT_MEMORY`] if nothing is asked for;
+/// - limits on open files, processes and core files that Docker's containers inherit are explicit;
+/// - hosts, hostname, resolv.conf, anonymous volumes and the init process are no mounts but fields
+///   of the plan, since the guest makes them;
+/// - the user is looked up in the guest: the specification names none.
 pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Error> {
-    let _ = (id, config, host);
-    Err(Error::NoCommand)
+    let entrypoint = config.entrypoint.iter().flatten();
+    let mut words = entrypoint.chain(config.cmd.iter().flatten()).cloned();
+    let path = words.next().ok_or(Error::NoCommand)?;
+    let args: Vec<String> = words.collect();
+
+    let hostname = files::hostname(config, id);
+    let security = Security::parse(&config.host.security_opt)?;
+    let granted = capabilities::granted(&config.host)?;
+    let profile = security.seccomp(&config.host, host.arch, &granted)?;
+    let seccomp = profile
+        .as_ref()
+        .map(|profile| compile(profile, host.arch))
+        .transpose()
+        .map_err(Error::Seccomp)?;
+
+    let process = Process {
+        terminal: config.tty,
+        console_size: None,
+        user: User::default(),
+        args: std::iter::once(path.clone()).chain(args.clone()).collect(),
+        env: environment::environment(config, hostname),
+        cwd: match config.working_dir.as_str() {
+            "" => "/".into(),
+            directory => directory.into(),
+        },
+        capabilities: Some(capabilities::sets(&granted)),
+        rlimits: limits::rlimits(&config.host),
+        no_new_privileges: security.no_new_privileges,
+        oom_score_adj: Some(config.host.oom_score_adj),
+    };
+    let mut mounts = mounts::mounts(config)?;
+    if let Some(writable) = security.writable_cgroups {
+        for mount in mounts.iter_mut().filter(|mount| mount.kind == "cgroup") {
+            mount.options.retain(|option| option != "ro");
+            if !writable {
+                mount.options.insert(0, "ro".into());
+            }
+        }
+    }
+    let spec = Spec {
+        oci_version: "1.2.0".into(),
+        process: Some(process),
+        root: Some(Root {
+            path: "rootfs".into(),
+            readonly: config.host.readonly_rootfs,
+        }),
+        hostname: hostname.into(),
+        domainname: config.domainname.clone(),
+        mounts,
+        annotations: config.host.annotations.clone(),
+        linux: Some(Linux {
+            namespaces: namespaces(config),
+            devices: devices::nodes(config.host.privileged),
+            cgroups_path: format!("/hull/{id}"),
+            resources: Some(limits::resources(config)),
+            rootfs_propagation: String::new(),
+            seccomp: profile,
+            sysctl: sysctl::sysctls(config),
+            masked_paths: paths(config, config.host.masked_paths.as_ref(), &MASKED),
+            readonly_paths: paths(config, config.host.readonly_paths.as_ref(), &READ_ONLY),
+        }),
+    };
+    Ok(Plan {
+        spec,
+        seccomp,
+        user: Some(config.user.clone()).filter(|user| !user.is_empty()),
+        groups: config.host.group_add.clone(),
+        files: files::files(&config.host, hostname, host)?,
+        volumes: mounts::volumes(config),
+        init: config.host.init.unwrap_or(false),
+        vm: VmSize::new(&config.host, host),
+        stop_signal: match config.stop_signal.as_deref() {
+            None | Some("") => SIGTERM,
+            Some(signal) => parse_signal(signal)?,
+        },
+        path,
+        args,
+    })
+}
+
+const SIGTERM: i32 = 15;
+
+/// Docker's list without `/proc/interrupts`, which it hides because it tells one container what
+/// others on the same kernel do: here there are no others.
+const MASKED: [&str; 11] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// A privileged container has neither list unless it asks for one.
+fn paths(config: &ContainerConfig, own: Option<&Vec<String>>, default: &[&str]) -> Vec<String> {
+    match own {
+        Some(own) => own.clone(),
+        None if config.host.privileged => Vec::new(),
+        None => default.iter().map(|path| (*path).to_owned()).collect(),
+    }
+}
+
+fn namespaces(config: &ContainerConfig) -> Vec<Namespace> {
+    let shares_cgroups = config.host.cgroupns_mode == "host";
+    ["mount", "uts", "pid", "ipc", "cgroup"]
+        .into_iter()
+        .filter(|kind| *kind != "cgroup" || !shares_cgroups)
+        .map(|kind| Namespace {
+            kind: kind.into(),
+            path: String::new(),
+        })
+        .collect()
 }
