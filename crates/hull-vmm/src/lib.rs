@@ -16,4 +16,4 @@ mod platform;
 pub use accel::{Accelerator, Choice};
 pub use machine::{BootError, Configuration, Disk, DiskFormat, End, Machine, PowerState, Vmm};
 pub use qemu::Qemu;
-pub use shape::{Arch, Artifact, DeviceSet, MachineType, Shape};
+pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape};

@@ -25,6 +25,16 @@ pub struct Shape {
     pub vcpus: u32,
     pub memory_mib: u32,
     pub devices: DeviceSet,
+    pub clock: GuestClock,
+}
+
+/// What a guest would otherwise measure at every boot.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct GuestClock {
+    /// Frequency of the time stamp counter that the guest will see, kHz.
+    pub tsc_khz: Option<u32>,
+    /// `CONFIG_HZ` of its kernel.
+    pub kernel_hz: Option<u32>,
 }
 
 /// Instruction set of a guest.

@@ -45,7 +45,7 @@ fn shape(kernel: Artifact, agent: Artifact, answer: &hull_vmm::qemu::probe::Answ
         agent,
         vmm: answer.qemu.version().to_string(),
         accelerator: answer.accelerator,
-        cpu: answer.accelerator.cpu_model().to_owned(),
+        cpu: answer.accelerator.cpu_model(arch).to_owned(),
         vcpus: 1,
         memory_mib: 256,
         devices: DeviceSet {
@@ -54,6 +54,7 @@ fn shape(kernel: Artifact, agent: Artifact, answer: &hull_vmm::qemu::probe::Answ
             balloon: true,
             spare_ports: 0,
         },
+        clock: answer.clock,
     }
 }
 
@@ -74,7 +75,7 @@ async fn the_agent_opens_its_channel_and_the_machine_dies_when_told() {
     };
     let begin = Instant::now();
     let answer = ask(question).await.unwrap();
-    println!("probe: {:?} in {:?}", answer.accelerator, begin.elapsed());
+    println!("probe: {answer:?} in {:?}", begin.elapsed());
     let begin = Instant::now();
     assert_eq!(ask(question).await.unwrap().accelerator, answer.accelerator);
     println!("probe from memory: {:?}", begin.elapsed());

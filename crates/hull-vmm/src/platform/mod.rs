@@ -1,4 +1,8 @@
-//! What differs between host systems.
+//! What differs between hosts.
+
+#[allow(unsafe_code)]
+mod clock;
+pub(crate) use clock::tsc_khz;
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]

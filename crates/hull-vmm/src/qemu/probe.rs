@@ -18,9 +18,10 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::accel::{Accelerator, Choice};
+use crate::kernel_check::{self, KernelError, KernelFacts};
 use crate::machine::{Configuration, Machine, Vmm};
 use crate::platform;
-use crate::shape::{Arch, Artifact, DeviceSet, MachineType, Shape};
+use crate::shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape};
 
 use super::{FindError, Qemu, QemuMachine, Version};
 
@@ -44,6 +45,8 @@ pub struct Answer {
     pub accelerator: Accelerator,
     /// Why the host's hardware accelerator is not used, if it was not the user's choice.
     pub reason: Option<String>,
+    pub kernel: KernelFacts,
+    pub clock: GuestClock,
 }
 
 /// Answers `question`, from memory if nothing has changed since.
@@ -78,9 +81,13 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         None => version_of(&program.path).await?,
     };
     let qemu = Qemu::new(program.path.clone(), version);
+    let facts = kernel_check::check(&question.kernel.path, question.arch)?;
+    let tsc_khz = match question.arch {
+        Arch::X86_64 => platform::tsc_khz(),
+        Arch::Aarch64 => None,
+    };
     let hardware = match (question.choice, Accelerator::of_host(question.arch)) {
         (Choice::Auto, Some(accelerator)) => Some(Hardware {
-            kernel: question.kernel.clone(),
             agent: question.agent.clone(),
             refusal: try_out(&qemu, &question, accelerator).await.err(),
             accelerator,
@@ -94,6 +101,9 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         program: program.clone(),
         version,
         boot: boot.clone(),
+        kernel: question.kernel.clone(),
+        facts,
+        tsc_khz,
         hardware,
     });
     memory.write(question.cache).map_err(ProbeError::Cache)?;
@@ -111,6 +121,8 @@ pub enum ProbeError {
     Find(#[from] FindError),
     #[error("cannot tell this boot of the host from others")]
     Host(#[source] io::Error),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     #[error("{} cannot be used here: {reason}", .accelerator.name())]
     Unavailable {
         accelerator: Accelerator,
@@ -132,7 +144,7 @@ async fn try_out(
         agent: question.agent.clone(),
         vmm: format!("QEMU {}", qemu.version()),
         accelerator,
-        cpu: accelerator.cpu_model().to_owned(),
+        cpu: accelerator.cpu_model(question.arch).to_owned(),
         vcpus: 1,
         memory_mib: 128,
         devices: DeviceSet {
@@ -141,6 +153,7 @@ async fn try_out(
             balloon: false,
             spare_ports: 0,
         },
+        clock: GuestClock::default(),
     };
     let configuration = Configuration {
         name: format!("hull-probe-{}", accelerator.name()),
@@ -248,13 +261,16 @@ struct Record {
     program: Artifact,
     version: Version,
     boot: String,
+    kernel: Artifact,
+    facts: KernelFacts,
+    /// Differs between boots of a host that was moved.
+    tsc_khz: Option<u32>,
     hardware: Option<Hardware>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Hardware {
     accelerator: Accelerator,
-    kernel: Artifact,
     agent: Artifact,
     /// Why no guest runs; `None`: guests run.
     refusal: Option<String>,
@@ -287,17 +303,20 @@ impl Memory {
         program: &Artifact,
         boot: &str,
     ) -> Result<Option<Answer>, ProbeError> {
-        let Some(record) = self
-            .records
-            .iter()
-            .find(|record| record.program == *program)
-        else {
+        let Some(record) = self.records.iter().find(|record| {
+            record.program == *program && record.boot == boot && record.kernel == *question.kernel
+        }) else {
             return Ok(None);
         };
         let answer = |accelerator, reason| Answer {
             qemu: Qemu::new(program.path.clone(), record.version),
             accelerator,
             reason,
+            kernel: record.facts.clone(),
+            clock: GuestClock {
+                tsc_khz: record.tsc_khz,
+                kernel_hz: record.facts.hz,
+            },
         };
         if let Some(accelerator) = question.choice.explicit() {
             if accelerator != Accelerator::Tcg {
@@ -322,11 +341,11 @@ impl Memory {
         if Accelerator::of_host(question.arch).is_none() {
             return Ok(Some(answer(Accelerator::Tcg, None)));
         }
-        let Some(hardware) = record.hardware.as_ref().filter(|hardware| {
-            record.boot == boot
-                && hardware.kernel == *question.kernel
-                && hardware.agent == *question.agent
-        }) else {
+        let Some(hardware) = record
+            .hardware
+            .as_ref()
+            .filter(|hardware| hardware.agent == *question.agent)
+        else {
             return Ok(None);
         };
         Ok(Some(match &hardware.refusal {

@@ -1,1 +1,0 @@
-//! Refuses kernels that cannot boot a guest, with the reason.
