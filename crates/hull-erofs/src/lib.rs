@@ -11,6 +11,10 @@
 
 #![deny(unsafe_code)]
 
+mod attribute;
+mod directory;
+mod format;
+mod plan;
 pub mod vmdk;
 mod write;
 

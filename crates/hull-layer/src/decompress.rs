@@ -47,7 +47,7 @@ impl Compression {
 pub struct Decompressor<R>(Inner<R>);
 
 enum Inner<R> {
-    Gzip(MultiGzDecoder<R>),
+    Gzip(Box<MultiGzDecoder<R>>),
     None(R),
     Zstd(zstd::Decoder<'static, R>),
 }
@@ -60,7 +60,7 @@ enum Inner<R> {
 /// If the decompressor cannot be set up.
 pub fn decompress<R: BufRead>(reader: R, compression: Compression) -> io::Result<Decompressor<R>> {
     Ok(Decompressor(match compression {
-        Compression::Gzip => Inner::Gzip(MultiGzDecoder::new(reader)),
+        Compression::Gzip => Inner::Gzip(Box::new(MultiGzDecoder::new(reader))),
         Compression::None => Inner::None(reader),
         // Frames that ask for a window above 128 MiB are refused by the library.
         Compression::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(reader)?),

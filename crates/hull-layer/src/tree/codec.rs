@@ -217,7 +217,7 @@ impl<'a> Input<'a> {
         let bound = size.div_ceil(BLOCK_SIZE);
         for _ in 0..self.count()? {
             let [offset, data, len] = [self.number()?, self.number()?, self.number()?];
-            let data_end = data.checked_add(len).unwrap_or(u64::MAX);
+            let data_end = data.saturating_add(len);
             let ordered = offset >= end && len > 0 && len <= bound && offset <= bound - len;
             if !ordered || data_end > u64::MAX / BLOCK_SIZE {
                 return Err(TreeError::Damaged("an extent outside of its file"));
