@@ -1,18 +1,35 @@
 //! The handle that everything hangs on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use crate::{Result, Settings, error::Error};
+use hull_store::Store;
+
+use crate::container::exec::Execs;
+use crate::container::registry::Registry;
+use crate::events::Hub;
+use crate::isolation::Drivers;
+use crate::layout::Layout;
+use crate::{Error, Result, Settings, recovery};
 
 /// Containers and images of one state directory. Cheap to clone; clones are the same engine.
+///
+/// Must be used in a Tokio runtime; dropping the last clone leaves the containers running.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    settings: Settings,
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) layout: Layout,
+    pub(crate) containers: Registry,
+    pub(crate) execs: Execs,
+    pub(crate) events: Hub,
+    pub(crate) drivers: Drivers,
+    pub(crate) store: Store,
+    /// Pulls under way.
+    pub(crate) pulls: crate::image::Pulls,
 }
 
 impl Engine {
@@ -25,19 +42,47 @@ impl Engine {
     /// # Errors
     /// The state directory cannot be made, read or written.
     pub async fn open(settings: Settings) -> Result<Self> {
+        let drivers = Drivers::new(&settings);
+        Self::open_with(settings, drivers).await
+    }
+
+    pub(crate) async fn open_with(settings: Settings, drivers: Drivers) -> Result<Self> {
         if !settings.root.is_absolute() {
             return Err(Error::InvalidParameter(format!(
                 "the state directory {} is not an absolute path",
                 settings.root.display()
             )));
         }
-        Ok(Self {
-            inner: Arc::new(Inner { settings }),
-        })
+        let layout = Layout::new(&settings.root);
+        recovery::prepare(&layout)?;
+        let store = crate::image::open_store(&settings)?;
+        let engine = Self {
+            inner: Arc::new(Inner {
+                settings,
+                layout,
+                containers: Registry::default(),
+                execs: Execs::default(),
+                events: Hub::default(),
+                drivers,
+                store,
+                pulls: crate::image::Pulls::default(),
+            }),
+        };
+        recovery::recover(&engine).await?;
+        Ok(engine)
     }
 
     /// What the engine was opened with.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// A handle for background tasks, which must not keep the engine open.
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(|inner| Self { inner })
     }
 }

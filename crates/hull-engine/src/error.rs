@@ -1,6 +1,9 @@
 //! What can go wrong, in Docker's words where Docker users know them.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hull_supervisor::client::ClientError;
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,7 +37,7 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("Multiple IDs found with provided prefix: {0}")]
+    #[error("multiple IDs found with provided prefix: {0}")]
     AmbiguousId(String),
     /// Any conflict with an object's present state, in Docker's words.
     #[error("{0}")]
@@ -47,7 +50,7 @@ pub enum Error {
         action: &'static str,
         path: PathBuf,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     #[error("{context}")]
     Internal {
@@ -69,6 +72,9 @@ pub enum Error {
     NoSuchExec(String),
     #[error("No such image: {0}")]
     NoSuchImage(String),
+    /// No such object of another kind, in Docker's words.
+    #[error("{0}")]
+    NotFound(String),
     #[error("{0}")]
     NotImplemented(String),
     #[error("{0}")]
@@ -78,12 +84,26 @@ pub enum Error {
     /// A container or exec could not be started. The text is what Docker shows;
     /// `exit_code` is what the container's state then says (126, 127 or 128).
     #[error("{message}")]
-    Start { message: String, exit_code: i32 },
+    Start {
+        message: String,
+        exit_code: i32,
+        hint: Option<String>,
+    },
+    /// The container's supervisor failed to do what it was asked for.
+    #[error("{context}: {}", one_line(&**cause))]
+    Supervisor {
+        context: String,
+        // Not the `source`: Docker's clients see one line only, so the cause is in it.
+        cause: Box<ClientError>,
+    },
     #[error("{0}")]
     Unauthorized(String),
     /// `hint` says how to get what is missing.
     #[error("{message}")]
     Unavailable { message: String, hint: String },
+    /// Another failure with Docker's words before it.
+    #[error("{context}: {inner}")]
+    Within { context: String, inner: Box<Error> },
 }
 
 impl Error {
@@ -93,10 +113,13 @@ impl Error {
             Self::AmbiguousId(_) | Self::InvalidParameter(_) => ErrorKind::InvalidParameter,
             Self::Conflict(_) | Self::NameInUse { .. } | Self::NotRunning(_) => ErrorKind::Conflict,
             Self::Forbidden(_) => ErrorKind::Forbidden,
-            Self::File { .. } | Self::Internal { .. } => ErrorKind::Internal,
-            Self::NoSuchContainer(_) | Self::NoSuchExec(_) | Self::NoSuchImage(_) => {
-                ErrorKind::NotFound
+            Self::File { .. } | Self::Internal { .. } | Self::Supervisor { .. } => {
+                ErrorKind::Internal
             }
+            Self::NoSuchContainer(_)
+            | Self::NoSuchExec(_)
+            | Self::NoSuchImage(_)
+            | Self::NotFound(_) => ErrorKind::NotFound,
             Self::NotImplemented(_) => ErrorKind::NotImplemented,
             Self::NotModified(_) => ErrorKind::NotModified,
             // As dockerd: a program that is missing or not executable is the caller's mistake.
@@ -107,13 +130,16 @@ impl Error {
             Self::Start { .. } => ErrorKind::Internal,
             Self::Unauthorized(_) => ErrorKind::Unauthorized,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Within { inner, .. } => inner.kind(),
         }
     }
 
     /// How to repair it, one line, where there is something to say.
     pub fn hint(&self) -> Option<&str> {
         match self {
+            Self::Start { hint, .. } => hint.as_deref(),
             Self::Unavailable { hint, .. } => Some(hint),
+            Self::Within { inner, .. } => inner.hint(),
             _ => None,
         }
     }
@@ -122,7 +148,20 @@ impl Error {
     pub fn exit_code(&self) -> Option<i32> {
         match self {
             Self::Start { exit_code, .. } => Some(*exit_code),
+            Self::Within { inner, .. } => inner.exit_code(),
             _ => None,
+        }
+    }
+
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::File {
+            action,
+            path,
+            source,
         }
     }
 
@@ -136,7 +175,63 @@ impl Error {
         }
     }
 
+    pub(crate) fn supervisor(context: impl Into<String>) -> impl FnOnce(ClientError) -> Self {
+        let context = context.into();
+        move |cause| Self::Supervisor {
+            context,
+            cause: Box::new(cause),
+        }
+    }
+
+    pub(crate) fn within(self, context: impl Into<String>) -> Self {
+        Self::Within {
+            context: context.into(),
+            inner: Box::new(self),
+        }
+    }
+
+    /// Returns another error for another of several who wait for the same work.
+    pub(crate) fn replicate(&self) -> Self {
+        match self {
+            Self::Conflict(message) => Self::Conflict(message.clone()),
+            Self::Forbidden(message) => Self::Forbidden(message.clone()),
+            Self::InvalidParameter(message) => Self::InvalidParameter(message.clone()),
+            Self::NotFound(message) => Self::NotFound(message.clone()),
+            Self::NotImplemented(message) => Self::NotImplemented(message.clone()),
+            Self::NoSuchImage(name) => Self::NoSuchImage(name.clone()),
+            Self::Unauthorized(message) => Self::Unauthorized(message.clone()),
+            error => Self::Internal {
+                context: one_line(error),
+                source: None,
+            },
+        }
+    }
+
     pub(crate) fn not_yet(what: &str) -> Self {
         Self::NotImplemented(format!("{what} is not implemented yet"))
+    }
+}
+
+/// Returns an error and its causes in one line, without what a cause only repeats.
+pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl From<hull_plan::Error> for Error {
+    fn from(error: hull_plan::Error) -> Self {
+        match error {
+            hull_plan::Error::Isolation(_) => Self::NotImplemented(error.to_string()),
+            _ => Self::InvalidParameter(error.to_string()),
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! What happens, told to whoever listens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::broadcast;
 
-use crate::{Engine, Filters, Result, error::Error};
+use crate::container::entry::Container;
+use crate::{Engine, Filters, Result};
 
 /// One thing that happened, with the fields of Docker's events.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,18 +49,41 @@ pub struct EventOptions {
     pub since: Option<Timestamp>,
     /// The stream ends then.
     pub until: Option<Timestamp>,
-    /// Keys: `container`, `event`, `image`, `label`, `type`, `scope`, `daemon`.
+    /// Keys: `container`, `daemon`, `event`, `image`, `label`, `scope`, `type`.
     pub filters: Filters,
 }
 
 /// Events as they happen.
 #[derive(Debug)]
-pub struct EventStream {}
+pub struct EventStream {
+    past: VecDeque<Event>,
+    coming: broadcast::Receiver<Event>,
+    options: EventOptions,
+}
 
 impl EventStream {
-    /// Returns the next event, `None` after `until` or when the engine closes.
+    /// Returns the next event, `None` after `until` or when the engine closes. Cancelling it loses
+    /// nothing.
     pub async fn next(&mut self) -> Option<Event> {
-        None
+        if let Some(event) = self.past.pop_front() {
+            return Some(event);
+        }
+        loop {
+            let received = match self.options.until {
+                Some(until) => {
+                    let left = until.duration_since(Timestamp::now());
+                    let left = std::time::Duration::try_from(left).unwrap_or_default();
+                    tokio::time::timeout(left, self.coming.recv()).await.ok()?
+                }
+                None => self.coming.recv().await,
+            };
+            match received {
+                Ok(event) if includes(&self.options.filters, &event) => return Some(event),
+                // As with Docker, a listener that is too slow misses events.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
     }
 }
 
@@ -68,7 +94,228 @@ impl Engine {
     /// # Errors
     /// An unknown filter.
     pub fn events(&self, options: EventOptions) -> Result<EventStream> {
-        let _ = options;
-        Err(Error::not_yet("events"))
+        options.filters.validate(FILTERS)?;
+        Ok(self.inner.events.subscribe(options))
+    }
+
+    /// Tells of something that happened to a container.
+    pub(crate) fn tell(
+        &self,
+        container: &Container,
+        action: impl Into<String>,
+        extra: &[(&str, String)],
+    ) {
+        let record = container.record();
+        let mut attributes = record.config.labels.clone();
+        for (name, value) in extra {
+            attributes.insert((*name).to_owned(), value.clone());
+        }
+        attributes.insert("image".into(), record.config.image.clone());
+        attributes.insert("name".into(), record.name.clone());
+        self.inner.events.publish(Event {
+            kind: EventKind::Container,
+            action: action.into(),
+            actor: container.id.clone(),
+            attributes,
+            time: Timestamp::now(),
+        });
+    }
+
+    /// Tells of something that happened to an image.
+    pub(crate) fn tell_image(&self, action: &str, actor: &str, name: &str) {
+        self.inner.events.publish(Event {
+            kind: EventKind::Image,
+            action: action.to_owned(),
+            actor: actor.to_owned(),
+            attributes: BTreeMap::from([("name".to_owned(), name.to_owned())]),
+            time: Timestamp::now(),
+        });
+    }
+}
+
+/// Where events go.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    sender: broadcast::Sender<Event>,
+    /// Held while sending, so that a new listener has every event once.
+    past: Mutex<VecDeque<Event>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            sender: broadcast::Sender::new(BACKLOG),
+            past: Mutex::default(),
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn publish(&self, event: Event) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if past.len() == REMEMBERED {
+            past.pop_front();
+        }
+        past.push_back(event.clone());
+        // An error means that nobody listens.
+        self.sender.send(event).ok();
+    }
+
+    fn subscribe(&self, options: EventOptions) -> EventStream {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |event: &&Event| {
+            let since = options.since.or(options.until.map(|_| Timestamp::MIN));
+            since.is_some_and(|since| event.time >= since)
+                && options.until.is_none_or(|until| event.time <= until)
+                && includes(&options.filters, event)
+        };
+        EventStream {
+            past: past.iter().filter(wanted).cloned().collect(),
+            coming: self.sender.subscribe(),
+            options,
+        }
+    }
+}
+
+/// As dockerd's `events.Filter`.
+fn includes(filters: &Filters, event: &Event) -> bool {
+    let name = event.attributes.get("name").map_or("", String::as_str);
+    let action = {
+        let by_prefix = ["exec_create", "exec_start", "health_status"];
+        let prefix = filters
+            .values("event")
+            .iter()
+            .any(|v| by_prefix.contains(&v.as_str()));
+        if prefix {
+            filters.is_start_of("event", &event.action)
+        } else {
+            filters.is_exactly("event", &event.action)
+        }
+    };
+    let about =
+        |key: &str| filters.is_start_of(key, &event.actor) || filters.is_start_of(key, name);
+    let image = {
+        let image = match event.kind {
+            EventKind::Image => name,
+            _ => event.attributes.get("image").map_or("", String::as_str),
+        };
+        [
+            &event.actor,
+            image,
+            repository(&event.actor),
+            repository(image),
+        ]
+        .iter()
+        .any(|candidate| filters.is_exactly("image", candidate))
+    };
+    action
+        && image
+        && about("container")
+        && about("daemon")
+        && filters.is_exactly("type", event.kind.as_str())
+        && filters.is_exactly("scope", "local")
+        && filters.all_labels("label", &event.attributes)
+}
+
+/// Returns an image reference without tag and digest.
+fn repository(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
+const BACKLOG: usize = 4096;
+const REMEMBERED: usize = 256;
+const FILTERS: &[&str] = &[
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "scope",
+    "type",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: &str, second: i64) -> Event {
+        Event {
+            kind: EventKind::Container,
+            action: action.into(),
+            actor: "abc123".into(),
+            attributes: BTreeMap::from([
+                ("name".into(), "web".into()),
+                ("image".into(), "localhost:5000/nginx:1".into()),
+                ("tier".into(), "front".into()),
+            ]),
+            time: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    fn only(key: &str, value: &str) -> Filters {
+        let mut filters = Filters::default();
+        filters.add(key, value);
+        filters
+    }
+
+    #[test]
+    fn filters_are_dockers() {
+        let event = event("exec_create: ls -l", 1);
+        for (key, value, included) in [
+            ("container", "web", true),
+            ("container", "abc", true),
+            ("container", "other", false),
+            ("event", "exec_create", true),
+            ("event", "exec_create: ls -l", true),
+            ("event", "exec", false),
+            ("image", "localhost:5000/nginx", true),
+            ("image", "localhost:5000/nginx:1", true),
+            ("image", "nginx", false),
+            ("label", "tier=front", true),
+            ("label", "tier=back", false),
+            ("type", "container", true),
+            ("type", "image", false),
+        ] {
+            assert_eq!(
+                includes(&only(key, value), &event),
+                included,
+                "{key}={value}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn since_gives_what_is_remembered_and_then_what_comes() {
+        let hub = Hub::default();
+        for second in 0..300 {
+            hub.publish(event("start", second));
+        }
+        let mut stream = hub.subscribe(EventOptions {
+            since: Some(Timestamp::from_second(298).unwrap()),
+            ..EventOptions::default()
+        });
+        hub.publish(event("die", 300));
+        let mut seen = vec![];
+        for _ in 0..3 {
+            seen.push(stream.next().await.unwrap().time.as_second());
+        }
+        assert_eq!(seen, [298, 299, 300]);
+    }
+
+    #[tokio::test]
+    async fn until_in_the_past_ends_the_stream() {
+        let hub = Hub::default();
+        hub.publish(event("start", 5));
+        hub.publish(event("start", 50));
+        let mut stream = hub.subscribe(EventOptions {
+            until: Some(Timestamp::from_second(10).unwrap()),
+            ..EventOptions::default()
+        });
+        assert_eq!(stream.next().await.unwrap().time.as_second(), 5);
+        assert_eq!(stream.next().await, None);
     }
 }

@@ -36,3 +36,17 @@ impl Engine {
         Err(Error::not_yet("setting a kernel"))
     }
 }
+
+impl Engine {
+    /// Returns the path of the kernel that new machines boot.
+    pub(crate) fn kernel_path(&self) -> std::path::PathBuf {
+        let replaced = self.inner.layout.kernel();
+        match replaced.exists() {
+            true => replaced,
+            false => self.inner.settings.lib_dir.join(GUEST_KERNEL),
+        }
+    }
+}
+
+/// Hull's own kernel, in its library directory.
+const GUEST_KERNEL: &str = "vmlinux";

@@ -7,15 +7,21 @@
 //! the engine. The engine may be killed at any instruction: [`Engine::open`] finds everything again.
 #![deny(unsafe_code)]
 
-pub mod container;
+mod container;
 pub mod doctor;
+mod durable;
 mod engine;
 mod error;
 mod events;
 mod filters;
+mod host;
 pub mod image;
 mod info;
+mod isolation;
 mod kernel;
+mod layout;
+mod random;
+mod recovery;
 mod settings;
 
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};

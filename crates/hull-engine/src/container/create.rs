@@ -1,13 +1,22 @@
 //! Creation.
 
-use hull_plan::ContainerConfig;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
 
-use crate::{Engine, Result, error::Error};
+use hull_plan::{ContainerConfig, ImageConfig};
+use jiff::Timestamp;
+
+use super::entry::{Container, Live};
+use super::names;
+use super::record::{ImageRecord, Record};
+use crate::durable::{self, Survives};
+use crate::{Engine, Error, Result, host, random};
 
 /// What to create.
 #[derive(Clone, Debug, Default)]
 pub struct CreateOptions {
-    /// `None`: one is made up. A leading slash is ignored.
+    /// `None` or empty: one is made up. A leading slash is ignored.
     pub name: Option<String>,
     pub config: ContainerConfig,
 }
@@ -21,13 +30,117 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// What a container needs to know of its image.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageFacts {
+    pub(crate) record: ImageRecord,
+    pub(crate) config: ImageConfig,
+}
+
 impl Engine {
     /// Creates a container from an image that is here.
     ///
     /// # Errors
     /// No such image; the configuration cannot be honoured; the name is in use.
     pub async fn create(&self, options: CreateOptions) -> Result<Created> {
-        let _ = options;
-        Err(Error::not_yet("create"))
+        self.inner.drivers.named(&options.config.host.isolation)?;
+        hull_plan::validate(&options.config, &host::plan_host())?;
+        let platform = options.config.platform.as_deref();
+        let image = self.image_facts(&options.config.image, platform).await?;
+        self.create_from(image, options).await
+    }
+
+    /// Creates a container from facts of an image.
+    pub(crate) async fn create_from(
+        &self,
+        image: ImageFacts,
+        options: CreateOptions,
+    ) -> Result<Created> {
+        let CreateOptions { name, mut config } = options;
+        let given = match name.as_deref() {
+            None | Some("") => None,
+            Some(name) => Some(names::parse(name)?),
+        };
+        hull_plan::merge_image(&mut config, &image.config)?;
+        let id = random::id()?;
+        let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
+        let reserved = match given {
+            Some(name) => {
+                self.inner.containers.reserve(name, &id)?;
+                name.to_owned()
+            }
+            None => self.inner.containers.reserve_generated(&id)?,
+        };
+        let reservation = Reservation {
+            engine: self,
+            name: Some(&reserved),
+        };
+        let record = Record {
+            version: Record::VERSION,
+            id: id.clone(),
+            name: reserved.clone(),
+            created: Timestamp::now(),
+            image: image.record,
+            path: plan.path,
+            args: plan.args,
+            config,
+        };
+        let built = self.clone();
+        let record = tokio::task::spawn_blocking(move || built.build(&record).map(|()| record))
+            .await
+            .map_err(|error| Error::internal("creating a container was interrupted", error))??;
+        let dir = self.inner.layout.container(&id);
+        let container = Arc::new(Container::new(dir, record, Live::default()));
+        self.inner.containers.insert(Arc::clone(&container));
+        reservation.keep();
+        self.tell(&container, "create", &[]);
+        Ok(Created {
+            id,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Makes a container's directory: complete or not at all.
+    fn build(&self, record: &Record) -> Result<()> {
+        let layout = &self.inner.layout;
+        let building = layout.tmp().join(format!("create-{}", record.id));
+        let place = layout.container(&record.id);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&building)
+            .map_err(Error::file("make", &building))?;
+        let made = record.write(&building).and_then(|()| {
+            fs::rename(&building, &place).map_err(Error::file("make", &place))?;
+            if record.survives() == Survives::PowerCut {
+                let all = layout.containers();
+                durable::sync_directory(&all).map_err(Error::file("write", &all))?;
+            }
+            Ok(())
+        });
+        if made.is_err() {
+            // What cannot be removed now is when the engine opens next.
+            fs::remove_dir_all(&building).ok();
+        }
+        made
+    }
+}
+
+/// A name that is given up again unless the container comes to be.
+struct Reservation<'a> {
+    engine: &'a Engine,
+    name: Option<&'a str>,
+}
+
+impl Reservation<'_> {
+    fn keep(mut self) {
+        self.name = None;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(name) = self.name {
+            self.engine.inner.containers.release(name);
+        }
     }
 }

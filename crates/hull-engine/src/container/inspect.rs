@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use hull_plan::ContainerConfig;
 use jiff::Timestamp;
 
-use super::state::{State, Timing};
-use crate::{Engine, Result, error::Error};
+use super::entry::{Container, Live};
+use super::record::Record;
+use super::state::{State, Status, Timing};
+use super::{launch, timings};
+use crate::{Engine, Result, layout};
 
 /// All about one container.
 #[derive(Clone, Debug)]
@@ -84,7 +87,72 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, container: &str, size: bool) -> Result<Inspect> {
-        let _ = (container, size);
-        Err(Error::not_yet("inspect"))
+        let container = self.inner.containers.find(container)?;
+        let (record, live) = (container.record(), container.live());
+        let (size_rw, size_root_fs) = container.sizes(&record, size);
+        let architecture = match record.image.variant.as_str() {
+            "" => record.image.architecture.clone(),
+            variant => format!("{}/{variant}", record.image.architecture),
+        };
+        Ok(Inspect {
+            id: record.id.clone(),
+            name: record.name.clone(),
+            created: record.created,
+            path: record.path.clone(),
+            args: record.args.clone(),
+            state: container.shown_state(&live),
+            image: record.image.id.clone(),
+            os: record.image.os.clone(),
+            architecture,
+            config: record.config.clone(),
+            mounts: mounts(&record),
+            execs: container.execs().iter().cloned().collect(),
+            log_path: launch::log_path(&container.dir, &container.id),
+            restart_count: 0,
+            size_rw,
+            size_root_fs,
+            started: live.state.started_at.map(|_| Started::Cold),
+            timings: timings::merge(&live.engine_timings, &live.supervisor_timings),
+        })
     }
+}
+
+impl Container {
+    /// Returns the state as users see it.
+    pub(crate) fn shown_state(&self, live: &Live) -> State {
+        let mut state = live.state.clone();
+        if live.removing && !state.status.is_running() {
+            state.status = Status::Removing;
+        }
+        state
+    }
+
+    /// Returns the bytes of the container's own files, and with those of its image.
+    pub(crate) fn sizes(&self, record: &Record, wanted: bool) -> (Option<u64>, Option<u64>) {
+        use std::os::unix::fs::MetadataExt as _;
+        if !wanted {
+            return (None, None);
+        }
+        let scratch = std::fs::metadata(self.dir.join(layout::container::SCRATCH));
+        // What the sparse disk takes on the host; st_blocks counts 512 bytes.
+        let own = scratch.map_or(0, |metadata| metadata.blocks() * 512);
+        (Some(own), Some(record.image.size + own))
+    }
+}
+
+/// Returns the mounts of a container as Docker lists them: volumes, not tmpfs of `--tmpfs`.
+pub(crate) fn mounts(record: &Record) -> Vec<Mount> {
+    let volumes = record.config.volumes.iter();
+    volumes
+        .map(|destination| Mount {
+            kind: "volume",
+            name: String::new(),
+            source: String::new(),
+            destination: destination.clone(),
+            driver: "local".into(),
+            mode: String::new(),
+            writable: true,
+            propagation: String::new(),
+        })
+        .collect()
 }

@@ -1,11 +1,15 @@
 //! Lists of containers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{inspect::Mount, state::State};
-use crate::{Engine, Filters, Result, error::Error};
+use super::entry::{Container, Live};
+use super::inspect::{Mount, mounts};
+use super::record::Record;
+use super::state::{State, Status};
+use crate::{Engine, Error, Filters, Result};
 
 /// Which containers.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +20,8 @@ pub struct ListOptions {
     pub limit: i64,
     /// Also say how big they are.
     pub size: bool,
-    /// Keys: `ancestor`, `before`, `exited`, `health`, `id`, `is-task`, `isolation`, `label`,
-    /// `name`, `network`, `publish`, `expose`, `since`, `status`, `volume`.
+    /// Keys: `ancestor`, `before`, `exited`, `expose`, `health`, `id`, `is-task`, `isolation`,
+    /// `label`, `name`, `network`, `publish`, `since`, `status`, `volume`.
     pub filters: Filters,
 }
 
@@ -50,7 +54,203 @@ impl Engine {
     /// # Errors
     /// An unknown filter or a value that makes no sense.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<Summary>> {
-        let _ = options;
-        Err(Error::not_yet("list"))
+        options.filters.validate(FILTERS)?;
+        let query = self.query(&options)?;
+        let mut all: Vec<_> = self.inner.containers.all();
+        all.sort_by_key(|container| std::cmp::Reverse(container.record().created));
+        let all = all.as_slice();
+        // `before` leaves out what comes up to it in the list, `since` what comes from it on.
+        let begin = match &query.before {
+            Some(id) => all
+                .iter()
+                .position(|c| c.id == *id)
+                .map_or(all.len(), |at| at + 1),
+            None => 0,
+        };
+        let end = match &query.since {
+            Some(id) => all.iter().position(|c| c.id == *id).unwrap_or(all.len()),
+            None => all.len(),
+        };
+        let limit = usize::try_from(options.limit)
+            .ok()
+            .filter(|limit| *limit > 0);
+        let mut list = Vec::new();
+        for container in all.get(begin..end).unwrap_or_default() {
+            if limit.is_some_and(|limit| list.len() == limit) {
+                break;
+            }
+            let (record, live) = (container.record(), container.live());
+            if !live.removed && query.includes(&options.filters, container, &record, &live) {
+                list.push(self.summary(container, &record, live, options.size));
+            }
+        }
+        Ok(list)
+    }
+
+    fn summary(&self, container: &Container, record: &Record, live: Live, size: bool) -> Summary {
+        let (size_rw, size_root_fs) = container.sizes(record, size);
+        Summary {
+            id: container.id.clone(),
+            name: record.name.clone(),
+            image: self.image_shown(record),
+            image_id: record.image.id.clone(),
+            command: std::iter::once(&record.path)
+                .chain(&record.args)
+                .cloned()
+                .collect(),
+            created: record.created,
+            labels: record.config.labels.clone(),
+            state: container.shown_state(&live),
+            network_mode: record.config.host.network_mode.clone(),
+            mounts: mounts(record),
+            size_rw,
+            size_root_fs,
+        }
+    }
+
+    /// Returns the image's name as given, unless that name means another image now.
+    fn image_shown(&self, record: &Record) -> String {
+        let given = &record.config.image;
+        match self.image_id(given) {
+            Some(id) if id == record.image.id => given.clone(),
+            _ => record.image.id.clone(),
+        }
+    }
+
+    fn query(&self, options: &ListOptions) -> Result<Query> {
+        let filters = &options.filters;
+        let mut exited = BTreeSet::new();
+        for value in filters.values("exited") {
+            exited.insert(value.parse().map_err(|_| {
+                Error::InvalidParameter(format!(
+                    "invalid filter 'exited={value}': strconv.Atoi: parsing {value:?}: invalid syntax"
+                ))
+            })?);
+        }
+        for value in filters.values("status") {
+            if !Status::ALL.iter().any(|status| status.as_str() == value) {
+                return Err(Error::InvalidParameter(format!(
+                    "invalid filter 'status={value}': invalid value for state ({value}): must be \
+                     one of created, running, paused, restarting, removing, exited, dead"
+                )));
+            }
+        }
+        for value in filters.values("health") {
+            if !["none", "starting", "healthy", "unhealthy"].contains(&value.as_str()) {
+                return Err(Error::InvalidParameter(format!(
+                    "invalid filter 'health={value}': invalid value for health-status ({value}): \
+                     must be one of none, starting, healthy, unhealthy"
+                )));
+            }
+        }
+        for key in ["publish", "expose"] {
+            if let Some(value) = filters.values(key).iter().find(|value| value.contains(':')) {
+                return Err(Error::InvalidParameter(format!(
+                    "filter for '{key}' should not contain ':': {value}"
+                )));
+            }
+        }
+        let neighbour = |key: &str| -> Result<Option<String>> {
+            match filters.values(key).last() {
+                Some(value) => Ok(Some(self.inner.containers.find(value)?.id.clone())),
+                None => Ok(None),
+            }
+        };
+        Ok(Query {
+            all: options.all || options.limit > 0 || filters.contains("status"),
+            exited,
+            before: neighbour("before")?,
+            since: neighbour("since")?,
+            ids: filters.contains("id").then(|| {
+                let found = filters.values("id").iter();
+                found
+                    .filter_map(|id| self.inner.containers.find(id).ok())
+                    .map(|container| container.id.clone())
+                    .collect()
+            }),
+            ancestors: filters.contains("ancestor").then(|| {
+                let images = filters.values("ancestor").iter();
+                images.filter_map(|image| self.image_id(image)).collect()
+            }),
+            is_task: filters.boolean("is-task")?,
+        })
     }
 }
+
+/// What a list's filters mean.
+#[derive(Debug)]
+struct Query {
+    all: bool,
+    exited: BTreeSet<i32>,
+    before: Option<String>,
+    since: Option<String>,
+    ids: Option<BTreeSet<String>>,
+    ancestors: Option<BTreeSet<String>>,
+    is_task: Option<bool>,
+}
+
+impl Query {
+    fn includes(
+        &self,
+        filters: &Filters,
+        container: &Arc<Container>,
+        record: &Record,
+        live: &Live,
+    ) -> bool {
+        let state = container.shown_state(live);
+        let running = live.state.status.is_running();
+        let has_exited = !running && live.state.started_at.is_some();
+        let network = match record.config.host.network_mode.as_str() {
+            "" | "default" => "bridge",
+            mode => mode,
+        };
+        let isolation = match record.config.host.isolation.as_str() {
+            "" | "default" => "vm",
+            isolation => isolation,
+        };
+        let volumes = mounts(record);
+        let volume = !filters.contains("volume")
+            || filters.values("volume").iter().any(|value| {
+                let is = |mount: &Mount| mount.name == *value || mount.destination == *value;
+                volumes.iter().any(is)
+            });
+        (running || self.all)
+            && (filters.matches("name", &record.name)
+                || filters.matches("name", &format!("/{}", record.name)))
+            && self.ids.as_ref().is_none_or(|ids| ids.contains(&container.id))
+            && filters.all_labels("label", &record.config.labels)
+            && (self.exited.is_empty()
+                || has_exited && self.exited.contains(&live.state.exit_code))
+            && filters.matches("status", state.status.as_str())
+            && filters.is_exactly("health", "none")
+            && filters.is_exactly("network", network)
+            && filters.is_exactly("isolation", isolation)
+            && volume
+            // No container has ports or is part of a service.
+            && !filters.contains("publish")
+            && !filters.contains("expose")
+            && self.is_task != Some(true)
+            && self
+                .ancestors
+                .as_ref()
+                .is_none_or(|images| images.contains(&record.image.id))
+    }
+}
+
+const FILTERS: &[&str] = &[
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+];

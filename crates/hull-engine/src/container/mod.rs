@@ -2,15 +2,23 @@
 
 pub(crate) mod attach;
 pub(crate) mod create;
+mod detach;
+pub(crate) mod entry;
 pub(crate) mod exec;
 pub(crate) mod inspect;
 pub(crate) mod kill;
+pub(crate) mod launch;
 pub(crate) mod list;
 pub(crate) mod logs;
+mod names;
+pub(crate) mod record;
+pub(crate) mod registry;
 pub(crate) mod remove;
-pub(crate) mod rename;
+mod rename;
+mod signal;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod stop;
+mod timings;
 pub(crate) mod top;
 pub(crate) mod wait;

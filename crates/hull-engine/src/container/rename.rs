@@ -1,6 +1,7 @@
 //! Another name.
 
-use crate::{Engine, Result, error::Error};
+use super::names;
+use crate::{Engine, Error, Result};
 
 impl Engine {
     /// Gives a container another name.
@@ -8,7 +9,48 @@ impl Engine {
     /// # Errors
     /// No such container, not a name, or the name is in use.
     pub async fn rename(&self, container: &str, name: &str) -> Result<()> {
-        let _ = (container, name);
-        Err(Error::not_yet("rename"))
+        let (old, new) = (container.trim(), name.trim());
+        if old.trim_start_matches('/').is_empty() || new.trim_start_matches('/').is_empty() {
+            return Err(Error::InvalidParameter(
+                "Neither old nor new names may be empty".into(),
+            ));
+        }
+        let container = self.inner.containers.find(old)?;
+        let _gate = container.gate.lock().await;
+        let record = container.record();
+        if record.name == new.strip_prefix('/').unwrap_or(new) {
+            return Err(Error::InvalidParameter(
+                "Renaming a container with the same name as its current name".into(),
+            ));
+        }
+        let context = "Error when allocating new name";
+        let new = names::parse(new).map_err(|error| error.within(context))?;
+        self.inner
+            .containers
+            .reserve(new, &container.id)
+            .map_err(|error| error.within(context))?;
+        let mut renamed = (*record).clone();
+        renamed.name = new.to_owned();
+        let dir = container.dir.clone();
+        let written = tokio::task::spawn_blocking(move || renamed.write(&dir).map(|()| renamed))
+            .await
+            .map_err(|error| Error::internal("renaming was interrupted", error))
+            .flatten();
+        match written {
+            Ok(renamed) => {
+                container.set_record(renamed);
+                self.inner.containers.release(&record.name);
+                self.tell(
+                    &container,
+                    "rename",
+                    &[("oldName", format!("/{}", record.name))],
+                );
+                Ok(())
+            }
+            Err(error) => {
+                self.inner.containers.release(new);
+                Err(error)
+            }
+        }
     }
 }

@@ -1,6 +1,19 @@
 //! Start.
 
-use crate::{Engine, Result, error::Error};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use hull_supervisor::client::ClientError;
+use hull_supervisor::{Exit, FailureCode, state as supervisor};
+use jiff::Timestamp;
+use tracing::{debug, warn};
+
+use super::entry::Container;
+use super::remove::RemoveOptions;
+use super::state::{State, Status};
+use super::timings::{SPAWN, Stopwatch};
+use crate::error::one_line;
+use crate::{Engine, Error, Result, host, layout};
 
 impl Engine {
     /// Starts a container and returns once its program has been executed. Clients that have
@@ -10,7 +23,272 @@ impl Engine {
     /// No such container; [`Error::NotModified`] if it runs; [`Error::Start`] if its program
     /// cannot be executed (exit code 126 or 127) or the machine does not start (128).
     pub async fn start(&self, container: &str) -> Result<()> {
-        let _ = container;
-        Err(Error::not_yet("start"))
+        let watch = Stopwatch::start();
+        let container = self.inner.containers.find(container)?;
+        self.detached(move |engine| async move { engine.start_container(&container, watch).await })
+            .await
+    }
+
+    /// Runs `operation` to its end even if the caller goes away in the middle.
+    pub(crate) async fn detached<T, F>(&self, operation: impl FnOnce(Engine) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        tokio::spawn(operation(self.clone()))
+            .await
+            .map_err(|error| Error::internal("an operation was interrupted", error))?
+    }
+
+    pub(crate) async fn start_container(
+        &self,
+        container: &Arc<Container>,
+        mut watch: Stopwatch,
+    ) -> Result<()> {
+        let gate = container.gate.lock().await;
+        let live = container.live();
+        match live.state.status {
+            Status::Paused => {
+                return Err(Error::Conflict(
+                    "cannot start a paused container, try unpause instead".into(),
+                ));
+            }
+            Status::Running => {
+                return Err(Error::NotModified("container is already running".into()));
+            }
+            _ if live.removing || live.removed => {
+                return Err(Error::Conflict(
+                    "container is marked for removal and cannot be started".into(),
+                ));
+            }
+            _ => {}
+        }
+        match self.launch_container(container, &mut watch).await {
+            Ok(state) => {
+                let timings = watch.finish();
+                container.change(|live| {
+                    live.state = State::from_supervisor(&state, None);
+                    live.engine_timings = timings;
+                    live.supervisor_timings = state.timings;
+                    live.has_started = true;
+                });
+                self.tell(container, "start", &[]);
+                self.monitor(container);
+                Ok(())
+            }
+            Err(error) => {
+                self.record_failed_start(container, &error);
+                drop(gate);
+                if container.record().config.host.auto_remove {
+                    self.remove_ended(container).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn launch_container(
+        &self,
+        container: &Arc<Container>,
+        watch: &mut Stopwatch,
+    ) -> Result<supervisor::State> {
+        let record = container.record();
+        let driver = self.inner.drivers.named(&record.config.host.isolation)?;
+        // Whoever died unseen must have let go before another one is started.
+        driver
+            .recover(&container.dir)
+            .map_err(Error::supervisor("cannot start the container"))?;
+        let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
+        let launch = tokio::task::spawn_blocking(move || {
+            let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
+            engine.prepare_launch(&dir, &prepared, &plan)
+        })
+        .await
+        .map_err(|error| Error::internal("preparing a start was interrupted", error))??;
+        watch.lap("engine: prepare");
+        let launched = driver
+            .launch(&container.dir, &launch)
+            .await
+            .map_err(start_error)?;
+        watch.lap(SPAWN);
+        let task = launched.task();
+        let waiting = container.serve_streams(Arc::clone(&task));
+        let connected = join_all(waiting.into_iter().map(|pipes| task.attach(pipes))).await;
+        for error in connected.into_iter().filter_map(Result::err) {
+            // The client sees the end of its streams; the container is not held up by that.
+            warn!(container = record.short_id(), %error, "cannot connect a client");
+        }
+        watch.lap("engine: connect clients");
+        let state = launched.execute().await.map_err(start_error)?;
+        watch.lap("engine: boot and execute");
+        Ok(state)
+    }
+
+    /// Leaves the container as it was before, with the failure's exit code and text.
+    fn record_failed_start(&self, container: &Container, error: &Error) {
+        container.end_streams();
+        let exit_code = error.exit_code().unwrap_or(128);
+        let dir = &container.dir;
+        let previous = read_previous(dir);
+        // A supervisor that got that far has written this itself; one that did not, not.
+        let left = supervisor::State::read(dir).ok().flatten();
+        let state = match left {
+            Some(state)
+                if state.status == supervisor::Status::Exited
+                    && state.started_at.is_none()
+                    && state
+                        .exit
+                        .as_ref()
+                        .is_some_and(|exit| exit.code == exit_code) =>
+            {
+                state
+            }
+            _ => {
+                let state = failed_state(exit_code, error);
+                if let Err(error) = state.write(dir) {
+                    warn!(container = &container.id[..12], %error, "cannot record a failed start");
+                }
+                state
+            }
+        };
+        container.change(|live| {
+            live.state = State::from_supervisor(&state, previous.as_ref());
+            live.state.error = error.to_string();
+            live.supervisor_timings = state.timings;
+            live.has_started = true;
+        });
+    }
+
+    /// Watches a running container for its end, in the background.
+    pub(crate) fn monitor(&self, container: &Arc<Container>) {
+        let Some(task) = container.task() else { return };
+        let (engine, container) = (self.downgrade(), Arc::clone(container));
+        tokio::spawn(async move {
+            let exit = task.wait().await;
+            let Some(engine) = Engine::upgrade(&engine) else {
+                return;
+            };
+            let exit = exit.unwrap_or_else(|error| {
+                warn!(container = &container.id[..12], %error, "cannot see how it ended");
+                Exit::supervisor_died()
+            });
+            engine.container_ended(&container, exit).await;
+        });
+    }
+
+    /// Takes notice of a container's end.
+    pub(crate) async fn container_ended(&self, container: &Arc<Container>, exit: Exit) {
+        let left = supervisor::State::read(&container.dir).ok().flatten();
+        container.end_streams();
+        let restarting = container
+            .restarting
+            .load(std::sync::atomic::Ordering::Acquire);
+        let finished = left
+            .as_ref()
+            .and_then(|state| state.finished_at)
+            .unwrap_or_else(Timestamp::now);
+        let started = container.live().state.started_at.unwrap_or(finished);
+        self.inner.execs.container_ended(container);
+        if exit.oom_killed {
+            self.tell(container, "oom", &[]);
+        }
+        // Before the change, so that who waits for the end finds it in the past events.
+        let lasted = finished.duration_since(started).as_secs();
+        self.tell(
+            container,
+            "die",
+            &[
+                ("execDuration", lasted.max(0).to_string()),
+                ("exitCode", exit.code.to_string()),
+            ],
+        );
+        container.change(|live| {
+            live.state.status = Status::Exited;
+            live.state.pid = 0;
+            live.state.exit_code = exit.code;
+            live.state.oom_killed = exit.oom_killed;
+            live.state.error = exit.error.clone().unwrap_or_default();
+            live.state.finished_at = Some(finished);
+            live.ends += 1;
+            live.last_end.exit_code = exit.code;
+            live.last_end.error = String::new();
+            if let Some(left) = left {
+                live.supervisor_timings = left.timings;
+            }
+        });
+        if container.record().config.host.auto_remove && !restarting {
+            self.remove_ended(container).await;
+        }
+    }
+
+    /// Removes a container that asked for it (`--rm`) after its end.
+    pub(crate) async fn remove_ended(&self, container: &Arc<Container>) {
+        let options = RemoveOptions {
+            force: true,
+            volumes: true,
+        };
+        if let Err(error) = self
+            .remove_container(container, &container.id, options)
+            .await
+        {
+            // Someone else may be removing it.
+            debug!(container = &container.id[..12], %error, "not removed at its end");
+        }
     }
 }
+
+/// Reads the state that the run before the last left, if there was one.
+pub(crate) fn read_previous(dir: &std::path::Path) -> Option<supervisor::State> {
+    let bytes = std::fs::read(dir.join(layout::container::PREVIOUS)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What a supervisor would have left if it had got far enough to fail itself.
+fn failed_state(exit_code: i32, error: &Error) -> supervisor::State {
+    supervisor::State {
+        status: supervisor::Status::Exited,
+        supervisor_pid: 0,
+        vmm_pid: None,
+        guest_pid: None,
+        started_at: None,
+        finished_at: None,
+        exit: Some(Exit {
+            code: exit_code,
+            signal: None,
+            oom_killed: false,
+            error: Some(error.to_string()),
+        }),
+        accelerator: None,
+        guest_kernel: None,
+        timings: supervisor::Timings::default(),
+    }
+}
+
+/// A start that failed, in the words that Docker's clients show.
+fn start_error(error: ClientError) -> Error {
+    match error {
+        ClientError::Failed(failure) => {
+            let message = match failure.code {
+                FailureCode::NoProgram | FailureCode::NotExecutable => {
+                    format!("{CREATE_FAILED}: {}: unknown", failure.message)
+                }
+                _ => format!("failed to create task for container: {}", failure.message),
+            };
+            Error::Start {
+                message,
+                exit_code: failure.exit_code(),
+                hint: failure.hint,
+            }
+        }
+        error => Error::Start {
+            message: format!("failed to create task for container: {}", one_line(&error)),
+            exit_code: 128,
+            hint: None,
+        },
+    }
+}
+
+/// What Docker's engine puts before the reason when a program cannot be executed.
+const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: \
+                             OCI runtime create failed: runc create failed: unable to start \
+                             container process";

@@ -3,7 +3,9 @@
 use hull_plan::ImageConfig;
 use jiff::Timestamp;
 
-use crate::{Engine, Result, error::Error};
+use super::list::created;
+use super::lookup::plan_config;
+use crate::{Engine, Result};
 
 /// All about one image.
 #[derive(Clone, Debug)]
@@ -32,7 +34,20 @@ impl Engine {
     /// # Errors
     /// No such image.
     pub async fn image_inspect(&self, image: &str) -> Result<ImageInspect> {
-        let _ = image;
-        Err(Error::not_yet("inspecting images"))
+        let image = self.image(image)?;
+        Ok(ImageInspect {
+            id: image.id.to_string(),
+            tags: image.repo_tags(),
+            digests: image.repo_digests(),
+            created: created(&image),
+            author: image.config.author.clone(),
+            comment: image.config.comment.clone(),
+            config: plan_config(&image)?,
+            architecture: image.platform.architecture.clone(),
+            variant: image.platform.variant.clone(),
+            os: image.platform.os.clone(),
+            size: image.size,
+            layers: image.diff_ids.iter().map(ToString::to_string).collect(),
+        })
     }
 }

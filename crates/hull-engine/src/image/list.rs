@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use hull_store::Image;
 use jiff::Timestamp;
 
-use crate::{Engine, Filters, Result, error::Error};
+use crate::{Engine, Error, Filters, Result};
 
 /// Which images.
 #[derive(Clone, Debug, Default)]
 pub struct ImageListOptions {
-    /// Keys: `before`, `dangling`, `label`, `reference`, `since`, `until`.
+    /// Keys: `before`, `dangling`, `label`, `reference`, `since`, `until` (a timestamp in
+    /// seconds or RFC 3339).
     pub filters: Filters,
 }
 
@@ -36,7 +38,156 @@ impl Engine {
     /// # Errors
     /// An unknown filter or a value that makes no sense.
     pub async fn images(&self, options: ImageListOptions) -> Result<Vec<ImageSummary>> {
-        let _ = options;
-        Err(Error::not_yet("listing images"))
+        let filters = &options.filters;
+        filters.validate(FILTERS)?;
+        let bounds = self.bounds(filters)?;
+        let mut users: BTreeMap<String, usize> = BTreeMap::new();
+        for container in self.inner.containers.all() {
+            *users
+                .entry(container.record().image.id.clone())
+                .or_default() += 1;
+        }
+        let images = self.inner.store.images();
+        let wanted = images.iter().filter(|image| bounds.include(filters, image));
+        Ok(wanted
+            .map(|image| {
+                let id = image.id.to_string();
+                let tags = image.repo_tags();
+                let tags = match filters.contains("reference") {
+                    true => tags
+                        .into_iter()
+                        .filter(|tag| has_reference(filters, tag))
+                        .collect(),
+                    false => tags,
+                };
+                ImageSummary {
+                    tags,
+                    digests: image.repo_digests(),
+                    created: created(image),
+                    size: image.size,
+                    labels: image.config.config.labels.clone(),
+                    containers: users.get(&id).copied().unwrap_or_default(),
+                    id,
+                }
+            })
+            .collect())
+    }
+
+    fn bounds(&self, filters: &Filters) -> Result<Bounds> {
+        let of = |key: &str| -> Result<Option<Timestamp>> {
+            match filters.values(key).last() {
+                Some(name) => Ok(created(&self.image(name)?)),
+                None => Ok(None),
+            }
+        };
+        let until = match filters.values("until") {
+            [] => None,
+            [value] => Some(parse_time(value)?),
+            _ => {
+                return Err(Error::InvalidParameter("more than one until filter".into()));
+            }
+        };
+        Ok(Bounds {
+            before: of("before")?,
+            since: of("since")?,
+            until,
+            dangling: filters.boolean("dangling")?,
+        })
+    }
+}
+
+/// Which images a list's filters leave.
+struct Bounds {
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    dangling: Option<bool>,
+}
+
+impl Bounds {
+    fn include(&self, filters: &Filters, image: &Image) -> bool {
+        let time = created(image).unwrap_or(Timestamp::UNIX_EPOCH);
+        let named = || {
+            image
+                .repo_tags()
+                .iter()
+                .any(|tag| has_reference(filters, tag))
+        };
+        self.before.is_none_or(|before| time < before)
+            && self.since.is_none_or(|since| time > since)
+            && self.until.is_none_or(|until| time <= until)
+            && self
+                .dangling
+                .is_none_or(|dangling| image.is_dangling() == dangling)
+            && filters.all_labels("label", &image.config.config.labels)
+            && (!filters.contains("reference") || named())
+    }
+}
+
+/// When an image was made.
+pub(super) fn created(image: &Image) -> Option<Timestamp> {
+    image.created.parse().ok()
+}
+
+/// Reads seconds since 1970 or RFC 3339.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
+    let seconds = text.parse::<i64>().ok();
+    seconds
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| Error::InvalidParameter(format!("invalid timestamp {text:?}")))
+}
+
+/// As Docker's `reference.FamiliarMatch`: a pattern of the name, with or without the tag.
+fn has_reference(filters: &Filters, tag: &str) -> bool {
+    let name = tag.rsplit_once(':').map_or(tag, |(name, _)| name);
+    filters
+        .values("reference")
+        .iter()
+        .any(|pattern| glob(pattern, tag) || glob(pattern, name))
+}
+
+/// Matches as Go's `path.Match` does, without character classes: `*` and `?` stop at a slash.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            let longest = text.find('/').unwrap_or(text.len());
+            ends.take_while(|at| *at <= longest)
+                .any(|at| glob(rest.as_str(), &text[at..]))
+        }
+        Some(wanted) => {
+            let mut text = text.chars();
+            let have = text.next();
+            let same = match wanted {
+                '?' => have.is_some_and(|have| have != '/'),
+                wanted => have == Some(wanted),
+            };
+            same && glob(rest.as_str(), text.as_str())
+        }
+    }
+}
+
+const FILTERS: &[&str] = &["before", "dangling", "label", "reference", "since", "until"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_stop_at_slashes() {
+        for (pattern, text, matches) in [
+            ("busy*", "busybox", true),
+            ("busy*:1*", "busybox:1.36", true),
+            ("*", "localhost:5000/a", false),
+            ("*/a", "localhost:5000/a", true),
+            ("b?", "bc", true),
+            ("b?", "b", false),
+            ("", "", true),
+        ] {
+            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! Removal of images.
 
-use crate::{Engine, Filters, Result, error::Error};
+use std::collections::BTreeSet;
+
+use hull_registry::Digest;
+use hull_store::{ImageUser, RemoveError};
+use jiff::Timestamp;
+
+use super::list::{created, parse_time};
+use crate::{Engine, Error, Filters, Result};
 
 /// How to remove.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +45,24 @@ impl Engine {
         image: &str,
         options: ImageRemoveOptions,
     ) -> Result<Vec<Removed>> {
-        let _ = (image, options);
-        Err(Error::not_yet("removing images"))
+        let id = self.image(image)?.id.to_string();
+        let users = self.image_users()?;
+        let options = hull_store::RemoveOptions {
+            force: options.force,
+        };
+        let removed = self.inner.store.remove(image, options, &users).await?;
+        let removed: Vec<_> = removed.into_iter().map(Removed::from).collect();
+        for record in &removed {
+            match record {
+                Removed::Untagged(_) => self.tell_image("untag", &id, &id),
+                Removed::Deleted(deleted) if *deleted == id => {
+                    self.tell_image("delete", &id, &id);
+                }
+                // Layers have no events.
+                Removed::Deleted(_) => {}
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes images that no container uses: those without a name, or all with the filter
@@ -48,7 +71,94 @@ impl Engine {
     /// # Errors
     /// An unknown filter.
     pub async fn image_prune(&self, filters: &Filters) -> Result<PruneReport> {
-        let _ = filters;
-        Err(Error::not_yet("pruning images"))
+        filters.validate(&["dangling", "label", "label!", "until"])?;
+        let dangling_only = filters.boolean("dangling")?.unwrap_or(true);
+        let until = match filters.values("until").last() {
+            Some(value) => Some(parse_time(value)?),
+            None => None,
+        };
+        let used: BTreeSet<_> = self
+            .image_users()?
+            .into_iter()
+            .map(|user| user.image)
+            .collect();
+        let mut report = PruneReport::default();
+        for image in self.inner.store.images() {
+            let labels = &image.config.config.labels;
+            let time = created(&image).unwrap_or(Timestamp::UNIX_EPOCH);
+            let wanted = !used.contains(&image.id)
+                && (!dangling_only || image.is_dangling())
+                && until.is_none_or(|until| time <= until)
+                && filters.all_labels("label", labels)
+                && !(filters.contains("label!") && filters.all_labels("label!", labels));
+            if !wanted {
+                continue;
+            }
+            let names = match image.is_dangling() {
+                true => vec![image.id.to_string()],
+                false => image.repo_tags(),
+            };
+            for name in names {
+                match self
+                    .image_remove(&name, ImageRemoveOptions::default())
+                    .await
+                {
+                    Ok(removed) => report.removed.extend(removed),
+                    // A container that was made meanwhile, or a name that went with another.
+                    Err(error) => tracing::debug!(name, %error, "not pruned"),
+                }
+            }
+        }
+        report.reclaimed = self.collect_garbage().await?;
+        Ok(report)
+    }
+
+    /// Removes files of images that neither an image nor a container needs; returns the bytes
+    /// that came free.
+    pub(crate) async fn collect_garbage(&self) -> Result<u64> {
+        let users = self.image_users()?;
+        let keep = users.into_iter().filter_map(|user| user.root).collect();
+        Ok(self.inner.store.gc(&keep).await?)
+    }
+
+    /// Returns what containers have of images.
+    fn image_users(&self) -> Result<Vec<ImageUser>> {
+        let all = self.inner.containers.all();
+        all.iter()
+            .map(|container| {
+                let record = container.record();
+                Ok(ImageUser {
+                    container: record.id.clone(),
+                    image: parse_digest(&record.image.id)?,
+                    root: Some(parse_digest(&record.image.root.id)?),
+                    running: container.is_running(),
+                })
+            })
+            .collect()
+    }
+}
+
+fn parse_digest(text: &str) -> Result<Digest> {
+    text.parse()
+        .map_err(|error: hull_registry::DigestError| Error::internal("a container's image", error))
+}
+
+impl From<hull_store::Removed> for Removed {
+    fn from(removed: hull_store::Removed) -> Self {
+        match removed {
+            hull_store::Removed::Deleted(digest) => Self::Deleted(digest.to_string()),
+            hull_store::Removed::Untagged(name) => Self::Untagged(name),
+        }
+    }
+}
+
+impl From<RemoveError> for Error {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Conflict(message) => Self::Conflict(message),
+            RemoveError::Lookup(error) => error.into(),
+            RemoveError::Store(error) => error.into(),
+            error => Self::internal("cannot remove the image", error),
+        }
     }
 }

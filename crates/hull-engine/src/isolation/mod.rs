@@ -1,0 +1,137 @@
+//! What keeps a container apart from its host and from others: a driver, chosen by name.
+//!
+//! Everything above this module is common to all drivers. There is no fallback from one to
+//! another.
+
+mod process;
+mod pump;
+mod vm;
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hull_protocol::{Process, Statistics};
+use hull_supervisor::client::{ClientError, Liveness};
+use hull_supervisor::control::{Attach, Exec};
+use hull_supervisor::{Exit, Launch, State};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Chunk, Error, Result, Settings};
+
+pub(crate) use process::Processes;
+pub(crate) use vm::VirtualMachines;
+
+/// Runs containers in one way.
+pub(crate) trait Isolation: Debug + Send + Sync {
+    /// Starts what runs the container in `dir`, up to where clients can connect to its streams.
+    /// `launch` has been written there. Dropping the result ends it again.
+    fn launch<'a>(
+        &'a self,
+        dir: &'a Path,
+        launch: &'a Launch,
+    ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>>;
+
+    /// Returns a handle on the container in `dir`, whether it runs or not.
+    fn task(&self, dir: &Path) -> Arc<dyn Task>;
+
+    /// Finds out whether the container in `dir` runs; records the end of one that died unseen.
+    fn recover(&self, dir: &Path) -> Result<Liveness, ClientError>;
+}
+
+/// A container that has been launched and has not executed its program yet.
+pub(crate) trait Launched: Send {
+    fn task(&self) -> Arc<dyn Task>;
+
+    /// Executes the program; returns when it runs.
+    fn execute(self: Box<Self>) -> BoxFuture<'static, Result<State, ClientError>>;
+}
+
+/// A running container.
+pub(crate) trait Task: Debug + Send + Sync {
+    fn status(&self) -> BoxFuture<'_, Result<State, ClientError>>;
+    /// Connects `pipes` to the main process; returns once connected.
+    fn attach(&self, pipes: Pipes) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// Runs one more process with `pipes` as its streams.
+    fn exec(&self, exec: Exec, pipes: Pipes) -> BoxFuture<'_, Result<ExecTask, ClientError>>;
+    fn signal<'a>(
+        &'a self,
+        exec: Option<&'a str>,
+        signal: i32,
+    ) -> BoxFuture<'a, Result<(), ClientError>>;
+    fn resize<'a>(
+        &'a self,
+        exec: Option<&'a str>,
+        rows: u16,
+        columns: u16,
+    ) -> BoxFuture<'a, Result<(), ClientError>>;
+    /// Waits until the container has ended and nothing of it runs any more.
+    fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;
+    fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>>;
+    fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>>;
+    fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>>;
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>>;
+    /// Ends the container at once, whatever it does.
+    fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;
+}
+
+/// A process that has been started in a container.
+#[derive(Debug)]
+pub(crate) struct ExecTask {
+    pub(crate) pid: i32,
+    /// How it ended; dropped if that is never known because its container died.
+    pub(crate) exit: oneshot::Receiver<Exit>,
+}
+
+/// The engine's end of a client's streams.
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    pub(crate) wanted: Attach,
+    pub(crate) input: Option<mpsc::Receiver<InputMessage>>,
+    pub(crate) output: mpsc::Sender<Chunk>,
+}
+
+/// What a client sends to standard input.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum InputMessage {
+    Data(Bytes),
+    End,
+}
+
+/// All drivers.
+#[derive(Clone, Debug)]
+pub(crate) struct Drivers {
+    vm: Arc<dyn Isolation>,
+    process: Arc<dyn Isolation>,
+}
+
+impl Drivers {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            vm: Arc::new(VirtualMachines::new(settings.supervisor.clone())),
+            process: Arc::new(Processes),
+        }
+    }
+
+    /// Returns drivers of which the one for virtual machines is another.
+    #[cfg(test)]
+    pub(crate) fn with_vm(vm: Arc<dyn Isolation>) -> Self {
+        Self {
+            vm,
+            process: Arc::new(Processes),
+        }
+    }
+
+    /// Returns the driver with a name of Docker's `--isolation`.
+    pub(crate) fn named(&self, name: &str) -> Result<&Arc<dyn Isolation>> {
+        match name {
+            "" | "default" | "vm" => Ok(&self.vm),
+            "process" => Ok(&self.process),
+            _ => Err(Error::InvalidParameter(format!(
+                "invalid isolation `{name}`: it is `vm` or `process`"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A container in a virtual machine of its own, run by a supervisor process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use hull_protocol::{Process, Statistics};
+use hull_supervisor::client::{self, Client, ClientError, Control, Liveness};
+use hull_supervisor::control::Exec;
+use hull_supervisor::{Exit, Launch, State};
+use tokio::sync::oneshot;
+
+use super::pump::{Kind, pump};
+use super::{ExecTask, Isolation, Launched, Pipes, Task};
+use crate::Result;
+
+/// `--isolation vm`.
+#[derive(Debug)]
+pub(crate) struct VirtualMachines {
+    supervisor: PathBuf,
+}
+
+impl VirtualMachines {
+    /// Returns the driver that starts `<supervisor> supervisor <directory>`.
+    pub(crate) fn new(supervisor: PathBuf) -> Self {
+        Self { supervisor }
+    }
+}
+
+impl Isolation for VirtualMachines {
+    fn launch<'a>(
+        &'a self,
+        dir: &'a Path,
+        _: &'a Launch,
+    ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>> {
+        async move {
+            let control = client::spawn(&self.supervisor, dir).await?;
+            Ok(Box::new(Booting { control }) as Box<dyn Launched>)
+        }
+        .boxed()
+    }
+
+    fn task(&self, dir: &Path) -> Arc<dyn Task> {
+        Arc::new(Machine::new(Client::new(dir)))
+    }
+
+    fn recover(&self, dir: &Path) -> Result<Liveness, ClientError> {
+        client::recover(dir)
+    }
+}
+
+/// A supervisor that has been started.
+struct Booting {
+    control: Control,
+}
+
+impl Launched for Booting {
+    fn task(&self) -> Arc<dyn Task> {
+        Arc::new(Machine::new(self.control.client()))
+    }
+
+    fn execute(self: Box<Self>) -> BoxFuture<'static, Result<State, ClientError>> {
+        self.control.start().boxed()
+    }
+}
+
+/// A container with a supervisor.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    client: Client,
+}
+
+impl Machine {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Task for Machine {
+    fn status(&self) -> BoxFuture<'_, Result<State, ClientError>> {
+        self.client.status().boxed()
+    }
+
+    fn attach(&self, pipes: Pipes) -> BoxFuture<'_, Result<(), ClientError>> {
+        async move {
+            let attached = self.client.attach(pipes.wanted).await?;
+            tokio::spawn(pump(attached, pipes, Kind::Main));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn exec(&self, exec: Exec, pipes: Pipes) -> BoxFuture<'_, Result<ExecTask, ClientError>> {
+        async move {
+            let (pid, attached) = self.client.exec(exec).await?;
+            let (sender, exit) = oneshot::channel();
+            tokio::spawn(async move {
+                if let Some(exit) = pump(attached, pipes, Kind::Exec).await {
+                    // Nobody asks if the engine is closing.
+                    sender.send(exit).ok();
+                }
+            });
+            Ok(ExecTask { pid, exit })
+        }
+        .boxed()
+    }
+
+    fn signal<'a>(
+        &'a self,
+        exec: Option<&'a str>,
+        signal: i32,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        self.client.signal(exec, signal).boxed()
+    }
+
+    fn resize<'a>(
+        &'a self,
+        exec: Option<&'a str>,
+        rows: u16,
+        columns: u16,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        self.client.resize(exec, rows, columns).boxed()
+    }
+
+    fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {
+        self.client.wait().boxed()
+    }
+
+    fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.pause().boxed()
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.resume().boxed()
+    }
+
+    fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>> {
+        self.client.statistics().boxed()
+    }
+
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>> {
+        self.client.processes().boxed()
+    }
+
+    fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {
+        self.client.destroy().boxed()
+    }
+}

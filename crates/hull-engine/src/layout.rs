@@ -1,0 +1,57 @@
+//! Where things are in the state directory.
+
+use std::path::{Path, PathBuf};
+
+/// Names of the engine's files in a container's directory. Those of the supervisor are in
+/// [`hull_supervisor::paths`].
+pub(crate) mod container {
+    /// [`crate::container::record::Record`], JSON.
+    pub(crate) const CONFIG: &str = "config.json";
+    /// State that the supervisor of the last run left, put aside when the next run begins.
+    pub(crate) const PREVIOUS: &str = "previous.json";
+    /// The writable disk.
+    pub(crate) const SCRATCH: &str = "scratch.ext4";
+}
+
+/// Paths in one state directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    pub(crate) fn container(&self, id: &str) -> PathBuf {
+        self.containers().join(id)
+    }
+
+    /// Anything under way; emptied when the engine opens.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Kernel that replaces Hull's own.
+    pub(crate) fn kernel(&self) -> PathBuf {
+        self.root.join("kernel").join("vmlinux")
+    }
+
+    pub(crate) fn probe_cache(&self) -> PathBuf {
+        self.root.join("probe.json")
+    }
+
+    /// Stable name of the engine, a UUID.
+    pub(crate) fn engine_id(&self) -> PathBuf {
+        self.root.join("engine-id")
+    }
+}

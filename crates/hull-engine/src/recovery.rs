@@ -1,0 +1,176 @@
+//! What the engine does when it opens: it finds what the one before left, at whatever instruction
+//! that was killed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hull_supervisor::client::Liveness;
+use hull_supervisor::state as supervisor;
+use tracing::{error, info, warn};
+
+use crate::container::entry::{Container, Live};
+use crate::container::record::Record;
+use crate::container::start::read_previous;
+use crate::container::state::State;
+use crate::isolation::Task;
+use crate::layout::Layout;
+use crate::{Engine, Error, Result};
+
+/// Makes the directories that the engine needs.
+pub(crate) fn prepare(layout: &Layout) -> Result<()> {
+    for path in [layout.root().to_owned(), layout.containers(), layout.tmp()] {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&path).map_err(Error::file("make", &path))?;
+    }
+    Ok(())
+}
+
+/// Empties `tmp/` and takes over all containers.
+pub(crate) async fn recover(engine: &Engine) -> Result<()> {
+    empty(&engine.inner.layout.tmp())?;
+    let all = engine.inner.layout.containers();
+    let entries = fs::read_dir(&all).map_err(Error::file("read", &all))?;
+    let mut ended = Vec::new();
+    for entry in entries {
+        let dir = entry.map_err(Error::file("read", &all))?.path();
+        match recover_container(engine, &dir) {
+            Ok(Some(container)) => {
+                if !container.is_running() && container.task().is_none() {
+                    ended.push(container);
+                }
+            }
+            Ok(None) => {}
+            // One damaged container must not keep the others away; its files are left alone.
+            Err(error) => error!(dir = %dir.display(), %error, "cannot recover a container"),
+        }
+    }
+    for container in ended {
+        let record = container.record();
+        // One that was never started is about to be, by a client that is still there.
+        if record.config.host.auto_remove && container.live().has_started {
+            info!(container = record.short_id(), "removing: it has ended");
+            engine.remove_ended(&container).await;
+        }
+    }
+    Ok(())
+}
+
+/// Takes over the container in `dir`; `None` if there is none worth keeping.
+fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container>>> {
+    let Some(record) = Record::read(dir)? else {
+        // A power cut took what was not worth a sync.
+        warn!(dir = %dir.display(), "removing a container without a configuration");
+        let doomed = engine.inner.layout.tmp().join("remove-unreadable");
+        fs::rename(dir, &doomed).map_err(Error::file("remove", dir))?;
+        fs::remove_dir_all(&doomed).map_err(Error::file("remove", &doomed))?;
+        return Ok(None);
+    };
+    let driver = engine.inner.drivers.named(&record.config.host.isolation)?;
+    let found = driver
+        .recover(dir)
+        .map_err(Error::supervisor("cannot tell whether the container runs"))?;
+    let on_disk = match &found {
+        Liveness::Alive => supervisor::State::read(dir).ok().flatten(),
+        Liveness::Dead(state) => state.clone(),
+    };
+    let previous = read_previous(dir);
+    let mut live = Live::default();
+    // With nothing of the last run, the run before it is what there is to say.
+    if let Some(state) = on_disk.as_ref().or(previous.as_ref()) {
+        live.state = State::from_supervisor(state, previous.as_ref());
+        live.supervisor_timings = state.timings.clone();
+        live.has_started = true;
+    }
+    if found == Liveness::Alive && !live.state.status.is_running() {
+        live.state.pid = 0;
+    }
+    engine.inner.containers.reserve(&record.name, &record.id)?;
+    let container = Arc::new(Container::new(dir.to_owned(), record, live));
+    engine.inner.containers.insert(Arc::clone(&container));
+    if found == Liveness::Alive {
+        let task = driver.task(dir);
+        container.serve_streams(Arc::clone(&task));
+        adopt(engine, &container, task);
+    }
+    Ok(Some(container))
+}
+
+/// Takes over a container whose supervisor lives. One that has not executed its program is given
+/// the time to do so if it has been told to, or to end because its engine is gone.
+fn adopt(engine: &Engine, container: &Arc<Container>, task: Arc<dyn Task>) {
+    if container.is_running() {
+        engine.monitor(container);
+        return;
+    }
+    let Ok(gate) = Arc::clone(&container.gate).try_lock_owned() else {
+        // The gate is free: nobody has the engine yet.
+        return;
+    };
+    let (engine, container) = (engine.clone(), Arc::clone(container));
+    tokio::spawn(async move {
+        for _ in 0..ADOPTION_POLLS {
+            match task.status().await {
+                Ok(state)
+                    if matches!(
+                        state.status,
+                        supervisor::Status::Running | supervisor::Status::Paused
+                    ) =>
+                {
+                    container.change(|live| {
+                        live.state = State::from_supervisor(&state, None);
+                        live.supervisor_timings = state.timings;
+                    });
+                    engine.monitor(&container);
+                    drop(gate);
+                    return;
+                }
+                Ok(_) => tokio::time::sleep(ADOPTION_POLL).await,
+                Err(_) => break,
+            }
+        }
+        if let Err(error) = task.destroy().await {
+            warn!(container = &container.id[..12], %error, "cannot end a start that was given up");
+        }
+        container.end_streams();
+        let left = supervisor::State::read(&container.dir).ok().flatten();
+        if let Some(state) = left {
+            let previous = read_previous(&container.dir);
+            container.change(|live| {
+                live.state = State::from_supervisor(&state, previous.as_ref());
+            });
+        }
+        drop(gate);
+        if container.record().config.host.auto_remove {
+            engine.remove_ended(&container).await;
+        }
+    });
+}
+
+/// Deletes everything in a directory.
+fn empty(path: &Path) -> Result<()> {
+    for entry in fs::read_dir(path).map_err(Error::file("read", path))? {
+        let entry = entry.map_err(Error::file("read", path))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(Error::file("read", &path))?;
+        let removed = match kind.is_dir() {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::file("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const ADOPTION_POLL: Duration = Duration::from_millis(50);
+/// Polls before a start that neither goes on nor ends is given up: two minutes.
+const ADOPTION_POLLS: u32 = 2400;
