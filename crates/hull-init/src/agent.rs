@@ -1,0 +1,584 @@
+//! The agent's state and its loop: what the channel, the children and the kernel report.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use hull_protocol::{
+    Decoder, Event, ExitStatus, Frame, Hello, Kind, Reply, Response, RpcError, VERSION,
+};
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::process::{PidfdGetfdFlags, WaitOptions, pidfd_getfd, wait};
+
+use crate::channel::{Channel, Outbox};
+use crate::child::{Child, Role};
+use crate::console::{self, phase};
+use crate::container::{Container, Report, State, go, receive};
+use crate::disks::Disks;
+use crate::failure::{Failure, Result};
+use crate::poller::{Poller, Token};
+use crate::setup;
+use crate::streams::Streams;
+use crate::sys;
+
+/// Everything that the agent knows.
+pub(crate) struct Agent {
+    pub(crate) poller: Poller,
+    channel: Box<dyn Channel>,
+    /// Whether the poller watches the channel for room.
+    channel_blocked: bool,
+    /// Nobody is at the channel's other end; it is looked at again by time.
+    disconnected: bool,
+    decoder: Decoder,
+    pub(crate) outbox: Outbox,
+    pub(crate) streams: Streams,
+    signals: OwnedFd,
+    pub(crate) disks: Disks,
+    pub(crate) containers: BTreeMap<String, Container>,
+    pub(crate) children: BTreeMap<u32, Child>,
+    next_key: u32,
+    greeted: bool,
+    is_set_up: bool,
+    pub(crate) configured: bool,
+    /// Request to end the machine.
+    pub(crate) shutdown: Option<u32>,
+    /// When it ends even if a container is left.
+    pub(crate) shutdown_by: Option<Instant>,
+}
+
+impl Agent {
+    pub(crate) fn new(channel: Box<dyn Channel>) -> rustix::io::Result<Self> {
+        let poller = Poller::new()?;
+        let signals = sys::signalfd(&[libc::SIGCHLD])?;
+        poller.add(&signals, Token::Signals, EventFlags::IN)?;
+        poller.add(channel.fd(), Token::Channel, EventFlags::IN)?;
+        Ok(Self {
+            poller,
+            channel,
+            channel_blocked: false,
+            disconnected: false,
+            decoder: Decoder::default(),
+            outbox: Outbox::default(),
+            streams: Streams::default(),
+            signals,
+            disks: Disks::default(),
+            containers: BTreeMap::new(),
+            children: BTreeMap::new(),
+            next_key: 1,
+            greeted: false,
+            is_set_up: false,
+            configured: false,
+            shutdown: None,
+            shutdown_by: None,
+        })
+    }
+
+    /// Serves the host until the machine ends.
+    pub(crate) fn run(mut self) -> rustix::io::Result<Infallible> {
+        // The host usually has spoken by now. Answer before anything else is set up.
+        self.read_channel();
+        self.set_up();
+        loop {
+            self.streams.pump_waiting(&self.poller, &mut self.outbox);
+            self.settle();
+            self.flush();
+            let events = self.poller.wait(self.timeout());
+            if self.disconnected {
+                self.reconnect();
+            }
+            for (token, flags) in events {
+                self.dispatch(token, flags);
+            }
+        }
+    }
+
+    /// Mounts what containers need, once, after the greeting has been answered.
+    fn set_up(&mut self) {
+        if std::mem::replace(&mut self.is_set_up, true) {
+            return;
+        }
+        self.flush();
+        phase("greeted");
+        if let Err(errno) = setup::late() {
+            panic!("cannot set up the guest: {errno}");
+        }
+        phase("set up");
+    }
+
+    /// Returns a number that no child and no container has.
+    pub(crate) fn key(&mut self) -> u32 {
+        self.next_key += 1;
+        self.next_key
+    }
+
+    pub(crate) fn respond(&mut self, request: u32, result: Result<Reply>) {
+        let response = match result {
+            Ok(reply) => Response::Ok(reply),
+            Err(failure) => Response::Error(RpcError::from(failure)),
+        };
+        self.send(Kind::Response, request, &response);
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        self.send(Kind::Event, 0, event);
+    }
+
+    /// Sends everything that waits, and returns when the host has it.
+    pub(crate) fn flush_last(&mut self) {
+        let _ = self.channel.write_last(self.outbox.waiting());
+        self.outbox.clear();
+    }
+
+    fn send(&mut self, kind: Kind, stream: u32, message: &impl serde::Serialize) {
+        match serde_json::to_vec(message) {
+            Ok(payload) if payload.len() <= hull_protocol::MAX_PAYLOAD => {
+                self.outbox.push(kind, stream, &payload);
+            }
+            Ok(_) if kind == Kind::Response => {
+                let failure = Failure::failed("the answer is too long for the channel");
+                self.respond(stream, Err(failure));
+            }
+            // None of the messages has a map with keys that are not strings.
+            other => console::say(&format!("cannot send a message: {:?}", other.err())),
+        }
+    }
+
+    fn timeout(&self) -> Option<u32> {
+        let polls = self.shutdown.is_some()
+            || self
+                .containers
+                .values()
+                .any(|c| c.delete.is_some() || !c.freezing.is_empty());
+        match (polls, self.disconnected) {
+            (true, _) => Some(5),
+            (false, true) => Some(20),
+            (false, false) => None,
+        }
+    }
+
+    fn dispatch(&mut self, token: Token, flags: EventFlags) {
+        match token {
+            Token::Channel => {
+                if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+                    self.read_channel();
+                }
+            }
+            Token::Signals => {
+                let mut buffer = [0; 1024];
+                while rustix::io::read(&self.signals, &mut buffer).is_ok() {}
+                self.reap();
+            }
+            Token::Output(stream) => {
+                self.streams.pump(stream, &self.poller, &mut self.outbox);
+            }
+            Token::Input(stream) => {
+                if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
+                    self.streams.broken(stream, &self.poller, &mut self.outbox);
+                } else {
+                    self.streams.feed(stream, &self.poller, &mut self.outbox);
+                }
+            }
+            Token::Child(key) => self.child_reports(key),
+            Token::Memory(key) => self.memory_event(key),
+            // Looked at in `settle`.
+            Token::Cgroup(_) => {}
+        }
+    }
+
+    fn read_channel(&mut self) {
+        let mut buffer = vec![0; 64 << 10];
+        for _ in 0..8 {
+            match self.channel.read(&mut buffer) {
+                Ok(0) => {
+                    self.disconnect();
+                    return;
+                }
+                Ok(length) => {
+                    self.decoder.extend(&buffer[..length]);
+                    self.take_frames();
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(errno) => panic!("read from the channel: {errno}"),
+            }
+        }
+    }
+
+    fn take_frames(&mut self) {
+        loop {
+            match self.decoder.next_frame() {
+                Ok(Some(frame)) => self.frame(&frame),
+                Ok(None) => return,
+                Err(error) => panic!("the host does not speak the protocol: {error}"),
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        let stream = frame.stream;
+        match frame.kind {
+            Kind::Hello => self.greet(frame),
+            Kind::Request if self.greeted => {
+                self.set_up();
+                self.request(stream, &frame.payload);
+            }
+            Kind::Data => {
+                self.streams
+                    .data(stream, &frame.payload, &self.poller, &mut self.outbox);
+            }
+            Kind::Eof => self.streams.end(stream, &self.poller, &mut self.outbox),
+            Kind::Credit => {
+                if let Some(bytes) = frame.credit_bytes() {
+                    self.streams
+                        .credit(stream, bytes, &self.poller, &mut self.outbox);
+                }
+            }
+            Kind::Reset => self.streams.remove(stream, &self.poller),
+            Kind::Request | Kind::Response | Kind::Event => {
+                console::say(&format!("unexpected {:?} from the host", frame.kind));
+            }
+        }
+    }
+
+    fn greet(&mut self, frame: &Frame) {
+        let Ok(hello) = serde_json::from_slice::<Hello>(&frame.payload) else {
+            panic!("malformed greeting from the host");
+        };
+        let uname = rustix::system::uname();
+        let kernel = [uname.release(), uname.machine()].map(|part| part.to_string_lossy());
+        let answer = Hello {
+            version: VERSION,
+            software: concat!("hull-init ", env!("CARGO_PKG_VERSION")).into(),
+            kernel: Some(kernel.join(" ")),
+            uptime_us: Some(console::uptime_us()),
+        };
+        self.send(Kind::Hello, 0, &answer);
+        // Another version gets to know this one, and nothing else.
+        self.greeted = hello.version == VERSION;
+        if !self.greeted {
+            console::say(&format!(
+                "the host speaks version {} of the protocol, this agent {VERSION}",
+                hello.version
+            ));
+        }
+    }
+
+    fn disconnect(&mut self) {
+        self.poller.remove(self.channel.fd());
+        self.disconnected = true;
+        self.channel_blocked = false;
+        self.decoder = Decoder::default();
+        self.outbox.clear();
+    }
+
+    fn reconnect(&mut self) {
+        let watched = self
+            .poller
+            .add(self.channel.fd(), Token::Channel, EventFlags::IN);
+        self.disconnected = watched.is_err();
+        self.read_channel();
+    }
+
+    fn flush(&mut self) {
+        if self.disconnected {
+            return;
+        }
+        let blocked = match self.outbox.flush(&mut *self.channel) {
+            Ok(done) => !done,
+            // The host has gone; reading says so too.
+            Err(_) => return self.outbox.clear(),
+        };
+        if blocked != self.channel_blocked {
+            let mut interest = EventFlags::IN;
+            interest.set(EventFlags::OUT, blocked);
+            let fd = self.channel.fd();
+            if self.poller.modify(fd, Token::Channel, interest).is_ok() {
+                self.channel_blocked = blocked;
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get();
+            let Some(key) = self
+                .children
+                .iter()
+                .find_map(|(key, child)| (child.pid == pid).then_some(*key))
+            else {
+                continue;
+            };
+            // What it reported before it ended comes first.
+            self.child_reports(key);
+            let Some(child) = self.children.get_mut(&key) else {
+                continue;
+            };
+            child.status = Some(match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => ExitStatus::Code(code),
+                (None, signal) => ExitStatus::Signal(signal.unwrap_or(libc::SIGKILL)),
+            });
+            for stream in child.outputs.clone() {
+                self.streams.drain(stream, &self.poller, &mut self.outbox);
+            }
+        }
+    }
+
+    fn child_reports(&mut self, key: u32) {
+        loop {
+            let Some(child) = self.children.get_mut(&key) else {
+                return;
+            };
+            let Some(control) = &child.control else {
+                return;
+            };
+            if let Role::Task { answer } = &mut child.role {
+                let mut buffer = [0; 4096];
+                match rustix::io::read(control, &mut buffer) {
+                    Ok(0) => self.close_control(key),
+                    Ok(length) => answer.extend_from_slice(&buffer[..length]),
+                    Err(Errno::INTR) => {}
+                    Err(_) => return,
+                }
+                continue;
+            }
+            match receive(control) {
+                None => return,
+                Some(Report::Ready { terminal }) => self.child_ready(key, terminal),
+                Some(Report::Failed(failure)) => self.child_failed(key, failure),
+                Some(Report::Closed) => {
+                    self.close_control(key);
+                    self.child_executes(key);
+                }
+            }
+        }
+    }
+
+    fn close_control(&mut self, key: u32) {
+        if let Some(child) = self.children.get_mut(&key)
+            && let Some(control) = child.control.take()
+        {
+            self.poller.remove(&control);
+        }
+    }
+
+    fn child_ready(&mut self, key: u32, terminal: Option<i32>) {
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        let pidfd = child.pidfd.try_clone();
+        let pid = child.pid;
+        let Some(process) = child.process_mut() else {
+            return;
+        };
+        let streams = process.terminal_streams.take();
+        let target = process.target.clone();
+        if let (Some(number), Some((stdin, stdout)), Ok(pidfd)) = (terminal, streams, pidfd) {
+            match pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()) {
+                Ok(master) => self.connect_terminal(key, master, stdin, stdout),
+                Err(errno) => console::say(&format!("terminal of process {pid}: {errno}")),
+            }
+        }
+        if target.exec.is_some() {
+            self.let_go(key);
+            return;
+        }
+        let Some(container) = self.containers.get_mut(&target.container) else {
+            return;
+        };
+        container.entered(pid);
+        container.state = State::Created;
+        let start = container.start.take();
+        let request = self
+            .children
+            .get_mut(&key)
+            .and_then(|child| child.request.take());
+        if let Some(request) = request {
+            self.respond(request, Ok(Reply::Created { pid }));
+        }
+        phase("created");
+        if let Some(request) = start {
+            self.start(request, &target.container);
+        }
+    }
+
+    /// Lets a child that is ready execute its program.
+    pub(crate) fn let_go(&mut self, key: u32) {
+        if let Some(control) = self
+            .children
+            .get(&key)
+            .and_then(|child| child.control.as_ref())
+        {
+            go(control);
+        }
+    }
+
+    fn connect_terminal(
+        &mut self,
+        key: u32,
+        master: OwnedFd,
+        stdin: Option<u32>,
+        stdout: Option<u32>,
+    ) {
+        let _ = rustix::io::ioctl_fionbio(&master, true);
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        if let (Some(stream), Ok(fd)) = (stdout, master.try_clone()) {
+            self.streams.add_output(stream, fd);
+            child.outputs.push(stream);
+        }
+        if let (Some(stream), Ok(fd)) = (stdin, master.try_clone()) {
+            self.streams.add_input(stream, fd, true, &self.poller);
+            child.input = Some(stream);
+        }
+        if let Some(process) = child.process_mut() {
+            process.terminal = Some(master);
+        }
+        if let Some(stream) = stdout {
+            self.streams.pump(stream, &self.poller, &mut self.outbox);
+        }
+    }
+
+    fn child_failed(&mut self, key: u32, failure: Failure) {
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        let request = child.request.take();
+        let mut start = None;
+        if let Some(process) = child.process_mut() {
+            process.failed = true;
+            let container = self.containers.get_mut(&process.target.container);
+            if process.target.exec.is_none()
+                && let Some(container) = container
+            {
+                container.stopped();
+                start = container.start.take();
+            }
+        }
+        for request in request.into_iter().chain(start) {
+            self.respond(request, Err(failure.clone()));
+        }
+    }
+
+    fn child_executes(&mut self, key: u32) {
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        let pid = child.pid;
+        let Some(process) = child.process_mut() else {
+            return;
+        };
+        if process.failed {
+            return;
+        }
+        let target = process.target.clone();
+        let request = child.request.take();
+        if let Some(container) = self.containers.get_mut(&target.container)
+            && target.exec.is_none()
+            && container.state == State::Creating
+        {
+            // Killed while it was being set up.
+            if let Some(process) = self.children.get_mut(&key).and_then(Child::process_mut) {
+                process.failed = true;
+            }
+            container.stopped();
+            let start = container.start.take();
+            for request in request.into_iter().chain(start) {
+                let failure = Failure::failed("the container's init process was killed");
+                self.respond(request, Err(failure));
+            }
+            return;
+        }
+        if let Some(request) = request {
+            phase("executed");
+            self.respond(request, Ok(Reply::Started { pid }));
+        }
+    }
+
+    fn memory_event(&mut self, key: u32) {
+        let found = self.containers.iter_mut().find(|(_, c)| c.key == key);
+        let Some((name, container)) = found else {
+            return;
+        };
+        let name = name.clone();
+        // Reading re-arms the notification.
+        let kills = container.read_oom_kills();
+        let before = std::mem::replace(&mut container.oom_kills, kills);
+        if kills > before {
+            self.event(&Event::OutOfMemory { container: name });
+        }
+    }
+
+    /// Finishes what waits for something to be over.
+    fn settle(&mut self) {
+        let over: Vec<u32> = self
+            .children
+            .iter()
+            .filter(|(_, child)| {
+                child.status.is_some()
+                    && child
+                        .outputs
+                        .iter()
+                        .all(|stream| self.streams.is_drained(*stream))
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            self.child_over(key);
+        }
+        self.settle_frozen();
+        self.settle_deleted();
+        self.settle_shutdown();
+    }
+
+    fn child_over(&mut self, key: u32) {
+        self.child_reports(key);
+        self.close_control(key);
+        let Some(mut child) = self.children.remove(&key) else {
+            return;
+        };
+        if let Some(stream) = child.input.take() {
+            self.streams.remove(stream, &self.poller);
+        }
+        let Some(status) = child.status else {
+            return;
+        };
+        match child.role {
+            Role::Task { answer } => {
+                if let Some(request) = child.request {
+                    self.respond(request, crate::tasks::result(&answer, status));
+                }
+            }
+            Role::Process(process) => {
+                let is_init = process.target.exec.is_none();
+                let mut oom_killed = false;
+                if let Some(container) = self.containers.get_mut(&process.target.container) {
+                    let kills = container.read_oom_kills();
+                    let told = std::mem::replace(&mut container.oom_kills, kills);
+                    oom_killed = kills > 0;
+                    if is_init {
+                        container.stopped();
+                        // Without a pid namespace the kernel kills nothing.
+                        container.cgroup.kill();
+                        if let Some(events) = container.memory_events.take() {
+                            self.poller.remove(&events);
+                        }
+                    }
+                    if kills > told {
+                        let container = process.target.container.clone();
+                        self.event(&Event::OutOfMemory { container });
+                    }
+                }
+                if !process.failed {
+                    self.event(&Event::Exited {
+                        target: process.target,
+                        status,
+                        oom_killed,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The byte channel to the host, and what waits to be sent on it.
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hull_protocol::frame::HEADER_LEN;
+use hull_protocol::{Frame, Kind, PORT_NAME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, Result};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink};
+
+/// An ordered byte channel to the host: a virtio-serial port today, a vsock connection elsewhere.
+pub(crate) trait Channel {
+    /// What to wait on.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Reads without blocking; 0 bytes: nobody is at the other end now.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+
+    /// Writes without blocking.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize>;
+
+    /// Writes all of `bytes`, and returns when the host has them.
+    fn write_last(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// The virtio-serial port named [`PORT_NAME`].
+#[derive(Debug)]
+pub(crate) struct Port(OwnedFd);
+
+impl Port {
+    /// Waits for the port to appear and opens it.
+    pub(crate) fn open() -> Result<Self> {
+        // The kernel tells the name in a message of its own, after the port itself is there.
+        let events = device_events()?;
+        loop {
+            if let Some(path) = find_port() {
+                let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+                return Ok(Self(rustix::fs::open(path, flags, Mode::empty())?));
+            }
+            wait_event(&events, Duration::from_millis(20));
+        }
+    }
+}
+
+impl Channel for Port {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        rustix::io::read(&self.0, buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        rustix::io::write(&self.0, bytes)
+    }
+
+    fn write_last(&mut self, mut bytes: &[u8]) -> Result<()> {
+        // A blocking write to a port returns only when the host has taken the buffer.
+        rustix::fs::fcntl_setfl(&self.0, OFlags::RDWR)?;
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.0, bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes on their way to the host.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Outbox {
+    /// Above this many waiting bytes no more is read from the containers' streams.
+    pub(crate) const LIMIT: usize = 256 << 10;
+
+    pub(crate) fn push(&mut self, kind: Kind, stream: u32, payload: &[u8]) {
+        self.bytes
+            .extend_from_slice(&Frame::header(kind, stream, payload.len()));
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// Appends a data frame of `stream` with what `read` puts into a buffer of `limit` bytes.
+    /// Nothing is appended if it reads nothing.
+    pub(crate) fn push_data(
+        &mut self,
+        stream: u32,
+        limit: usize,
+        read: impl FnOnce(&mut [u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        let start = self.bytes.len();
+        self.bytes.resize(start + HEADER_LEN + limit, 0);
+        let result = read(&mut self.bytes[start + HEADER_LEN..]);
+        let length = *result.as_ref().unwrap_or(&0);
+        if length == 0 {
+            self.bytes.truncate(start);
+            return result;
+        }
+        self.bytes.truncate(start + HEADER_LEN + length);
+        self.bytes[start..start + HEADER_LEN].copy_from_slice(&Frame::header(
+            Kind::Data,
+            stream,
+            length,
+        ));
+        result
+    }
+
+    /// Writes what the channel takes; `false` if something is left.
+    pub(crate) fn flush(&mut self, channel: &mut dyn Channel) -> Result<bool> {
+        while !self.is_empty() {
+            match channel.write(self.waiting()) {
+                Ok(0) | Err(Errno::AGAIN) => return Ok(false),
+                Ok(written) => self.start += written,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        self.clear();
+        Ok(true)
+    }
+
+    pub(crate) fn waiting(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() - self.start >= Self::LIMIT
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+    }
+}
+
+fn find_port() -> Option<PathBuf> {
+    for entry in fs::read_dir("/sys/class/virtio-ports").ok()?.flatten() {
+        let name = fs::read_to_string(entry.path().join("name"));
+        if name.is_ok_and(|name| name.trim_end() == PORT_NAME) {
+            return Some(PathBuf::from("/dev").join(entry.file_name()));
+        }
+    }
+    None
+}
+
+/// Opens a socket that becomes readable when a device comes, goes or changes.
+pub(crate) fn device_events() -> Result<OwnedFd> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        Some(netlink::KOBJECT_UEVENT),
+    )?;
+    rustix::net::bind(&socket, &netlink::SocketAddrNetlink::new(0, 1))?;
+    Ok(socket)
+}
+
+/// Waits until a device comes, goes or changes, for at most `timeout`.
+pub(crate) fn wait_event(events: &OwnedFd, timeout: Duration) {
+    let mut fds = [PollFd::new(events, PollFlags::IN)];
+    let timeout = Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    };
+    let _ = poll(&mut fds, Some(&timeout));
+    let mut buffer = [0; 4096];
+    while rustix::net::recv(events, &mut buffer[..], RecvFlags::empty()).is_ok() {}
+}

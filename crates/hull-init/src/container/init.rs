@@ -1,0 +1,186 @@
+//! The child that becomes a container's process 1: builds what the container sees, enters it, and
+//! executes.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use hull_protocol::Create;
+use hull_spec::{Linux, Mount, Spec};
+use rustix::fs::Mode;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+
+use crate::console::phase;
+use crate::container::process::{Plan, make_working_directory, report};
+use crate::container::{devices, mount_options, mounts, volumes};
+use crate::failure::{Context, Failure, Result};
+use crate::identity::write_sysctl;
+use crate::setup::STATE_DIR;
+use crate::sys;
+
+/// Everything that the child needs, collected by the agent.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) create: &'a Create,
+    /// The root file system in the agent's mount namespace, and the store for volumes.
+    pub(crate) root: &'a str,
+    pub(crate) volumes: &'a str,
+    pub(crate) plan: Plan,
+}
+
+/// Runs in the child; the agent hears of a failure through the control socket.
+pub(crate) fn run(job: Job<'_>) -> ! {
+    let Ok(control) = job.plan.control.try_clone() else {
+        sys::exit_now(1);
+    };
+    match build_and_enter(job) {
+        Ok(never) => match never {},
+        Err(failure) => report(control.as_fd(), &failure),
+    }
+}
+
+fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
+    job.plan.begin()?;
+    let default = Linux::default();
+    let linux = job.spec.linux.as_ref().unwrap_or(&default);
+    let has = |kind| {
+        linux
+            .namespaces
+            .iter()
+            .any(|namespace| namespace.kind == kind)
+    };
+    if has("cgroup") {
+        // Only now: the root of the new namespace is the cgroup that the caller is in.
+        sys::unshare(libc::CLONE_NEWCGROUP).context(|| "unshare cgroup".into())?;
+    }
+    if has("uts") {
+        names(job.spec)?;
+    }
+    for (key, value) in &linux.sysctl {
+        write_sysctl(key, value)?;
+    }
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    let root = rustix::fs::open(job.root, flags, Mode::empty())
+        .context(|| format!("open {}", job.root))?;
+    let root = root.as_fd();
+    let deferred = mount_all(root, &job)?;
+    phase("mounts made");
+    let has_dev_bind = job.spec.mounts.iter().any(|mount| {
+        mount.destination.trim_end_matches('/') == "/dev"
+            && (mount.kind == "bind" || mount.options.iter().any(|o| o == "bind" || o == "rbind"))
+    });
+    if !has_dev_bind {
+        devices::make(root, &linux.devices)?;
+    }
+    if job.create.init {
+        mounts::bind_path(root, "/init", INIT_PATH, true)?;
+        let args = [INIT_PATH.to_owned(), "--".to_owned()];
+        job.plan.process.args.splice(0..0, args);
+    }
+    let found = job.plan.find(root)?;
+    if let Some(terminal) = &found.terminal {
+        terminal.mount_console(root)?;
+    }
+    make_working_directory(root, &job.plan.process.cwd)?;
+    for path in &linux.readonly_paths {
+        mounts::protect(root, path)?;
+    }
+    for path in &linux.masked_paths {
+        mounts::mask(root, path)?;
+    }
+    for mount in &deferred {
+        mounts::finish(root, mount)?;
+    }
+    if job.spec.root.as_ref().is_some_and(|root| root.readonly) {
+        mounts::set_read_only(root).context(|| "make the root read-only".into())?;
+    }
+    enter_root(root, &linux.rootfs_propagation)?;
+    phase("root entered");
+    job.plan.enter(found)
+}
+
+fn names(spec: &Spec) -> Result<()> {
+    if !spec.hostname.is_empty() {
+        rustix::system::sethostname(spec.hostname.as_bytes()).context(|| "sethostname".into())?;
+    }
+    if !spec.domainname.is_empty() {
+        rustix::system::setdomainname(spec.domainname.as_bytes())
+            .context(|| "setdomainname".into())?;
+    }
+    Ok(())
+}
+
+/// Makes all mounts: those of the specification in order, volumes before whatever lies in one, the
+/// managed files last.
+fn mount_all(root: BorrowedFd<'_>, job: &Job<'_>) -> Result<Vec<mounts::Deferred>> {
+    let mut deferred = Vec::new();
+    let mut pending: Vec<&String> = job.create.volumes.iter().collect();
+    pending.sort_by_key(|path| path.len());
+    let mut volumes = |mount: Option<&Mount>| -> Result<()> {
+        let mut rest = Vec::new();
+        for volume in std::mem::take(&mut pending) {
+            match mount.is_none_or(|mount| is_below(&mount.destination, volume)) {
+                true => volumes::mount(root, job.volumes, volume)?,
+                false => rest.push(volume),
+            }
+        }
+        pending = rest;
+        Ok(())
+    };
+    for mount in &job.spec.mounts {
+        volumes(Some(mount))?;
+        deferred.extend(mounts::make(root, mount)?);
+    }
+    volumes(None)?;
+    for (index, (path, content)) in job.create.files.iter().enumerate() {
+        let source = format!("{STATE_DIR}/{}/file{index}", job.create.container);
+        std::fs::write(&source, content)
+            .and_then(|()| {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+                std::fs::set_permissions(&source, mode)
+            })
+            .map_err(|error| Failure::failed(format!("write {source}: {error}")))?;
+        mounts::bind_path(root, &source, path, false)?;
+    }
+    Ok(deferred)
+}
+
+fn is_below(path: &str, ancestor: &str) -> bool {
+    path.strip_prefix(ancestor.trim_end_matches('/'))
+        .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+}
+
+fn enter_root(root: BorrowedFd<'_>, propagation: &str) -> Result<()> {
+    let what = || "pivot_root".to_owned();
+    rustix::process::fchdir(root).context(what)?;
+    // The old root lands on top of the new one, and goes with everything below it.
+    rustix::process::pivot_root(".", ".").context(what)?;
+    unmount(".", UnmountFlags::DETACH).context(what)?;
+    rustix::process::chdir("/").context(what)?;
+    if !propagation.is_empty() {
+        let flags = mount_options::propagation(propagation).ok_or_else(|| {
+            Failure::invalid(format!("unknown rootfs propagation {propagation:?}"))
+        })?;
+        if flags & !MountPropagationFlags::REC != MountPropagationFlags::PRIVATE {
+            mount_change("/", flags).context(|| "set propagation of the root".into())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where Docker puts the init of `--init`.
+pub(crate) const INIT_PATH: &str = "/sbin/docker-init";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_is_by_whole_components() {
+        assert!(is_below("/data/x", "/data"));
+        assert!(is_below("/data/x", "/data/"));
+        assert!(!is_below("/data", "/data"));
+        assert!(!is_below("/database", "/data"));
+        assert!(is_below("/x", "/"));
+    }
+}

@@ -1,0 +1,274 @@
+//! The agent's side of making processes: what must be ready before the fork.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use hull_protocol::{Create, Exec, Stdio};
+use hull_spec::{Process, Resources, Spec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+
+use crate::container::cgroup::Cgroup;
+use crate::container::init::{self, Job};
+use crate::container::process::Plan;
+use crate::container::rootfs::MountedRoot;
+use crate::container::seccomp::Program;
+use crate::container::{Container, State, control, exec, namespace_flags};
+use crate::disks::Disks;
+use crate::failure::{Context, Failure, Result};
+use crate::sys::{self, Fork};
+
+/// A child that was forked, and the agent's ends of what connects it.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) control: OwnedFd,
+    /// The agent's ends of the pipes for standard input, output and error.
+    pub(crate) stdio: [Option<OwnedFd>; 3],
+}
+
+/// Makes the container of a request and forks its init process, with `key` for the container and
+/// `child` for the process.
+pub(crate) fn create(
+    disks: &mut Disks,
+    request: &Create,
+    key: u32,
+    child: u32,
+) -> Result<(Container, Spawned)> {
+    let name = &request.container;
+    if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) || name.starts_with('.') {
+        return Err(Failure::invalid(format!(
+            "malformed container name {name:?}"
+        )));
+    }
+    let mut spec: Spec = serde_json::from_str(request.spec.get())
+        .map_err(|error| Failure::invalid(format!("runtime specification: {error}")))?;
+    let Some(process) = spec.process.take() else {
+        return Err(Failure::invalid(
+            "runtime specification: process is missing",
+        ));
+    };
+    let namespaces = namespace_flags(&spec);
+    let linux = spec.linux.take().unwrap_or_default();
+    let no_resources = Resources::default();
+    let resources = linux.resources.as_ref().unwrap_or(&no_resources);
+    let seccomp_flags = linux
+        .seccomp
+        .as_ref()
+        .map(|seccomp| seccomp.flags.as_slice());
+    let seccomp = decode_seccomp(
+        request.seccomp.as_deref(),
+        seccomp_flags.unwrap_or_default(),
+    )?;
+
+    // `parent:prefix:name` is systemd's form; there is no systemd here.
+    let cgroup_path = match linux.cgroups_path.as_str() {
+        "" => name.as_str(),
+        path if path.contains(':') => name.as_str(),
+        path => path,
+    };
+    let cgroup = Cgroup::create(cgroup_path)?;
+    let root = match MountedRoot::mount(disks, name, &request.rootfs) {
+        Ok(root) => root,
+        Err(failure) => {
+            cgroup.remove();
+            return Err(failure);
+        }
+    };
+    let mut container = Container {
+        key,
+        cgroup,
+        root,
+        init: child,
+        namespaces,
+        state: State::Creating,
+        live_root: None,
+        memory_events: None,
+        cgroup_events: None,
+        oom_kills: 0,
+        freezing: Vec::new(),
+        start: None,
+        delete: None,
+    };
+    let forked = container.cgroup.apply(resources).and_then(|()| {
+        let directory = container.cgroup.open()?;
+        container.cgroup.apply_devices(resources, &directory)?;
+        spec.linux = Some(linux.clone());
+        let (pipes, stdio) = Pipes::new(&request.stdio)?;
+        let (agent, control) = control::pair().context(|| "socketpair".into())?;
+        let root = container.root.path();
+        let flags = namespaces & !libc::CLONE_NEWCGROUP;
+        match fork(flags, &directory)? {
+            Fork::Child => {
+                let plan = Plan {
+                    process,
+                    user: request.user.clone(),
+                    groups: request.groups.clone(),
+                    seccomp,
+                    stdio,
+                    terminal: request.stdio.terminal,
+                    is_init: true,
+                    control,
+                };
+                init::run(Job {
+                    spec: &spec,
+                    create: request,
+                    root: &root,
+                    volumes: &container.root.volumes,
+                    plan,
+                })
+            }
+            Fork::Parent { pid, pidfd } => Ok(Spawned {
+                pid,
+                pidfd,
+                control: agent,
+                stdio: pipes,
+            }),
+        }
+    });
+    match forked {
+        Ok(spawned) => {
+            container.memory_events = container.cgroup.watch("memory.events");
+            Ok((container, spawned))
+        }
+        Err(failure) => {
+            container.cgroup.remove();
+            // The first failure is the one to tell.
+            let _ = container.unmount(disks);
+            Err(failure)
+        }
+    }
+}
+
+/// Forks one more process of `container`, whose init process is `init`.
+pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Result<Spawned> {
+    let process: Process = serde_json::from_str(request.process.get())
+        .map_err(|error| Failure::invalid(format!("process: {error}")))?;
+    let seccomp = decode_seccomp(request.seccomp.as_deref(), &[])?;
+    let root = container
+        .live_root()
+        .ok_or_else(|| Failure::invalid("the container is not running"))?;
+    let directory = container.cgroup.open()?;
+    let (pipes, stdio) = Pipes::new(&request.stdio)?;
+    let (agent, control) = control::pair().context(|| "socketpair".into())?;
+    let own = match container.namespaces & libc::CLONE_NEWPID {
+        0 => None,
+        _ => Some(OwnNamespace::leave(init)?),
+    };
+    let forked = fork(0, &directory);
+    if let (Some(own), Ok(Fork::Parent { .. }) | Err(_)) = (&own, &forked) {
+        own.come_back();
+    }
+    match forked? {
+        Fork::Child => {
+            let plan = Plan {
+                process,
+                user: request.user.clone(),
+                groups: Vec::new(),
+                seccomp,
+                stdio,
+                terminal: request.stdio.terminal,
+                is_init: false,
+                control,
+            };
+            exec::run(
+                plan,
+                root,
+                init.as_fd(),
+                container.namespaces & !libc::CLONE_NEWPID,
+            )
+        }
+        Fork::Parent { pid, pidfd } => Ok(Spawned {
+            pid,
+            pidfd,
+            control: agent,
+            stdio: pipes,
+        }),
+    }
+}
+
+/// Forks a helper of the agent's own, which runs `work` on its end of a pipe and ends.
+pub(crate) fn helper(work: impl FnOnce(OwnedFd)) -> Result<(i32, OwnedFd, OwnedFd)> {
+    let (read, write) = pipe()?;
+    match sys::clone3(0, None).context(|| "clone".into())? {
+        Fork::Child => {
+            sys::reset_signals();
+            drop(read);
+            work(write);
+            sys::exit_now(0)
+        }
+        Fork::Parent { pid, pidfd } => {
+            rustix::io::ioctl_fionbio(&read, true).context(|| "pipe".into())?;
+            Ok((pid, pidfd, read))
+        }
+    }
+}
+
+/// Returns the reading and the writing end of a pipe, both blocking.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context(|| "pipe".into())
+}
+
+fn fork(flags: i32, cgroup: &OwnedFd) -> Result<Fork> {
+    sys::clone3(flags as u32 as u64, Some(cgroup.as_fd())).context(|| "clone".into())
+}
+
+fn decode_seccomp(program: Option<&str>, flags: &[String]) -> Result<Option<Program>> {
+    program
+        .map(|program| Program::decode(program, flags))
+        .transpose()
+}
+
+/// The agent's pid namespace, while children are to start in a container's.
+struct OwnNamespace(OwnedFd);
+
+impl OwnNamespace {
+    fn leave(init: &OwnedFd) -> Result<Self> {
+        let open = OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = rustix::fs::open("/proc/self/ns/pid", open, Mode::empty())
+            .context(|| "open /proc/self/ns/pid".into())?;
+        match sys::setns(init.as_fd(), libc::CLONE_NEWPID) {
+            Ok(()) => Ok(Self(own)),
+            Err(Errno::SRCH) => Err(Failure::invalid("the container is not running")),
+            Err(errno) => Err(errno).context(|| "join the container's pid namespace".into()),
+        }
+    }
+
+    fn come_back(&self) {
+        if let Err(errno) = sys::setns(self.0.as_fd(), libc::CLONE_NEWPID) {
+            // Every later child would land in the wrong namespace.
+            panic!("cannot return to the agent's pid namespace: {errno}");
+        }
+    }
+}
+
+struct Pipes;
+
+impl Pipes {
+    /// Returns the agent's ends, not blocking, and the process's, blocking.
+    fn new(stdio: &Stdio) -> Result<([Option<OwnedFd>; 3], [Option<OwnedFd>; 3])> {
+        let mut agent = [None, None, None];
+        let mut process = [None, None, None];
+        if stdio.terminal {
+            return Ok((agent, process));
+        }
+        let wanted = [stdio.stdin, stdio.stdout, stdio.stderr];
+        for (index, _) in wanted
+            .iter()
+            .enumerate()
+            .filter(|(_, wanted)| wanted.is_some())
+        {
+            let (read, write) = pipe()?;
+            let (mine, theirs) = match index {
+                0 => (write, read),
+                _ => (read, write),
+            };
+            rustix::io::ioctl_fionbio(&mine, true)
+                .context(|| format!("descriptor {}", mine.as_raw_fd()))?;
+            agent[index] = Some(mine);
+            process[index] = Some(theirs);
+        }
+        Ok((agent, process))
+    }
+}

@@ -1,0 +1,102 @@
+//! The disks of the guest, found by serial number and mounted while something uses them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use hull_protocol::ErrorCode;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use crate::channel::{device_events, wait_event};
+use crate::failure::{Context, Failure, Result};
+use crate::setup::{STATE_DIR, make_dir};
+
+/// Mounted disks, by serial number.
+#[derive(Debug, Default)]
+pub(crate) struct Disks {
+    mounted: BTreeMap<String, u32>,
+}
+
+impl Disks {
+    /// Mounts the disk `serial` unless it is mounted, and returns where. Must be paired with
+    /// [`Disks::release`].
+    pub(crate) fn acquire(
+        &mut self,
+        serial: &str,
+        kind: &str,
+        flags: MountFlags,
+    ) -> Result<String> {
+        let path = mount_point(serial)?;
+        if let Some(users) = self.mounted.get_mut(serial) {
+            *users += 1;
+            return Ok(path);
+        }
+        let device = find(serial)?;
+        make_dir(&format!("{STATE_DIR}/disk")).context(|| format!("mkdir {STATE_DIR}/disk"))?;
+        make_dir(&path).context(|| format!("mkdir {path}"))?;
+        let name = std::ffi::CString::new(kind)
+            .map_err(|_| Failure::invalid("file system type with a null byte"))?;
+        mount(device.as_str(), path.as_str(), name.as_c_str(), flags, None)
+            .context(|| format!("mount disk {serial} ({device}) as {kind}"))?;
+        self.mounted.insert(serial.into(), 1);
+        Ok(path)
+    }
+
+    /// Unmounts the disk if nothing else uses it.
+    pub(crate) fn release(&mut self, serial: &str) -> Result<()> {
+        let Some(users) = self.mounted.get_mut(serial) else {
+            return Ok(());
+        };
+        *users -= 1;
+        if *users > 0 {
+            return Ok(());
+        }
+        self.mounted.remove(serial);
+        unmount(mount_point(serial)?.as_str(), UnmountFlags::empty())
+            .context(|| format!("unmount disk {serial}"))
+    }
+}
+
+fn mount_point(serial: &str) -> Result<String> {
+    if serial.is_empty() || serial.contains(['/', '\0']) || serial.starts_with('.') {
+        return Err(Failure::invalid(format!(
+            "malformed disk serial {serial:?}"
+        )));
+    }
+    Ok(format!("{STATE_DIR}/disk/{serial}"))
+}
+
+/// Returns the device node of the disk `serial`, waiting a little for one that is being plugged.
+fn find(serial: &str) -> Result<String> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let mut events = None;
+    loop {
+        if let Some(device) = find_now(serial) {
+            return Ok(device);
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(
+                ErrorCode::NotFound,
+                format!("no disk with serial {serial} in this machine"),
+            ));
+        }
+        match &events {
+            None => events = Some(device_events().context(|| "watch devices".into())?),
+            Some(events) => wait_event(events, Duration::from_millis(100)),
+        }
+    }
+}
+
+fn find_now(serial: &str) -> Option<String> {
+    for entry in fs::read_dir("/sys/block").ok()?.flatten() {
+        let name = entry.file_name().into_string().ok()?;
+        if !name.starts_with("vd") {
+            continue;
+        }
+        let found = fs::read_to_string(format!("/sys/block/{name}/serial"));
+        if found.is_ok_and(|found| found.trim_end() == serial) {
+            return Some(format!("/dev/{name}"));
+        }
+    }
+    None
+}

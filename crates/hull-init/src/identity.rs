@@ -1,0 +1,99 @@
+//! What makes this guest different from every other one that was forked from the same template.
+
+use std::fs;
+use std::os::fd::AsFd;
+
+use hull_protocol::Configure;
+
+use crate::failure::{Context, Failure, Result};
+use crate::sys;
+
+/// Takes on the identity that the host gives.
+pub(crate) fn configure(identity: &Configure) -> Result<()> {
+    let entropy = decode_hex(&identity.entropy)
+        .filter(|bytes| bytes.len() >= 32)
+        .ok_or_else(|| Failure::invalid("entropy: 32 bytes or more in hexadecimal needed"))?;
+    let random = fs::File::open("/dev/urandom")
+        .map_err(|error| Failure::failed(format!("open /dev/urandom: {error}")))?;
+    sys::add_entropy(random.as_fd(), &entropy).context(|| "seed the random generator".into())?;
+    let second = 1_000_000_000;
+    let clock = identity.clock_ns;
+    sys::set_clock((clock / second) as i64, (clock % second) as i64)
+        .context(|| "set the clock".into())?;
+    rustix::system::sethostname(identity.hostname.as_bytes())
+        .context(|| "set the host name".into())?;
+    for (key, value) in &identity.sysctls {
+        write_sysctl(key, value)?;
+    }
+    Ok(())
+}
+
+/// Sets a kernel parameter, named as sysctl(8) names it, for the namespaces of the caller.
+pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
+    let path = sysctl_path(key)?;
+    fs::write(&path, value).map_err(|error| {
+        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
+        let text = crate::failure::errno_text(errno);
+        Failure::failed(format!("write sysctl key {key}: open {path}: {text}"))
+    })
+}
+
+/// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.1/x` alike: the first separator decides.
+fn sysctl_path(key: &str) -> Result<String> {
+    let slashes = key
+        .find(['.', '/'])
+        .is_some_and(|at| key.as_bytes()[at] == b'/');
+    let path: String = match slashes {
+        true => key.into(),
+        false => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
+    };
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(Failure::invalid(format!("sysctl key {key} is malformed")));
+    }
+    Ok(format!("/proc/sys/{path}"))
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
+    rest.is_empty()
+        .then(|| pairs.iter().map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctl_keys_become_paths() {
+        let path = |key| sysctl_path(key).unwrap();
+        assert_eq!(path("net.ipv4.ip_forward"), "/proc/sys/net/ipv4/ip_forward");
+        assert_eq!(
+            path("net.ipv4.conf.eth0/1.x"),
+            "/proc/sys/net/ipv4/conf/eth0.1/x"
+        );
+        assert_eq!(
+            path("net/ipv4/conf/eth0.1/x"),
+            "/proc/sys/net/ipv4/conf/eth0.1/x"
+        );
+        assert!(sysctl_path("net/../../../etc/passwd").is_err());
+        assert!(sysctl_path("").is_err());
+    }
+
+    #[test]
+    fn hexadecimal_is_decoded() {
+        assert_eq!(decode_hex("00fF10"), Some(vec![0, 255, 16]));
+        assert_eq!(decode_hex("0"), None);
+        assert_eq!(decode_hex("0g"), None);
+    }
+}

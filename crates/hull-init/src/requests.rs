@@ -1,0 +1,378 @@
+//! What the host can ask for, one method each.
+
+use hull_protocol::{Create, ErrorCode, Exec, Reply, Request, Stdio, Target};
+use hull_spec::Resources;
+use rustix::event::epoll::EventFlags;
+
+use crate::agent::Agent;
+use crate::child::{Child, Process, Role};
+use crate::container::Container;
+use crate::container::spawn::{self, Spawned};
+use crate::container::{State, tty};
+use crate::failure::{Context, Failure, Result};
+use crate::poller::Token;
+use crate::{identity, stats, sys, tasks};
+
+impl Agent {
+    /// Does what a request says, now or as soon as it can be done.
+    pub(crate) fn request(&mut self, number: u32, payload: &[u8]) {
+        let result = match serde_json::from_slice(payload) {
+            Ok(request) => self.perform(number, request),
+            Err(error) => Err(Failure::invalid(format!("malformed request: {error}"))),
+        };
+        match result {
+            Ok(Some(reply)) => self.respond(number, Ok(reply)),
+            // Answered already, or later.
+            Ok(None) => {}
+            Err(failure) => self.respond(number, Err(failure)),
+        }
+    }
+
+    fn perform(&mut self, number: u32, request: Request) -> Result<Option<Reply>> {
+        if !self.configured && !matches!(request, Request::Configure(_) | Request::Shutdown) {
+            return Err(Failure::invalid("the guest has not been configured"));
+        }
+        if self.shutdown.is_some() {
+            return Err(Failure::invalid("the guest is shutting down"));
+        }
+        match request {
+            Request::Configure(identity) => {
+                identity::configure(&identity)?;
+                self.configured = true;
+                done()
+            }
+            Request::Create(create) => self.create(number, &create),
+            Request::Start { container } => {
+                self.start(number, &container);
+                Ok(None)
+            }
+            Request::Exec(exec) => self.exec(number, &exec),
+            Request::Signal {
+                target,
+                signal,
+                all,
+            } => self.signal(&target, signal, all),
+            Request::Resize {
+                target,
+                rows,
+                columns,
+            } => self.resize(&target, rows, columns),
+            Request::Pause { container } => self.pause(number, &container),
+            Request::Resume { container } => {
+                self.container(&container)?.cgroup.freeze(false)?;
+                done()
+            }
+            Request::Statistics { container } => {
+                let statistics = stats::collect(&self.container(&container)?.cgroup);
+                Ok(Some(Reply::Statistics(Box::new(statistics))))
+            }
+            Request::Processes { container } => {
+                let pids = self.container(&container)?.cgroup.processes();
+                self.task(number, move || tasks::processes(&pids))
+            }
+            Request::Update {
+                container,
+                resources,
+            } => {
+                let resources: Resources = serde_json::from_str(resources.get())
+                    .map_err(|error| Failure::invalid(format!("resources: {error}")))?;
+                self.container(&container)?.cgroup.apply(&resources)?;
+                done()
+            }
+            Request::Stat { container, path } => {
+                let root = self.container(&container)?.view()?;
+                self.task(number, move || tasks::stat(&root, &path))
+            }
+            Request::CopyOut {
+                container,
+                path,
+                stream,
+            } => self.copy_out(number, &container, path, stream),
+            Request::CopyIn {
+                container,
+                path,
+                stream,
+                no_overwrite_dir_non_dir,
+            } => self.copy_in(number, &container, path, stream, no_overwrite_dir_non_dir),
+            Request::Delete { container } => {
+                let found = self.container_mut(&container)?;
+                if found.delete.is_some() {
+                    return Err(Failure::invalid("the container is being deleted"));
+                }
+                found.cgroup.kill();
+                found.delete = Some(number);
+                Ok(None)
+            }
+            Request::Sync => self.task(number, || {
+                rustix::fs::sync();
+                Ok(Reply::Done)
+            }),
+            Request::Shutdown => {
+                self.begin_shutdown(number);
+                Ok(None)
+            }
+        }
+    }
+
+    fn create(&mut self, number: u32, request: &Create) -> Result<Option<Reply>> {
+        if self.containers.contains_key(&request.container) {
+            return Err(Failure::invalid(format!(
+                "container {} exists",
+                request.container
+            )));
+        }
+        self.check_streams(&request.stdio)?;
+        let (key, child) = (self.key(), self.key());
+        let (container, spawned) = spawn::create(&mut self.disks, request, key, child)?;
+        if let Some(events) = &container.memory_events {
+            let _ = self.poller.add(events, Token::Memory(key), EventFlags::PRI);
+        }
+        let name = request.container.clone();
+        self.containers.insert(name.clone(), container);
+        let target = Target {
+            container: name,
+            exec: None,
+        };
+        self.adopt(child, number, target, spawned, &request.stdio);
+        Ok(None)
+    }
+
+    fn exec(&mut self, number: u32, request: &Exec) -> Result<Option<Reply>> {
+        self.check_streams(&request.stdio)?;
+        let target = Target {
+            container: request.container.clone(),
+            exec: Some(request.exec.clone()),
+        };
+        if self.find(&target).is_some() {
+            return Err(Failure::invalid(format!("process {} exists", request.exec)));
+        }
+        let container = self.container(&request.container)?;
+        if container.state != State::Running {
+            return Err(Failure::invalid("the container is not running"));
+        }
+        let init = self
+            .children
+            .get(&container.init)
+            .ok_or_else(|| Failure::invalid("the container is not running"))?;
+        let spawned = spawn::exec(container, &init.pidfd, request)?;
+        let child = self.key();
+        self.adopt(child, number, target, spawned, &request.stdio);
+        Ok(None)
+    }
+
+    /// Lets the init process of a container execute, as soon as it is ready.
+    pub(crate) fn start(&mut self, number: u32, name: &str) {
+        let container = match self.container_mut(name) {
+            Ok(container) => container,
+            Err(failure) => return self.respond(number, Err(failure)),
+        };
+        match container.state {
+            State::Creating if container.start.is_none() => container.start = Some(number),
+            State::Created => {
+                container.state = State::Running;
+                let init = container.init;
+                if let Some(child) = self.children.get_mut(&init) {
+                    child.request = Some(number);
+                }
+                self.let_go(init);
+            }
+            State::Creating | State::Running => {
+                let failure = Failure::invalid("the container has been started");
+                self.respond(number, Err(failure));
+            }
+            State::Stopped => {
+                self.respond(number, Err(Failure::invalid("the container is stopped")));
+            }
+        }
+    }
+
+    /// Keeps a forked process and connects its streams.
+    fn adopt(&mut self, key: u32, number: u32, target: Target, spawned: Spawned, stdio: &Stdio) {
+        let token = Token::Child(key);
+        if let Err(errno) = self.poller.add(&spawned.control, token, EventFlags::IN) {
+            panic!("watch a child: {errno}");
+        }
+        let [stdin, stdout, stderr] = spawned.stdio;
+        let mut outputs = Vec::new();
+        for (stream, fd) in [(stdio.stdout, stdout), (stdio.stderr, stderr)] {
+            if let (Some(stream), Some(fd)) = (stream, fd) {
+                self.streams.add_output(stream, fd);
+                outputs.push(stream);
+            }
+        }
+        if let (Some(stream), Some(fd)) = (stdio.stdin, stdin) {
+            self.streams.add_input(stream, fd, false, &self.poller);
+        }
+        let child = Child {
+            pid: spawned.pid,
+            pidfd: spawned.pidfd,
+            role: Role::Process(Process {
+                target,
+                terminal_streams: stdio.terminal.then_some((stdio.stdin, stdio.stdout)),
+                terminal: None,
+                failed: false,
+            }),
+            request: Some(number),
+            control: Some(spawned.control),
+            status: None,
+            outputs,
+            input: stdio.stdin.filter(|_| !stdio.terminal),
+        };
+        self.children.insert(key, child);
+    }
+
+    fn signal(&mut self, target: &Target, signal: i32, all: bool) -> Result<Option<Reply>> {
+        let container = self.container(&target.container)?;
+        if all {
+            match signal {
+                libc::SIGKILL => container.cgroup.kill(),
+                signal => container.cgroup.signal(signal),
+            }
+            return done();
+        }
+        let child = self
+            .find(target)
+            .filter(|child| child.status.is_none())
+            .ok_or_else(|| Failure::not_found("no such process"))?;
+        sys::pidfd_signal(std::os::fd::AsFd::as_fd(&child.pidfd), signal)
+            .context(|| format!("signal {signal}"))?;
+        done()
+    }
+
+    fn resize(&mut self, target: &Target, rows: u16, columns: u16) -> Result<Option<Reply>> {
+        let process = self
+            .find(target)
+            .and_then(Child::process)
+            .ok_or_else(|| Failure::not_found("no such process"))?;
+        let terminal = process
+            .terminal
+            .as_ref()
+            .ok_or_else(|| Failure::invalid("the process has no terminal"))?;
+        tty::resize(terminal, rows, columns).context(|| "resize the terminal".into())?;
+        done()
+    }
+
+    fn check_streams(&self, stdio: &Stdio) -> Result<()> {
+        let streams = [stdio.stdin, stdio.stdout, stdio.stderr];
+        let mut used: Vec<u32> = streams.into_iter().flatten().collect();
+        used.sort_unstable();
+        let repeated = used.windows(2).any(|pair| pair[0] == pair[1]);
+        if repeated || used.iter().any(|stream| !self.is_free(*stream)) {
+            return Err(Failure::invalid("stream is 0 or in use"));
+        }
+        Ok(())
+    }
+
+    /// Whether a new stream may have this number.
+    pub(crate) fn is_free(&self, stream: u32) -> bool {
+        stream != 0 && !self.streams.contains(stream)
+    }
+
+    pub(crate) fn container(&self, name: &str) -> Result<&Container> {
+        self.containers
+            .get(name)
+            .ok_or_else(|| Failure::not_found(format!("no such container: {name}")))
+    }
+
+    fn container_mut(&mut self, name: &str) -> Result<&mut Container> {
+        self.containers
+            .get_mut(name)
+            .ok_or_else(|| Failure::not_found(format!("no such container: {name}")))
+    }
+
+    fn find(&self, target: &Target) -> Option<&Child> {
+        self.children.values().find(|child| {
+            child
+                .process()
+                .is_some_and(|process| process.target == *target)
+        })
+    }
+
+    fn pause(&mut self, number: u32, name: &str) -> Result<Option<Reply>> {
+        let container = self.container_mut(name)?;
+        if container.state != State::Running {
+            return Err(Failure::invalid("the container is not running"));
+        }
+        container.cgroup.freeze(true)?;
+        container.freezing.push(number);
+        let key = container.key;
+        if container.cgroup_events.is_none() {
+            container.cgroup_events = container.cgroup.watch("cgroup.events");
+        }
+        if let Some(events) = &self.container(name)?.cgroup_events {
+            // Added already if another request waits.
+            let _ = self.poller.add(events, Token::Cgroup(key), EventFlags::PRI);
+        }
+        Ok(None)
+    }
+
+    /// Answers requests to pause that have come true.
+    pub(crate) fn settle_frozen(&mut self) {
+        let mut answers = Vec::new();
+        for container in self.containers.values_mut() {
+            if container.freezing.is_empty() {
+                continue;
+            }
+            let result = match container.state {
+                State::Stopped => Err(Failure::invalid("the container is not running")),
+                _ if container.cgroup.is_frozen() => Ok(Reply::Done),
+                _ => continue,
+            };
+            if let Some(events) = container.cgroup_events.take() {
+                self.poller.remove(&events);
+            }
+            let waiting = std::mem::take(&mut container.freezing);
+            answers.extend(waiting.into_iter().map(|number| (number, result.clone())));
+        }
+        for (number, result) in answers {
+            self.respond(number, result);
+        }
+    }
+
+    /// Finishes the deletion of containers whose processes are gone.
+    pub(crate) fn settle_deleted(&mut self) {
+        let gone: Vec<String> = self
+            .containers
+            .iter()
+            .filter(|(name, container)| {
+                container.delete.is_some() && !self.has_processes(name) && container.cgroup.remove()
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            let Some(mut container) = self.containers.remove(&name) else {
+                continue;
+            };
+            if let Some(events) = &container.memory_events {
+                self.poller.remove(events);
+            }
+            let result = container.unmount(&mut self.disks);
+            if let Some(number) = container.delete {
+                self.respond(number, result.map(|()| Reply::Done));
+            }
+        }
+    }
+
+    /// Whether children of the agent belong to a container.
+    pub(crate) fn has_processes(&self, name: &str) -> bool {
+        self.children
+            .values()
+            .filter_map(Child::process)
+            .any(|process| process.target.container == name)
+    }
+}
+
+fn done() -> Result<Option<Reply>> {
+    Ok(Some(Reply::Done))
+}
+
+/// Fails for a path that a container's root cannot have.
+pub(crate) fn check_path(path: &str) -> Result<()> {
+    match path.starts_with('/') && !path.contains('\0') {
+        true => Ok(()),
+        false => Err(Failure::new(
+            ErrorCode::Invalid,
+            format!("path {path:?} is not absolute"),
+        )),
+    }
+}
