@@ -3,6 +3,7 @@
 //! See the OCI image specification (`manifest.md`, `image-index.md`) and Docker's "Image Manifest
 //! Version 2, Schema 2". Both formats of each are read alike.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,13 @@ pub struct Descriptor {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub urls: Vec<String>,
+    /// Annotations.
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
     /// Platform of the image, in indexes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,

@@ -1,7 +1,7 @@
 //! What fails in the store, by operation. Where Docker has words for it, they are Docker's.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hull_registry::{Digest, Platform, ReferenceError};
 
@@ -27,14 +27,19 @@ pub enum OpenError {
         #[source]
         source: serde_json::Error,
     },
-    /// The HTTP client cannot be set up.
-    #[error("cannot set up the registry client")]
-    Registry(#[source] hull_registry::Error),
     /// Another process has the store.
     #[error("image store {} is in use by another process", path.display())]
     Locked {
         /// The root of the store.
         path: PathBuf,
+    },
+    /// A later version of Hull wrote `images.json`.
+    #[error("{} has version {version}, which this version of Hull does not know", path.display())]
+    Version {
+        /// Where it is.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
     },
 }
 
@@ -93,6 +98,15 @@ pub enum PullError {
         #[source]
         source: serde_json::Error,
     },
+    /// The configuration is not what its digest says.
+    #[error("image config verification failed for digest {digest}")]
+    ConfigDigest {
+        /// The digest asked for.
+        digest: Digest,
+    },
+    /// The pull was given up on.
+    #[error("the pull was interrupted")]
+    Interrupted,
     /// A layer cannot be converted.
     #[error("failed to register layer {digest}")]
     Layer {
@@ -146,7 +160,13 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootError {
-    /// A layer is missing or damaged.
+    /// A layer is missing.
+    #[error("layer {diff_id} of the image is missing or damaged; pull the image again")]
+    Missing {
+        /// Which.
+        diff_id: Digest,
+    },
+    /// A layer is damaged.
     #[error("layer {diff_id} of the image is damaged; remove the image and pull it again")]
     Layer {
         /// Which.
@@ -174,4 +194,24 @@ pub struct StoreError {
     /// Why.
     #[source]
     pub source: io::Error,
+}
+
+impl StoreError {
+    /// Makes the error of doing `action` to `path`.
+    pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Io {
+            path: error.path,
+            source: error.source,
+        }
+    }
 }

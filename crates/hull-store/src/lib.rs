@@ -16,9 +16,15 @@
 
 #![deny(unsafe_code)]
 
+mod archive;
 mod config;
 mod error;
+mod home;
 mod image;
+mod index;
+mod ingest;
+mod layer;
+mod leases;
 mod progress;
 mod store;
 

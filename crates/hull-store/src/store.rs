@@ -1,19 +1,43 @@
-//! The store.
+//! The store: opening it, names and lookups. Each larger operation has a module.
 
-use std::collections::BTreeSet;
+mod load;
+mod pull;
+mod remove;
+mod root;
+mod sweep;
+
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use hull_registry::{Credentials, Digest, Platform, Reference};
-use tokio::io::AsyncRead;
+use hull_registry::{Client, Credentials, Digest, Platform, Reference};
+use tokio::sync::Semaphore;
 
-use crate::{
-    Image, LoadError, LookupError, OpenError, Progress, PullError, RemoveError, RootError,
-    StoreError, TagError,
-};
+use crate::home::Home;
+use crate::index::Index;
+use crate::leases::{Leases, Locks};
+use crate::{Image, LookupError, OpenError, StoreError, TagError};
 
 /// The images of one Hull home. Clones share one store.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    home: Home,
+    limits: Limits,
+    client: Client,
+    index: Mutex<Index>,
+    leases: Leases,
+    /// One lock per layer and root disk in the making.
+    making: Locks,
+    downloads: Arc<Semaphore>,
+    /// Holds the lock that keeps other processes out.
+    _lock: File,
+}
 
 /// How a store works.
 #[derive(Clone, Debug, Default)]
@@ -29,15 +53,15 @@ pub struct Settings {
 pub struct Limits {
     /// Layers of one pull that download at once. Docker's default is 3.
     pub parallel_layers: usize,
-    /// Bytes one layer may have when uncompressed.
-    pub layer_bytes: u64,
+    /// What one layer may cost.
+    pub layer: hull_layer::Limits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             parallel_layers: 3,
-            layer_bytes: 256 << 30,
+            layer: hull_layer::Limits::default(),
         }
     }
 }
@@ -116,81 +140,141 @@ impl Store {
     /// Opens the store in `root`, makes what is missing, and removes what a killed process left.
     ///
     /// # Errors
-    /// When `root` is not writable, another process has it, or `images.json` is damaged.
+    /// When `root` is not writable, another process has the store, or `images.json` is damaged.
     pub fn open(root: &Path, settings: Settings) -> Result<Self, OpenError> {
-        let _ = (root, settings);
-        unimplemented!()
-    }
-
-    /// Pulls an image. Progress is in the shape of Docker's messages.
-    ///
-    /// Dropping the future ends the pull and leaves nothing behind.
-    pub async fn pull(
-        &self,
-        reference: &Reference,
-        options: PullOptions,
-        progress: impl Fn(Progress) + Send + Sync + 'static,
-    ) -> Result<Pulled, PullError> {
-        let _ = (reference, options, progress);
-        unimplemented!()
-    }
-
-    /// Loads the images of an archive: a tar of an OCI layout or what `docker save` writes, plain
-    /// or compressed.
-    pub async fn load(
-        &self,
-        archive: impl AsyncRead + Send + Unpin + 'static,
-    ) -> Result<Vec<Loaded>, LoadError> {
-        let _ = archive;
-        unimplemented!()
+        fs::create_dir_all(root).map_err(StoreError::of("create", root))?;
+        let home = Home::create(root)?;
+        let lock = lock(&home)?;
+        home.clear_tmp()?;
+        let index = Index::load(&home)?;
+        let inner = Inner {
+            index: Mutex::new(index),
+            client: Client::new(settings.registry),
+            leases: Leases::default(),
+            making: Locks::default(),
+            downloads: Arc::new(Semaphore::new(settings.limits.parallel_layers.max(1))),
+            limits: settings.limits,
+            home,
+            _lock: lock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The image that `name` means: a reference, an ID, or the unambiguous start of an ID.
+    ///
+    /// # Errors
+    /// When there is none, in Docker's words.
     pub fn image(&self, name: &str) -> Result<Image, LookupError> {
-        let _ = name;
-        unimplemented!()
+        let index = self.index();
+        let id = find(&index, name)?;
+        index
+            .image(&id)
+            .ok_or_else(|| LookupError::NotFound(name.to_owned()))
     }
 
     /// All images, newest first.
     pub fn images(&self) -> Vec<Image> {
-        unimplemented!()
+        let index = self.index();
+        let mut images: Vec<_> = index.ids().filter_map(|id| index.image(&id)).collect();
+        images.sort_by(|a, b| b.created.cmp(&a.created));
+        images
     }
 
     /// Gives the image `source` the name `target` (`:latest` when it has no tag).
     pub fn tag(&self, source: &str, target: &Reference) -> Result<(), TagError> {
-        let _ = (source, target);
-        unimplemented!()
-    }
-
-    /// Removes a name, or the image itself when it was the last one, as `docker rmi` does.
-    ///
-    /// `users` are all containers there are; what their root disks need stays.
-    pub async fn remove(
-        &self,
-        name: &str,
-        options: RemoveOptions,
-        users: &[ImageUser],
-    ) -> Result<Vec<Removed>, RemoveError> {
-        let _ = (name, options, users);
-        unimplemented!()
-    }
-
-    /// The root disk of an image, built on first use.
-    pub async fn root_disk(&self, image: &Image) -> Result<RootDisk, RootError> {
-        let _ = image;
-        unimplemented!()
-    }
-
-    /// Removes all content that no image, no pull under way and none of `keep` refers to; returns
-    /// the bytes freed.
-    pub async fn gc(&self, keep: &BTreeSet<Digest>) -> Result<u64, StoreError> {
-        let _ = keep;
-        unimplemented!()
+        if target.digest().is_some() {
+            return Err(TagError::Digest);
+        }
+        let mut index = self.index();
+        let id = find(&index, source)?;
+        let mut changed = index.clone();
+        changed.name(&target.clone().with_default_tag(), id);
+        changed.save(&self.inner.home)?;
+        *index = changed;
+        Ok(())
     }
 
     /// The bytes of a blob of an image, as its configuration or manifest.
     pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        let _ = digest;
-        unimplemented!()
+        let path = self.inner.home.blob(digest);
+        fs::read(&path).map_err(StoreError::of("read", &path))
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.inner
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Finds an image as Docker does: by name, then by the start of its ID.
+fn find(index: &Index, name: &str) -> Result<Digest, LookupError> {
+    if let Some(id) = full_id(name) {
+        return match index.record(&id) {
+            Some(_) => Ok(id),
+            None => Err(LookupError::NotFound(id.to_string())),
+        };
+    }
+    let reference = Reference::parse(name).map_err(LookupError::Reference)?;
+    if let Some(id) = index.named(&reference.lookup_key()) {
+        return Ok(id);
+    }
+    let prefix = name.strip_prefix("sha256:").unwrap_or(name);
+    let mut matching = index.ids().filter(|id| id.hex().starts_with(prefix));
+    match (matching.next(), matching.next()) {
+        (Some(id), None) => Ok(id),
+        // One that is ambiguous is none, says Docker.
+        _ => Err(LookupError::NotFound(
+            reference.with_default_tag().familiar(),
+        )),
+    }
+}
+
+/// `sha256:<64 hex digits>`, or the digits alone.
+fn full_id(name: &str) -> Option<Digest> {
+    name.parse().or_else(|_| Digest::from_hex(name)).ok()
+}
+
+/// Keeps other processes out; waits a little for one that is about to end.
+fn lock(home: &Home) -> Result<File, OpenError> {
+    let path = home.lock();
+    let failed = StoreError::of("create", &path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked {
+                    path: home.root().to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::of("lock", &path)(error).into());
+            }
+        }
+    }
+}
+
+/// Runs what blocks on a thread for that.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down, and with it whoever waits.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
