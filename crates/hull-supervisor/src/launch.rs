@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+/// How the guest's instructions are run.
+pub use hull_vmm::Choice as AcceleratorChoice;
+
 /// Everything that a supervisor needs to know, written by the daemon into the container's
 /// directory. All paths are absolute unless said otherwise.
 #[derive(Debug, Deserialize, Serialize)]
@@ -69,18 +72,6 @@ pub struct MachineLaunch {
     pub vcpus: u32,
     /// Memory limit of the container, bytes. The machine gets more: what kernel and agent need.
     pub memory: u64,
-}
-
-/// How the guest's instructions are run.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AcceleratorChoice {
-    /// The fastest that really runs a guest, found by a probe once per host boot.
-    #[default]
-    Auto,
-    Hvf,
-    Kvm,
-    Tcg,
 }
 
 /// Disks of the machine.

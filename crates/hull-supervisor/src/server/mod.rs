@@ -1,9 +1,43 @@
 //! The supervisor process.
 
-use std::path::Path;
+mod attach;
+mod connection;
+mod console;
+mod context;
+mod copy;
+mod daemon;
+mod exec;
+mod hub;
+mod log;
+mod machine;
+mod output;
+mod stdin;
+mod stop;
+mod supervise;
+#[cfg(test)]
+mod tests;
 
+use std::fs::File;
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 use rustix::fd::OwnedFd;
+use rustix::fs::FlockOperation;
 use thiserror::Error;
+use tokio::net::UnixStream;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::launch::Launch;
+use crate::paths;
+use crate::socket::{self, Address};
+use crate::state::Status;
+
+use context::Context;
+use machine::{Launcher, QemuLauncher};
 
 /// Runs the supervisor of the container in `dir` until the container has ended. `control` is the
 /// connected socket that the daemon made (standard input in `hull supervisor`).
@@ -14,13 +48,139 @@ use thiserror::Error;
 /// # Errors
 /// [`RunError`]; whatever goes wrong with the container itself is recorded in its state instead.
 pub fn run(dir: &Path, control: OwnedFd) -> Result<(), RunError> {
-    let _ = (dir, control);
-    Err(RunError::NotYet)
+    // Fails if the process leads a session already.
+    let _ = rustix::process::setsid();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    let control = StdUnixStream::from(control);
+    let local = LocalSet::new();
+    local.block_on(&runtime, serve(dir, control, &QemuLauncher))
 }
 
 /// Why a supervisor cannot do its work.
 #[derive(Debug, Error)]
 pub enum RunError {
-    #[error("not there yet")]
-    NotYet,
+    #[error("the control connection cannot be used")]
+    Control(#[source] io::Error),
+    #[error("cannot read `{}`", .path.display())]
+    Launch {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot listen in `{}`", .dir.display())]
+    Listen {
+        dir: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot lock the container in `{}`", .dir.display())]
+    Lock {
+        dir: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the container in `{}` has a supervisor already", .dir.display())]
+    Locked { dir: PathBuf },
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot write the state of the container in `{}`", .dir.display())]
+    State {
+        dir: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
+
+async fn serve<L: Launcher>(
+    dir: &Path,
+    control: StdUnixStream,
+    launcher: &L,
+) -> Result<(), RunError> {
+    control.set_nonblocking(true).map_err(RunError::Control)?;
+    let control = UnixStream::from_std(control).map_err(RunError::Control)?;
+    let path = dir.join(paths::LAUNCH);
+    let launch: Launch = std::fs::read(&path)
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(crate::wire::invalid))
+        .map_err(|source| RunError::Launch { path, source })?;
+    let state = |source| RunError::State {
+        dir: dir.to_owned(),
+        source,
+    };
+    let listen = |source| RunError::Listen {
+        dir: dir.to_owned(),
+        source,
+    };
+    let lock = lock(dir).await?;
+    let context = Arc::new(Context::new(dir, launch));
+    context.update(|_| {}).map_err(state)?;
+    let socket = dir.join(paths::SOCKET);
+    remove(&socket).map_err(listen)?;
+    let address = Address::new(dir, paths::SOCKET).map_err(listen)?;
+    let listener = socket::listen(&address).map_err(listen)?;
+
+    let mut clients = JoinSet::new();
+    let exit = tokio::select! {
+        exit = supervise::supervise(&context, launcher, control) => exit,
+        never = connection::serve(&listener, &context, &mut clients) => match never {},
+    };
+
+    // Whoever connects from here on finds no socket and reads the record.
+    context.set_exit(&exit);
+    context.hub.finish(&exit);
+    let recorded = context.update(|state| {
+        state.status = Status::Exited;
+        state.vmm_pid = None;
+        state.finished_at = Some(Timestamp::now());
+        state.exit = Some(exit.clone());
+    });
+    let removed = remove(&socket);
+    drop(listener);
+    // Given up before anyone learns of the end: a restart may follow at once.
+    drop(lock);
+    context.set_record(&exit);
+    let served = async { while clients.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(CLIENT_PATIENCE, served).await;
+    recorded.map_err(state)?;
+    removed.map_err(listen)
+}
+
+/// Takes the container's lock.
+async fn lock(dir: &Path) -> Result<File, RunError> {
+    let fail = |source| RunError::Lock {
+        dir: dir.to_owned(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(paths::LOCK))
+        .map_err(fail)?;
+    // Somebody who just looks holds it for a moment.
+    for _ in 0..LOCK_ATTEMPTS {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => return Err(fail(error.into())),
+        }
+    }
+    Err(RunError::Locked {
+        dir: dir.to_owned(),
+    })
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+const LOCK_ATTEMPTS: u32 = 20;
+/// How long attached clients have for what they have not read when the container has ended.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(60);

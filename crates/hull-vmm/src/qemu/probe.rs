@@ -192,9 +192,7 @@ async fn try_out(
 
 /// Returns whether the agent opens its port before the machine ends.
 async fn port_opened(machine: &mut QemuMachine) -> bool {
-    let Ok(monitor) = machine.monitor().await else {
-        return false;
-    };
+    let monitor = machine.monitor();
     loop {
         match monitor.event().await {
             Ok(event) if event.name == "VSERPORT_CHANGE" && event.data["open"] == true => {

@@ -28,19 +28,12 @@ use super::qmp::{Continue, Monitor, QmpError, QueryStatus, Stop};
 pub struct QemuMachine {
     child: Child,
     pid: Option<u32>,
-    monitor: MonitorState,
+    monitor: Monitor,
     channel: Option<UnixStream>,
     console: Option<ChildStdout>,
     errors: Option<JoinHandle<String>>,
     reason: Option<String>,
     end: Option<End>,
-}
-
-#[derive(Debug)]
-enum MonitorState {
-    /// Not greeted yet: nothing of a boot waits for the monitor.
-    New(Option<UnixStream>),
-    Open(Monitor),
 }
 
 impl QemuMachine {
@@ -84,7 +77,7 @@ impl QemuMachine {
         })?;
         Ok(Self {
             pid: child.id(),
-            monitor: MonitorState::New(Some(asynchronous(monitor)?)),
+            monitor: Monitor::new(asynchronous(monitor)?),
             channel: Some(asynchronous(channel)?),
             console: child.stdout.take(),
             errors: child.stderr.take().map(|pipe| tokio::spawn(last_of(pipe))),
@@ -94,29 +87,15 @@ impl QemuMachine {
         })
     }
 
-    /// Returns the monitor, greeting it if that has not been done.
-    ///
-    /// # Errors
-    /// [`QmpError`].
-    pub async fn monitor(&mut self) -> Result<&mut Monitor, QmpError> {
-        if let MonitorState::New(stream) = &mut self.monitor {
-            let stream = stream.take().ok_or(QmpError::Closed)?;
-            self.monitor = MonitorState::Open(Monitor::open(stream).await?);
-        }
-        match &mut self.monitor {
-            MonitorState::Open(monitor) => Ok(monitor),
-            MonitorState::New(_) => Err(QmpError::Closed),
-        }
+    /// Returns the monitor.
+    pub fn monitor(&mut self) -> &mut Monitor {
+        &mut self.monitor
     }
 
     /// Reads events until the monitor closes, keeping why the machine ended.
     async fn watch(&mut self) {
         loop {
-            let event = match self.monitor().await {
-                Ok(monitor) => monitor.event().await,
-                Err(error) => Err(error),
-            };
-            match event {
+            match self.monitor.event().await {
                 Ok(event) if event.name == "SHUTDOWN" => {
                     self.reason = event.data["reason"].as_str().map(str::to_owned);
                 }
@@ -146,18 +125,18 @@ impl Machine for QemuMachine {
     }
 
     async fn pause(&mut self) -> Result<(), QmpError> {
-        self.monitor().await?.execute(&Stop {}).await.map(drop)
+        self.monitor.execute(&Stop {}).await.map(drop)
     }
 
     async fn resume(&mut self) -> Result<(), QmpError> {
-        self.monitor().await?.execute(&Continue {}).await.map(drop)
+        self.monitor.execute(&Continue {}).await.map(drop)
     }
 
     async fn power_state(&mut self) -> Result<PowerState, QmpError> {
         if self.end.is_some() {
             return Ok(PowerState::Ended);
         }
-        match self.monitor().await?.execute(&QueryStatus {}).await {
+        match self.monitor.execute(&QueryStatus {}).await {
             Ok(status) if status.running => Ok(PowerState::Running),
             Ok(status) if status.status == "shutdown" => Ok(PowerState::Ended),
             Ok(_) => Ok(PowerState::Paused),

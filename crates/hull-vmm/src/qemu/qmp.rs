@@ -19,17 +19,25 @@ pub trait Command: Serialize {
     type Reply: DeserializeOwned;
 }
 
-/// A connection to a monitor, past its greeting.
+/// A connection to a monitor.
 #[derive(Debug)]
 pub struct Monitor {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     /// A line that has come in part, kept so that a cancelled read loses nothing.
     line: Vec<u8>,
+    negotiation: Negotiation,
     /// Replies to come of commands whose callers have given up.
     abandoned: u64,
     waiting: bool,
     events: VecDeque<Event>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Negotiation {
+    Greeting,
+    Capabilities,
+    Over,
 }
 
 /// What the monitor says unasked.
@@ -42,26 +50,43 @@ pub struct Event {
 }
 
 impl Monitor {
-    /// Reads the greeting and leaves negotiation mode.
-    ///
-    /// # Errors
-    /// [`QmpError`].
-    pub async fn open(stream: UnixStream) -> Result<Self, QmpError> {
+    /// Returns the monitor at the other end of `stream`; nothing is said yet.
+    pub fn new(stream: UnixStream) -> Self {
         let (reader, writer) = stream.into_split();
-        let mut monitor = Self {
+        Self {
             reader: BufReader::new(reader),
             writer,
             line: Vec::new(),
+            negotiation: Negotiation::Greeting,
             abandoned: 0,
             waiting: false,
             events: VecDeque::new(),
-        };
-        match monitor.message().await? {
-            Message::Greeting { .. } => {}
-            _ => return Err(QmpError::Unexpected),
         }
-        monitor.execute(&Capabilities {}).await?;
-        Ok(monitor)
+    }
+
+    /// Reads the greeting and leaves negotiation mode, if that has not been done. May be
+    /// cancelled and called again.
+    async fn negotiate(&mut self) -> Result<(), QmpError> {
+        if self.negotiation == Negotiation::Greeting {
+            match self.message().await? {
+                Message::Greeting { .. } => {}
+                _ => return Err(QmpError::Unexpected),
+            }
+            let line = b"{\"execute\":\"qmp_capabilities\"}\n";
+            // Never waits: nothing else has been written to the socket yet.
+            self.writer.write_all(line).await?;
+            self.negotiation = Negotiation::Capabilities;
+        }
+        while self.negotiation == Negotiation::Capabilities {
+            match self.message().await? {
+                Message::Return { .. } => self.negotiation = Negotiation::Over,
+                Message::Event(event) => self.keep(event),
+                Message::Greeting { .. } | Message::Error { .. } => {
+                    return Err(QmpError::Unexpected);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs a command and returns its reply; events that come meanwhile are kept.
@@ -69,6 +94,7 @@ impl Monitor {
     /// # Errors
     /// [`QmpError::Command`] with the monitor's reason, or the connection's.
     pub async fn execute<C: Command>(&mut self, command: &C) -> Result<C::Reply, QmpError> {
+        self.negotiate().await?;
         if std::mem::take(&mut self.waiting) {
             self.abandoned += 1;
         }
@@ -109,6 +135,7 @@ impl Monitor {
     /// # Errors
     /// [`QmpError::Closed`] when the machine has ended.
     pub async fn event(&mut self) -> Result<Event, QmpError> {
+        self.negotiate().await?;
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
@@ -176,15 +203,6 @@ impl From<io::Error> for QmpError {
             _ => Self::Io(error),
         }
     }
-}
-
-/// Leaves negotiation mode.
-#[derive(Debug, Serialize)]
-struct Capabilities {}
-
-impl Command for Capabilities {
-    const NAME: &'static str = "qmp_capabilities";
-    type Reply = Empty;
 }
 
 /// Stops all vCPUs.
@@ -271,13 +289,11 @@ mod tests {
             .write_all(format!("{GREETING}{DONE}").as_bytes())
             .await
             .unwrap();
-        let monitor = Monitor::open(ours).await.unwrap();
+        let mut monitor = Monitor::new(ours);
+        monitor.negotiate().await.unwrap();
         let mut request = vec![0; 128];
         let read = theirs.read(&mut request).await.unwrap();
-        assert_eq!(
-            &request[..read],
-            b"{\"execute\":\"qmp_capabilities\",\"arguments\":{}}\n"
-        );
+        assert_eq!(&request[..read], b"{\"execute\":\"qmp_capabilities\"}\n");
         (monitor, theirs)
     }
 

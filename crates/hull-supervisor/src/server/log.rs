@@ -1,0 +1,312 @@
+//! The container's log in Docker's `json-file` format.
+//!
+//! Behaves as moby's `daemon/logger/copier.go` and `pkg/jsonfilelog`: one record per line; a line
+//! longer than 16 KiB is cut into records of which only the last has a line feed; what a stream
+//! ends with is kept without one. Bytes that are no UTF-8 become U+FFFD, each.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::control::Channel;
+use crate::launch::LogLaunch;
+
+/// Where output goes.
+#[derive(Debug)]
+pub(super) struct Log {
+    file: Option<LogFile>,
+    /// What each stream has written since its last line feed.
+    lines: [Line; 2],
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    bytes: Vec<u8>,
+    /// When the first record of a line that is cut was made.
+    cut_since: Option<Timestamp>,
+}
+
+impl Log {
+    /// Opens what `launch` says, to append.
+    pub(super) fn open(launch: &LogLaunch) -> io::Result<Self> {
+        let file = match launch {
+            LogLaunch::JsonFile {
+                path,
+                max_size,
+                max_file,
+            } => Some(LogFile::open(path, *max_size, *max_file)?),
+            LogLaunch::None => None,
+        };
+        Ok(Self {
+            file,
+            lines: Default::default(),
+        })
+    }
+
+    /// Logs what a stream has written.
+    pub(super) fn write(&mut self, channel: Channel, mut bytes: &[u8]) -> io::Result<()> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        let line = &mut self.lines[index(channel)];
+        let mut out = Vec::new();
+        while !bytes.is_empty() {
+            let room = &bytes[..bytes.len().min(LONGEST - line.bytes.len())];
+            match room.iter().position(|&byte| byte == b'\n') {
+                Some(end) => {
+                    line.bytes.extend_from_slice(&bytes[..=end]);
+                    bytes = &bytes[end + 1..];
+                    let time = line.cut_since.take().unwrap_or_else(Timestamp::now);
+                    record(&mut out, &line.bytes, channel, time);
+                    line.bytes.clear();
+                }
+                None => {
+                    line.bytes.extend_from_slice(room);
+                    bytes = &bytes[room.len()..];
+                    if line.bytes.len() == LONGEST {
+                        line.cut(&mut out, channel);
+                    }
+                }
+            }
+        }
+        file.write(&out)
+    }
+
+    /// Logs what a stream has ended with.
+    pub(super) fn end(&mut self, channel: Channel) -> io::Result<()> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        let line = &mut self.lines[index(channel)];
+        if line.bytes.is_empty() {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        line.cut(&mut out, channel);
+        file.write(&out)
+    }
+}
+
+impl Line {
+    fn cut(&mut self, out: &mut Vec<u8>, channel: Channel) {
+        let time = *self.cut_since.get_or_insert_with(Timestamp::now);
+        record(out, &self.bytes, channel, time);
+        self.bytes.clear();
+    }
+}
+
+/// A file that is replaced when it has grown too large.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    max_size: Option<u64>,
+    max_file: u32,
+}
+
+impl LogFile {
+    fn open(path: &Path, max_size: Option<u64>, max_file: u32) -> io::Result<Self> {
+        let file = append(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            size: file.metadata()?.len(),
+            file,
+            max_size,
+            max_file,
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.max_size.is_some_and(|most| self.size >= most) {
+            self.rotate()?;
+        }
+        self.file.write_all(bytes)?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Renames `log.1` to `log.2` and so on, as Docker names them, and begins a new file.
+    fn rotate(&mut self) -> io::Result<()> {
+        let name = |number: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        for number in (1..self.max_file.saturating_sub(1)).rev() {
+            match std::fs::rename(name(number), name(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        if self.max_file > 1 {
+            std::fs::rename(&self.path, name(1))?;
+        } else {
+            std::fs::remove_file(&self.path)?;
+        }
+        self.file = append(&self.path)?;
+        self.size = 0;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o640)
+        .open(path)
+}
+
+fn record(out: &mut Vec<u8>, line: &[u8], channel: Channel, time: Timestamp) {
+    out.extend_from_slice(b"{\"log\":\"");
+    escape(out, line);
+    out.extend_from_slice(b"\",\"stream\":\"");
+    out.extend_from_slice(channel.name().as_bytes());
+    out.extend_from_slice(b"\",\"time\":\"");
+    out.extend_from_slice(time.to_string().as_bytes());
+    out.extend_from_slice(b"\"}\n");
+}
+
+/// Writes `text` as moby's `jsonlog` does (`ffjsonWriteJSONBytesAsString`).
+fn escape(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' => out.extend_from_slice(b"\\\""),
+                '\\' => out.extend_from_slice(b"\\\\"),
+                '\n' => out.extend_from_slice(b"\\n"),
+                '\r' => out.extend_from_slice(b"\\r"),
+                '\0'..' ' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
+                }
+                _ => {
+                    let mut buffer = [0; 4];
+                    out.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+                }
+            }
+        }
+        for _ in chunk.invalid() {
+            out.extend_from_slice(b"\\ufffd");
+        }
+    }
+}
+
+fn index(channel: Channel) -> usize {
+    match channel {
+        Channel::Stdout => 0,
+        Channel::Stderr => 1,
+    }
+}
+
+/// Most bytes of a record (moby's `defaultBufSize`).
+const LONGEST: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(pieces: &[(Channel, &[u8])]) -> Vec<serde_json::Value> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::open(&LogLaunch::JsonFile {
+            path: path.clone(),
+            max_size: None,
+            max_file: 0,
+        })
+        .unwrap();
+        for (channel, piece) in pieces {
+            log.write(*channel, piece).unwrap();
+        }
+        log.end(Channel::Stdout).unwrap();
+        log.end(Channel::Stderr).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn lines_of_both_streams_are_put_together() {
+        let records = logged(&[
+            (Channel::Stdout, b"one\ntw"),
+            (Channel::Stderr, b"error\n"),
+            (Channel::Stdout, b"o\n\nlast"),
+        ]);
+        let seen: Vec<_> = records
+            .iter()
+            .map(|it| (it["stream"].as_str().unwrap(), it["log"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("stdout", "one\n"),
+                ("stderr", "error\n"),
+                ("stdout", "two\n"),
+                ("stdout", "\n"),
+                ("stdout", "last"),
+            ]
+        );
+        let time = records[0]["time"].as_str().unwrap();
+        assert!(
+            time.parse::<Timestamp>().is_ok() && time.ends_with('Z'),
+            "{time}"
+        );
+    }
+
+    #[test]
+    fn long_lines_are_cut_as_docker_cuts_them() {
+        let mut line = vec![b'x'; 2 * LONGEST];
+        line.push(b'\n');
+        let records = logged(&[
+            (Channel::Stdout, &line[..100]),
+            (Channel::Stdout, &line[100..]),
+        ]);
+        let sizes: Vec<_> = records
+            .iter()
+            .map(|it| it["log"].as_str().unwrap().len())
+            .collect();
+        assert_eq!(sizes, [LONGEST, LONGEST, 1]);
+        assert_eq!(records[2]["log"], "\n");
+        assert_eq!(records[0]["time"], records[2]["time"]);
+    }
+
+    #[test]
+    fn bytes_are_escaped_as_docker_escapes_them() {
+        let mut out = Vec::new();
+        escape(
+            &mut out,
+            b"a\"\\\t\x1b\x7f<&>\xff\xfe\xe2\x82\xc3\xa9\xe2\x80\xa8\n",
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "a\\\"\\\\\\u0009\\u001b\x7f\\u003c\\u0026\\u003e\\ufffd\\ufffd\\ufffd\\ufffd\u{e9}\
+             \\u2028\\n"
+        );
+    }
+
+    #[test]
+    fn full_files_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let launch = LogLaunch::JsonFile {
+            path: path.clone(),
+            max_size: Some(100),
+            max_file: 3,
+        };
+        let mut log = Log::open(&launch).unwrap();
+        for line in 0..10 {
+            log.write(Channel::Stdout, format!("line {line}\n").as_bytes())
+                .unwrap();
+        }
+        let lines = |name: &str| {
+            let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
+            text.lines().count()
+        };
+        assert_eq!((lines("log"), lines("log.1"), lines("log.2")), (2, 2, 2));
+        assert!(!dir.path().join("log.3").exists());
+    }
+}

@@ -1,0 +1,440 @@
+//! The life of one container, from boot to record.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hull_guest::{Events, Guest, OutputStreams, Pending};
+use hull_protocol::{Configure, Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
+use hull_vmm::Machine;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::control::{Exit, Failure, FailureCode, Notice};
+use crate::state::{State, Status};
+
+use super::console::{self, Tail};
+use super::context::{Context, chain, failure};
+use super::daemon::Daemon;
+use super::machine::Launcher;
+use super::output;
+
+/// Runs the container and returns how it ended, after its machine has. The state on disk says
+/// everything but that: the caller records the end when it has let go of the container.
+pub(super) async fn supervise<L: Launcher>(
+    context: &Arc<Context>,
+    launcher: &L,
+    control: UnixStream,
+) -> Exit {
+    let daemon = Daemon::new(control);
+    daemon.tell(&Notice::Listening).await;
+    let mut terminate = Terminate::new();
+    let mut machine = None;
+    let started = tokio::select! {
+        // Whoever gives up first, the container must not start after it.
+        biased;
+        () = daemon.gone() => Err(given_up("the daemon has gone before the start")),
+        () = context.destroy.notified() => Err(given_up("stopped before its start")),
+        () = terminate.received() => Err(given_up("stopped before its start")),
+        started = start(context, launcher, &daemon, &mut machine) => started,
+    };
+    let exit_of = |failure: Failure| Exit {
+        code: failure.exit_code(),
+        error: Some(failure.message),
+        ..Exit::default()
+    };
+    let (mut running, started, machine) = match (started, &mut machine) {
+        (Ok((running, started)), Some(machine)) => (running, started, machine),
+        (started, machine) => {
+            let failure = started.err().unwrap_or_else(unfit);
+            daemon.fail(&failure).await;
+            if let Some(machine) = machine {
+                machine.kill();
+                machine.wait().await;
+            }
+            return exit_of(failure);
+        }
+    };
+    let exit = match started {
+        Ok(()) => {
+            daemon.started(&context.state()).await;
+            running.until_exit(context, machine, &mut terminate).await
+        }
+        Err(failure) => {
+            daemon.fail(&failure).await;
+            exit_of(failure)
+        }
+    };
+    drop(daemon);
+    running.finish(context, machine, &exit).await;
+    exit
+}
+
+/// A container that has been asked to execute its program.
+struct Running {
+    guest: Guest,
+    events: Events,
+    output: JoinHandle<()>,
+    console: JoinHandle<()>,
+    tail: Tail,
+}
+
+/// Boots the machine, creates the container, waits for the daemon's word and starts it.
+async fn start<L: Launcher>(
+    context: &Arc<Context>,
+    launcher: &L,
+    daemon: &Daemon,
+    machine: &mut Option<L::Machine>,
+) -> Result<(Running, Result<(), Failure>), Failure> {
+    let machine = machine.insert(launcher.launch(context).await?);
+    context.mark(|timings| &mut timings.vmm_spawned);
+    let vmm_pid = machine.pid();
+    context
+        .update(|state| state.vmm_pid = vmm_pid)
+        .map_err(internal)?;
+    let channel = machine.take_channel().ok_or_else(unfit)?;
+    let tail = Tail::default();
+    let boot_log = console::open(context.dir()).map_err(internal)?;
+    let console = match machine.take_console() {
+        Some(pipe) => tokio::task::spawn_local(console::keep(pipe, boot_log, tail.clone())),
+        None => tokio::task::spawn_local(async {}),
+    };
+    // Compiling a seccomp profile takes a while: do it while the guest boots.
+    let (spec, seccomp) =
+        hull_guest::seccomp::extract(&context.launch.spec, &context.launch.machine.arch)
+            .map_err(|error| Failure::new(FailureCode::Invalid, chain(&error)))?;
+
+    let connecting = Guest::connect(channel, SOFTWARE, BOOT_PATIENCE);
+    let connected = tokio::select! {
+        connected = connecting => connected,
+        end = machine.wait() => {
+            let message = format!("the machine ended while it booted: {}", why(&end, &tail));
+            return Err(Failure::new(FailureCode::Boot, message));
+        }
+    };
+    let (guest, events, hello) = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            // If the machine dies, its channel closes; what it died of says more.
+            let end = timeout(Duration::from_millis(200), machine.wait())
+                .await
+                .ok();
+            let reason = match &end {
+                Some(end) => why(end, &tail),
+                None => tail.last_line().unwrap_or_default(),
+            };
+            let message = match reason.as_str() {
+                "" => chain(&error),
+                reason => format!("{}: {reason}", chain(&error)),
+            };
+            return Err(Failure {
+                code: FailureCode::Boot,
+                message,
+                hint: Some("`hull logs --boot` shows the guest's console".to_owned()),
+            });
+        }
+    };
+    context.mark(|timings| &mut timings.hello);
+    note_hello(context, &hello);
+
+    let configured = guest.send(&Request::Configure(identity(context).map_err(internal)?));
+    let (create, outputs, stdin) = creation(context, &guest, spec, seccomp);
+    let created = guest.send(&Request::Create(Box::new(create)));
+    if let Some(stdin) = stdin {
+        context.stdin.connect(stdin).await;
+    }
+    context.set_guest(guest.clone());
+    let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
+    let running = Running {
+        guest,
+        events,
+        output,
+        console,
+        tail,
+    };
+    let started = running
+        .create_and_start(context, machine, daemon, configured, created)
+        .await;
+    Ok((running, started))
+}
+
+impl Running {
+    async fn create_and_start(
+        &self,
+        context: &Arc<Context>,
+        machine: &mut impl Machine,
+        daemon: &Daemon,
+        configured: Pending,
+        created: Pending,
+    ) -> Result<(), Failure> {
+        let guest = self.guest.clone();
+        let prepare = async {
+            configured.done().await.map_err(failure)?;
+            context.mark(|timings| &mut timings.configured);
+            match created.reply().await.map_err(failure)? {
+                Reply::Created { pid } => context.note(|state| state.guest_pid = Some(pid)),
+                _ => return Err(unfit()),
+            }
+            context.mark(|timings| &mut timings.created);
+            daemon.tell(&Notice::Created(context.state().timings)).await;
+            Ok(())
+        };
+        let start = async {
+            daemon.start_requested().await;
+            context.mark(|timings| &mut timings.start_requested);
+            // Sent without waiting for the creation: the guest does one after the other.
+            let container = context.launch.container.clone();
+            guest.send(&Request::Start { container }).reply().await
+        };
+        let both = async {
+            tokio::pin!(start);
+            tokio::select! {
+                biased;
+                prepared = prepare => {
+                    prepared?;
+                    start.await.map_err(failure)
+                }
+                started = &mut start => started.map_err(failure),
+            }
+        };
+        let started = tokio::select! {
+            started = both => started,
+            end = machine.wait() => Err(died(&end, &self.tail)),
+        };
+        match started? {
+            Reply::Started { pid } => {
+                context.mark(|timings| &mut timings.started);
+                let update = |state: &mut State| {
+                    state.status = Status::Running;
+                    state.guest_pid = Some(pid);
+                    state.started_at = Some(Timestamp::now());
+                };
+                context.update(update).map_err(internal)
+            }
+            _ => Err(unfit()),
+        }
+    }
+
+    /// Waits until the init process has ended, or the machine under it.
+    async fn until_exit(
+        &mut self,
+        context: &Arc<Context>,
+        machine: &mut impl Machine,
+        terminate: &mut Terminate,
+    ) -> Exit {
+        loop {
+            tokio::select! {
+                biased;
+                event = self.events.next() => match event {
+                    Some(event) => {
+                        if let Some(exit) = handle(context, event) {
+                            return exit;
+                        }
+                    }
+                    None => return self.broken(machine).await,
+                },
+                () = context.destroy.notified() => machine.kill(),
+                () = terminate.received() => {
+                    let context = context.clone();
+                    tokio::task::spawn_local(async move {
+                        super::stop::stop(&context, Default::default()).await;
+                    });
+                }
+            }
+        }
+    }
+
+    /// The channel has closed: returns why.
+    async fn broken(&self, machine: &mut impl Machine) -> Exit {
+        let reason = self.guest.closed().await;
+        let end = timeout(LAST_WORDS, machine.wait()).await;
+        let message = match end {
+            Ok(end) => died(&end, &self.tail).message,
+            Err(_) => format!("guest channel closed: {}", chain(&reason)),
+        };
+        Exit {
+            code: 137,
+            signal: Some(9),
+            oom_killed: false,
+            error: Some(message),
+        }
+    }
+
+    /// Lets output flow out and ends the machine.
+    async fn finish(mut self, context: &Context, machine: &mut impl Machine, exit: &Exit) {
+        context.set_exit(exit);
+        context.hub.drain();
+        // After an orderly end all output is under way; after any other nothing more comes.
+        if timeout(DRAIN_PATIENCE, &mut self.output).await.is_err() {
+            self.output.abort();
+        }
+        context.mark(|timings| &mut timings.exited);
+        context.hub.finish(exit);
+        context.stdin.close().await;
+        if !context.launch.discard {
+            let shutdown = self.guest.send(&Request::Shutdown);
+            let ended = async {
+                if shutdown.done().await.is_ok() {
+                    machine.wait().await;
+                }
+            };
+            // A guest that is not able to end itself is ended.
+            let _ = timeout(SHUTDOWN_PATIENCE, ended).await;
+        }
+        machine.kill();
+        machine.wait().await;
+        let _ = timeout(LAST_WORDS, self.console).await;
+        context.mark(|timings| &mut timings.machine_ended);
+    }
+}
+
+/// Acts on an event; returns the exit of the init process.
+fn handle(context: &Context, event: Event) -> Option<Exit> {
+    match event {
+        Event::Exited {
+            target,
+            status,
+            oom_killed,
+        } if target.container == context.launch.container => match target.exec {
+            Some(exec) => {
+                context.end_exec(&exec, Some(status));
+                None
+            }
+            None => Some(Exit {
+                code: status.code(),
+                signal: match status {
+                    hull_protocol::ExitStatus::Signal(signal) => Some(signal),
+                    hull_protocol::ExitStatus::Code(_) => None,
+                },
+                oom_killed,
+                error: None,
+            }),
+        },
+        Event::Exited { .. } | Event::OutOfMemory { .. } | Event::Warning { .. } => None,
+    }
+}
+
+/// Returns the guest's identity, of which nothing may be shared by two guests.
+fn identity(context: &Context) -> io::Result<Configure> {
+    let mut entropy = [0_u8; 64];
+    let mut filled = 0;
+    while filled < entropy.len() {
+        filled += rustix::rand::getrandom(
+            &mut entropy[filled..],
+            rustix::rand::GetRandomFlags::empty(),
+        )?;
+    }
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let container = &context.launch.container;
+    Ok(Configure {
+        entropy: entropy.iter().map(|byte| format!("{byte:02x}")).collect(),
+        clock_ns: u64::try_from(clock.as_nanos()).unwrap_or(0),
+        hostname: container.get(..12).unwrap_or(container).to_owned(),
+        sysctls: context.launch.sysctls.clone(),
+    })
+}
+
+fn creation(
+    context: &Context,
+    guest: &Guest,
+    spec: Box<RawValue>,
+    seccomp: Option<String>,
+) -> (Create, OutputStreams, Option<hull_guest::InputStream>) {
+    let launch = &context.launch;
+    let terminal = launch.stdio.tty;
+    let outputs = guest.outputs(if terminal { 1 } else { 2 });
+    let stdin = launch.stdio.open_stdin.then(|| guest.input());
+    let stderr: Option<StreamId> = (!terminal).then(|| outputs.id(1));
+    let image_type = match launch.disks.image_type.as_str() {
+        "" => "erofs",
+        other => other,
+    };
+    let create = Create {
+        container: launch.container.clone(),
+        spec,
+        rootfs: Rootfs {
+            image: "image".to_owned(),
+            image_type: image_type.to_owned(),
+            scratch: launch.disks.scratch.as_ref().map(|_| "scratch".to_owned()),
+        },
+        seccomp,
+        user: launch.user.clone(),
+        groups: launch.groups.clone(),
+        files: launch.files.clone(),
+        volumes: launch.volumes.clone(),
+        init: launch.init,
+        stdio: Stdio {
+            stdin: stdin.as_ref().map(hull_guest::InputStream::id),
+            stdout: Some(outputs.id(0)),
+            stderr,
+            terminal,
+        },
+    };
+    (create, outputs, stdin)
+}
+
+fn note_hello(context: &Context, hello: &Hello) {
+    context.note(|state| {
+        state.guest_kernel = hello.kernel.clone();
+        state.timings.guest_uptime = hello.uptime_us;
+    });
+}
+
+fn died(end: &hull_vmm::End, tail: &Tail) -> Failure {
+    let message = format!("VMM ended: {}", why(end, tail));
+    Failure::new(FailureCode::Failed, message)
+}
+
+/// Returns what a machine ended of: the VMM's complaint, its signal, or the guest's last words.
+fn why(end: &hull_vmm::End, tail: &Tail) -> String {
+    match tail.last_line() {
+        Some(line) if end.message.trim().is_empty() && end.signal.is_none() => line,
+        _ => end.to_string(),
+    }
+}
+
+fn given_up(reason: &str) -> Failure {
+    Failure::new(FailureCode::NotRunning, reason)
+}
+
+fn internal(error: io::Error) -> Failure {
+    Failure::new(FailureCode::Failed, chain(&error))
+}
+
+fn unfit() -> Failure {
+    Failure::new(
+        FailureCode::Failed,
+        "the guest gave an answer that does not fit the question",
+    )
+}
+
+/// SIGTERM: whoever sends it wants the container stopped.
+struct Terminate(Option<tokio::signal::unix::Signal>);
+
+impl Terminate {
+    fn new() -> Self {
+        let kind = tokio::signal::unix::SignalKind::terminate();
+        Self(tokio::signal::unix::signal(kind).ok())
+    }
+
+    async fn received(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));
+/// A cold boot takes a second under emulation; a loaded machine may take many times that.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
+const LAST_WORDS: Duration = Duration::from_secs(1);
