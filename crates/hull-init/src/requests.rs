@@ -1,5 +1,7 @@
 //! What the host can ask for, one method each.
 
+use std::os::fd::AsFd;
+
 use hull_protocol::{Create, ErrorCode, Exec, Reply, Request, Stdio, Target};
 use hull_spec::Resources;
 use rustix::event::epoll::EventFlags;
@@ -68,7 +70,7 @@ impl Agent {
             }
             Request::Processes { container } => {
                 let pids = self.container(&container)?.cgroup.processes();
-                self.task(number, move || tasks::processes(&pids))
+                self.task(number, &[], || tasks::processes(&pids))
             }
             Request::Update {
                 container,
@@ -81,19 +83,19 @@ impl Agent {
             }
             Request::Stat { container, path } => {
                 let root = self.container(&container)?.view()?;
-                self.task(number, move || tasks::stat(&root, &path))
+                self.task(number, &[root.as_fd()], || tasks::stat(&root, &path))
             }
             Request::CopyOut {
                 container,
                 path,
                 stream,
-            } => self.copy_out(number, &container, path, stream),
+            } => self.copy_out(number, &container, &path, stream),
             Request::CopyIn {
                 container,
                 path,
                 stream,
                 no_overwrite_dir_non_dir,
-            } => self.copy_in(number, &container, path, stream, no_overwrite_dir_non_dir),
+            } => self.copy_in(number, &container, &path, stream, no_overwrite_dir_non_dir),
             Request::Delete { container } => {
                 let found = self.container_mut(&container)?;
                 if found.delete.is_some() {
@@ -103,7 +105,7 @@ impl Agent {
                 found.delete = Some(number);
                 Ok(None)
             }
-            Request::Sync => self.task(number, || {
+            Request::Sync => self.task(number, &[], || {
                 rustix::fs::sync();
                 Ok(Reply::Done)
             }),
@@ -234,8 +236,7 @@ impl Agent {
             .find(target)
             .filter(|child| child.status.is_none())
             .ok_or_else(|| Failure::not_found("no such process"))?;
-        sys::pidfd_signal(std::os::fd::AsFd::as_fd(&child.pidfd), signal)
-            .context(|| format!("signal {signal}"))?;
+        sys::pidfd_signal(child.pidfd.as_fd(), signal).context(|| format!("signal {signal}"))?;
         done()
     }
 

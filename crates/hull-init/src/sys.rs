@@ -77,6 +77,21 @@ pub(crate) fn close_from(first: c_int) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, c_int::MAX, 0) }).map(drop)
 }
 
+/// Closes every descriptor from 3 on that is not in `keep`; for forked children as `close_from`.
+pub(crate) fn close_except(keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut numbers: Vec<c_int> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    numbers.sort_unstable();
+    let mut first = 3;
+    for number in numbers {
+        if number > first {
+            // SAFETY: as in `close_from`.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) })?;
+        }
+        first = first.max(number + 1);
+    }
+    close_from(first)
+}
+
 /// Makes descriptor number `to` a copy of `from`, kept across execve(2).
 pub(crate) fn dup_to(from: BorrowedFd<'_>, to: c_int) -> Result<()> {
     if from.as_raw_fd() == to {

@@ -1,14 +1,15 @@
 //! Work that may block or that reads what a container controls, done in forked helpers.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_protocol::{ErrorCode, ExitStatus, Process, Reply, Stat};
 use rustix::event::epoll::EventFlags;
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::agent::Agent;
+use crate::archive::{pack, unpack};
 use crate::child::{Child, Role};
 use crate::container::spawn;
 use crate::failure::{Context, Failure, Result};
@@ -17,61 +18,94 @@ use crate::requests::check_path;
 use crate::stats::clock_ticks;
 
 impl Agent {
-    /// Answers request `number` with what `work` returns in a helper.
+    /// Answers request `number` with what `work` returns in a helper, which has the descriptors
+    /// `keep` and no others.
     pub(crate) fn task(
         &mut self,
         number: u32,
+        keep: &[BorrowedFd<'_>],
         work: impl FnOnce() -> Result<Reply>,
     ) -> Result<Option<Reply>> {
-        self.helper(number, Vec::new(), None, work)
+        self.helper(number, (None, None), keep, work)
     }
 
-    /// As [`Agent::task`]; the helper's other ends of `outputs` and `input` are in `work`.
-    pub(crate) fn helper(
+    /// Sends a path of a container as an archive.
+    pub(crate) fn copy_out(
         &mut self,
         number: u32,
-        outputs: Vec<u32>,
-        input: Option<u32>,
+        container: &str,
+        path: &str,
+        stream: u32,
+    ) -> Result<Option<Reply>> {
+        check_path(path)?;
+        let root = self.container(container)?.view()?;
+        self.check_stream(stream)?;
+        let (read, write) = spawn::pipe()?;
+        rustix::io::ioctl_fionbio(&read, true).context(|| "pipe".into())?;
+        let keep = [root.as_fd(), write.as_fd()];
+        self.helper(number, (None, Some(stream)), &keep, || {
+            enter(&root)?;
+            pack::pack(path, &write).map(|()| Reply::Done)
+        })?;
+        self.streams.add_output(stream, read);
+        Ok(None)
+    }
+
+    /// Extracts an archive into a directory of a container.
+    pub(crate) fn copy_in(
+        &mut self,
+        number: u32,
+        container: &str,
+        path: &str,
+        stream: u32,
+        no_overwrite_dir_non_dir: bool,
+    ) -> Result<Option<Reply>> {
+        check_path(path)?;
+        let root = self.container(container)?.view()?;
+        self.check_stream(stream)?;
+        let (read, write) = spawn::pipe()?;
+        rustix::io::ioctl_fionbio(&write, true).context(|| "pipe".into())?;
+        let keep = [root.as_fd(), read.as_fd()];
+        self.helper(number, (Some(stream), None), &keep, || {
+            enter(&root)?;
+            unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
+        })?;
+        self.streams.add_input(stream, write, false, &self.poller);
+        Ok(None)
+    }
+
+    /// Forks a helper whose input and output streams are `input` and `output`.
+    fn helper(
+        &mut self,
+        number: u32,
+        (input, output): (Option<u32>, Option<u32>),
+        keep: &[BorrowedFd<'_>],
         work: impl FnOnce() -> Result<Reply>,
     ) -> Result<Option<Reply>> {
-        let (pid, pidfd, answer) = spawn::helper(|pipe| answer(&pipe, work()))?;
+        let (pid, pidfd, pipe) = spawn::helper(keep, |pipe| answer(pipe, work()))?;
         let key = self.key();
         self.poller
-            .add(&answer, Token::Child(key), EventFlags::IN)
+            .add(&pipe, Token::Child(key), EventFlags::IN)
             .context(|| "watch a helper".into())?;
         let child = Child {
             pid,
             pidfd,
             role: Role::Task { answer: Vec::new() },
             request: Some(number),
-            control: Some(answer),
+            control: Some(pipe),
             status: None,
-            outputs,
+            outputs: output.into_iter().collect(),
             input,
         };
         self.children.insert(key, child);
         Ok(None)
     }
 
-    pub(crate) fn copy_out(&mut self, _: u32, _: &str, _: String, _: u32) -> Result<Option<Reply>> {
-        Err(Failure::new(
-            ErrorCode::Unsupported,
-            "copying is not there yet",
-        ))
-    }
-
-    pub(crate) fn copy_in(
-        &mut self,
-        _: u32,
-        _: &str,
-        _: String,
-        _: u32,
-        _: bool,
-    ) -> Result<Option<Reply>> {
-        Err(Failure::new(
-            ErrorCode::Unsupported,
-            "copying is not there yet",
-        ))
+    fn check_stream(&self, stream: u32) -> Result<()> {
+        match self.is_free(stream) {
+            true => Ok(()),
+            false => Err(Failure::invalid("stream is 0 or in use")),
+        }
     }
 }
 
@@ -89,10 +123,28 @@ pub(crate) fn result(answer: &[u8], status: ExitStatus) -> Result<Reply> {
 pub(crate) fn stat(root: &OwnedFd, path: &str) -> Result<Reply> {
     enter(root)?;
     check_path(path)?;
-    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+    let trimmed = path.trim_end_matches('/');
+    let (parent, last) = trimmed.rsplit_once('/').unwrap_or(("", "."));
+    // A slash or a dot at the end follows a link before it.
+    let (parent, last) = match last {
+        "." | ".." => (path, "."),
+        _ if trimmed.len() < path.len() => (path, "."),
+        last => (parent, last),
+    };
+    let directory = open_inside(&format!("{parent}/"), OFlags::PATH | OFlags::DIRECTORY).map_err(
+        |failure| {
+            Failure::new(
+                failure.code,
+                failure
+                    .message
+                    .replacen(&format!("lstat {parent}/"), &format!("lstat {path}"), 1),
+            )
+        },
+    )?;
+    let stat = rustix::fs::statat(&directory, last, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| path_failure(path, errno))?;
     let link_target = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Symlink => rustix::fs::readlink(path, Vec::new())
+        FileType::Symlink => rustix::fs::readlinkat(&directory, last, Vec::new())
             .map(|target| target.to_string_lossy().into_owned())
             .map_err(|errno| path_failure(path, errno))?,
         _ => String::new(),
@@ -159,6 +211,14 @@ pub(crate) fn enter(root: &OwnedFd) -> Result<()> {
     rustix::process::chroot(".").context(what)?;
     rustix::process::umask(rustix::fs::Mode::empty());
     Ok(())
+}
+
+/// Opens an absolute path of the container, once [`enter`] has been called. Links are followed,
+/// except those of /proc that lead to other processes' files.
+pub(crate) fn open_inside(path: &str, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC;
+    rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+        .map_err(|errno| path_failure(path, errno))
 }
 
 /// Returns the failure for a path of the container.

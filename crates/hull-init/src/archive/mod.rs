@@ -1,3 +1,6 @@
 //! File trees in motion: copied inside the guest, and out of and into containers as tar archives.
 
+mod header;
+pub(crate) mod pack;
 pub(crate) mod tree;
+pub(crate) mod unpack;

@@ -10,7 +10,7 @@ use rustix::fs::Mode;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use crate::console::phase;
-use crate::container::process::{Plan, make_working_directory, report};
+use crate::container::process::{Plan, make_working_directory, null, report};
 use crate::container::{devices, mount_options, mounts, volumes};
 use crate::failure::{Context, Failure, Result};
 use crate::identity::write_sysctl;
@@ -85,8 +85,11 @@ fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
     for path in &linux.readonly_paths {
         mounts::protect(root, path)?;
     }
-    for path in &linux.masked_paths {
-        mounts::mask(root, path)?;
+    if !linux.masked_paths.is_empty() {
+        let null = null(root).context(|| "open /dev/null".into())?;
+        for path in &linux.masked_paths {
+            mounts::mask(root, path, null.as_fd())?;
+        }
     }
     for mount in &deferred {
         mounts::finish(root, mount)?;

@@ -143,8 +143,8 @@ pub(crate) fn clone_tree(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     open_tree(fd, "", flags)
 }
 
-/// Hides `path` if it is there: a file behind /dev/null, a directory behind an empty one.
-pub(crate) fn mask(root: BorrowedFd<'_>, path: &str) -> Result<()> {
+/// Hides `path` if it is there: a file behind `null`, a directory behind an empty one.
+pub(crate) fn mask(root: BorrowedFd<'_>, path: &str, null: BorrowedFd<'_>) -> Result<()> {
     let what = || format!("mask {path}");
     let target = match resolve(root, path) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
@@ -154,9 +154,7 @@ pub(crate) fn mask(root: BorrowedFd<'_>, path: &str) -> Result<()> {
         let flags = MountFlags::RDONLY;
         return mount("tmpfs", descriptor_path(&target), "tmpfs", flags, None).context(what);
     }
-    // The agent's own /dev/null: the container's could be anything.
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let null = open_tree(rustix::fs::CWD, "/dev/null", flags).context(what)?;
+    let null = clone_tree(null).context(what)?;
     attach_at(null.as_fd(), target.as_fd()).context(what)
 }
 

@@ -282,7 +282,7 @@ fn own_streams(uid: u32) {
 }
 
 /// Opens the container's /dev/null, the agent's if the container's is something else.
-fn null(root: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn null(root: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(handle) = resolve(root, "/dev/null")
         && let Ok(stat) = rustix::fs::fstat(&handle)

@@ -1,6 +1,6 @@
 //! The agent's side of making processes: what must be ready before the fork.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_protocol::{Create, Exec, Stdio};
 use hull_spec::{Process, Resources, Spec};
@@ -95,7 +95,7 @@ pub(crate) fn create(
         let directory = container.cgroup.open()?;
         container.cgroup.apply_devices(resources, &directory)?;
         spec.linux = Some(linux.clone());
-        let (pipes, stdio) = Pipes::new(&request.stdio)?;
+        let pipes = Pipes::open(&request.stdio)?;
         let (agent, control) = control::pair().context(|| "socketpair".into())?;
         let root = container.root.path();
         let flags = namespaces & !libc::CLONE_NEWCGROUP;
@@ -106,7 +106,7 @@ pub(crate) fn create(
                     user: request.user.clone(),
                     groups: request.groups.clone(),
                     seccomp,
-                    stdio,
+                    stdio: pipes.process,
                     terminal: request.stdio.terminal,
                     is_init: true,
                     control,
@@ -123,7 +123,7 @@ pub(crate) fn create(
                 pid,
                 pidfd,
                 control: agent,
-                stdio: pipes,
+                stdio: pipes.agent,
             }),
         }
     });
@@ -150,7 +150,7 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
         .live_root()
         .ok_or_else(|| Failure::invalid("the container is not running"))?;
     let directory = container.cgroup.open()?;
-    let (pipes, stdio) = Pipes::new(&request.stdio)?;
+    let pipes = Pipes::open(&request.stdio)?;
     let (agent, control) = control::pair().context(|| "socketpair".into())?;
     let own = match container.namespaces & libc::CLONE_NEWPID {
         0 => None,
@@ -167,7 +167,7 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
                 user: request.user.clone(),
                 groups: Vec::new(),
                 seccomp,
-                stdio,
+                stdio: pipes.process,
                 terminal: request.stdio.terminal,
                 is_init: false,
                 control,
@@ -183,19 +183,24 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
             pid,
             pidfd,
             control: agent,
-            stdio: pipes,
+            stdio: pipes.agent,
         }),
     }
 }
 
-/// Forks a helper of the agent's own, which runs `work` on its end of a pipe and ends.
-pub(crate) fn helper(work: impl FnOnce(OwnedFd)) -> Result<(i32, OwnedFd, OwnedFd)> {
+/// Forks a helper of the agent's own, which runs `work` with its end of a pipe and ends. It has no
+/// descriptors but that and `keep`: a pipe that it held open for no reason would not end.
+pub(crate) fn helper(
+    keep: &[BorrowedFd<'_>],
+    work: impl FnOnce(&OwnedFd),
+) -> Result<(i32, OwnedFd, OwnedFd)> {
     let (read, write) = pipe()?;
     match sys::clone3(0, None).context(|| "clone".into())? {
         Fork::Child => {
-            sys::reset_signals();
-            drop(read);
-            work(write);
+            let keep = [keep, &[write.as_fd()]].concat();
+            if sys::close_except(&keep).is_ok() {
+                work(&write);
+            }
             sys::exit_now(0)
         }
         Fork::Parent { pid, pidfd } => {
@@ -243,15 +248,20 @@ impl OwnNamespace {
     }
 }
 
-struct Pipes;
+/// Pipes for the standard streams.
+#[derive(Default)]
+struct Pipes {
+    /// The agent's ends, which do not block.
+    agent: [Option<OwnedFd>; 3],
+    /// The process's, which do.
+    process: [Option<OwnedFd>; 3],
+}
 
 impl Pipes {
-    /// Returns the agent's ends, not blocking, and the process's, blocking.
-    fn new(stdio: &Stdio) -> Result<([Option<OwnedFd>; 3], [Option<OwnedFd>; 3])> {
-        let mut agent = [None, None, None];
-        let mut process = [None, None, None];
+    fn open(stdio: &Stdio) -> Result<Self> {
+        let mut pipes = Self::default();
         if stdio.terminal {
-            return Ok((agent, process));
+            return Ok(pipes);
         }
         let wanted = [stdio.stdin, stdio.stdout, stdio.stderr];
         for (index, _) in wanted
@@ -260,15 +270,14 @@ impl Pipes {
             .filter(|(_, wanted)| wanted.is_some())
         {
             let (read, write) = pipe()?;
-            let (mine, theirs) = match index {
+            let (agent, process) = match index {
                 0 => (write, read),
                 _ => (read, write),
             };
-            rustix::io::ioctl_fionbio(&mine, true)
-                .context(|| format!("descriptor {}", mine.as_raw_fd()))?;
-            agent[index] = Some(mine);
-            process[index] = Some(theirs);
+            rustix::io::ioctl_fionbio(&agent, true).context(|| "pipe".into())?;
+            pipes.agent[index] = Some(agent);
+            pipes.process[index] = Some(process);
         }
-        Ok((agent, process))
+        Ok(pipes)
     }
 }

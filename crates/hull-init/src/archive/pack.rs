@@ -1,0 +1,218 @@
+//! Writing a tree as a tar archive, for `docker cp` out of a container.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::header::{BLOCK, Header};
+use super::tree::attributes;
+use crate::failure::{Context, Result};
+use crate::tasks::{open_inside, path_failure};
+
+/// Writes what `path` of the current root names to `out`, the last component not followed (unless
+/// a slash or `/.` comes after it). Names in the archive start with that component.
+pub(crate) fn pack(path: &str, out: &OwnedFd) -> Result<()> {
+    let trimmed = path.trim_end_matches('/');
+    let (parent, name) = trimmed.rsplit_once('/').unwrap_or(("", ""));
+    let mut packer = Packer {
+        out,
+        links: BTreeMap::new(),
+    };
+    let follows = trimmed.len() < path.len() || matches!(name, "" | "." | "..");
+    let result = if follows {
+        let directory = open_inside(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let stat = rustix::fs::fstat(&directory).map_err(|errno| path_failure(path, errno))?;
+        // Docker calls the root itself "/".
+        let base = match name {
+            "" => b"/".to_vec(),
+            name => name.as_bytes().to_vec(),
+        };
+        packer.directory(&directory, &stat, base, 0)
+    } else {
+        let directory = open_inside(&format!("{parent}/"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let file = CString::new(name).map_err(|_| path_failure(path, Errno::INVAL))?;
+        // What is not there must be an error of its own, not an empty archive.
+        rustix::fs::statat(&directory, &file, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| path_failure(path, errno))?;
+        packer.entry(&directory, &file, name.as_bytes().to_vec(), 0)
+    };
+    result.context(|| format!("copy {path}"))?;
+    packer
+        .write(&[0; 2 * BLOCK])
+        .context(|| format!("copy {path}"))
+}
+
+struct Packer<'a> {
+    out: &'a OwnedFd,
+    /// First path in the archive of files with several names.
+    links: BTreeMap<(u64, u64), Vec<u8>>,
+}
+
+impl Packer<'_> {
+    fn entry(
+        &mut self,
+        parent: &OwnedFd,
+        name: &CStr,
+        path: Vec<u8>,
+        depth: u32,
+    ) -> rustix::io::Result<()> {
+        let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // Removed while the tree was read.
+            Err(Errno::NOENT) => return Ok(()),
+            other => other?,
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let open = || rustix::fs::openat(parent, name, flags | OFlags::NONBLOCK, Mode::empty());
+        if kind == FileType::Directory {
+            return match open() {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+                directory => self.directory(&directory?, &stat, path, depth),
+            };
+        }
+        let mut header = header(&stat, path);
+        if stat.st_nlink > 1 {
+            let inode = (stat.st_dev as u64, stat.st_ino as u64);
+            if let Some(first) = self.links.get(&inode) {
+                header.kind = b'1';
+                header.link.clone_from(first);
+                return self.write(&header.encode());
+            }
+            self.links.insert(inode, header.path.clone());
+        }
+        match kind {
+            FileType::RegularFile => {
+                let file = match open() {
+                    Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
+                    other => other?,
+                };
+                let now = rustix::fs::fstat(&file)?;
+                if FileType::from_raw_mode(now.st_mode) != FileType::RegularFile {
+                    return Ok(());
+                }
+                header.kind = b'0';
+                header.size = now.st_size as u64;
+                header.attributes = attributes(&file)?;
+                self.write(&header.encode())?;
+                return self.data(&file, header.size);
+            }
+            FileType::Symlink => {
+                header.kind = b'2';
+                header.link = rustix::fs::readlinkat(parent, name, Vec::new())?.into_bytes();
+            }
+            FileType::CharacterDevice => header.kind = b'3',
+            FileType::BlockDevice => header.kind = b'4',
+            FileType::Fifo => header.kind = b'6',
+            // A socket has no place in an archive.
+            _ => return Ok(()),
+        }
+        self.write(&header.encode())
+    }
+
+    fn directory(
+        &mut self,
+        directory: &OwnedFd,
+        stat: &Stat,
+        path: Vec<u8>,
+        depth: u32,
+    ) -> rustix::io::Result<()> {
+        if depth > 1000 {
+            return Err(Errno::NAMETOOLONG);
+        }
+        let mut prefix = path;
+        if !prefix.ends_with(b"/") {
+            prefix.push(b'/');
+        }
+        let mut header = header(stat, prefix.clone());
+        header.kind = b'5';
+        header.attributes = attributes(directory)?;
+        self.write(&header.encode())?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(directory)? {
+            let name = entry?.file_name().to_owned();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        for name in names {
+            let path = [prefix.as_slice(), name.to_bytes()].concat();
+            self.entry(directory, &name, path, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `size` bytes of `file`, whatever its size is by now.
+    fn data(&self, file: &OwnedFd, size: u64) -> rustix::io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            let chunk = left.min(1 << 20) as usize;
+            match rustix::fs::sendfile(self.out, file, None, chunk) {
+                Ok(0) => break,
+                Ok(sent) => left -= sent as u64,
+                Err(Errno::INTR) => {}
+                // Files of /proc and /sys cannot be spliced.
+                Err(Errno::INVAL) if left == size => return self.read_data(file, size),
+                Err(errno) => return Err(errno),
+            }
+        }
+        self.pad(left, size)
+    }
+
+    fn read_data(&self, file: &OwnedFd, size: u64) -> rustix::io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut left = size;
+        while left > 0 {
+            let chunk = left.min(buffer.len() as u64) as usize;
+            match rustix::io::read(file, &mut buffer[..chunk])? {
+                0 => break,
+                length => {
+                    self.write(&buffer[..length])?;
+                    left -= length as u64;
+                }
+            }
+        }
+        self.pad(left, size)
+    }
+
+    /// Fills up `missing` bytes of the data and its last block.
+    fn pad(&self, missing: u64, size: u64) -> rustix::io::Result<()> {
+        let zeros = [0; 4096];
+        let mut left = missing + size.next_multiple_of(BLOCK as u64) - size;
+        while left > 0 {
+            let chunk = left.min(zeros.len() as u64);
+            self.write(&zeros[..chunk as usize])?;
+            left -= chunk;
+        }
+        Ok(())
+    }
+
+    fn write(&self, mut bytes: &[u8]) -> rustix::io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(self.out, bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn header(stat: &Stat, path: Vec<u8>) -> Header {
+    Header {
+        path,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mtime: (stat.st_mtime, stat.st_mtime_nsec as u32),
+        device: (
+            rustix::fs::major(stat.st_rdev),
+            rustix::fs::minor(stat.st_rdev),
+        ),
+        ..Header::default()
+    }
+}
