@@ -1,5 +1,7 @@
 //! The client against a registry that misbehaves.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod fake;
 
 use std::net::TcpListener;

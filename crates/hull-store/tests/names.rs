@@ -1,5 +1,7 @@
 //! Names, IDs and removal as Docker has them; archives.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use std::io::Write as _;

@@ -1,10 +1,13 @@
 //! Pulls from a registry that misbehaves.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::fake::{self, Act, Fake, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, blob_path, digest};
@@ -25,9 +28,9 @@ async fn pulls_as_docker_tells() {
     let pulled = pulled.unwrap();
     assert_eq!(pulled.image.size, 10_006);
     assert_eq!(pulled.digest, digest(&manifest));
-    assert_eq!(pulled.image.repo_tags(), [name.clone()]);
+    assert_eq!(pulled.image.repo_tags(), [name.as_str()]);
     let by_digest = format!("{}/x@{}", fake.address, pulled.digest);
-    assert_eq!(pulled.image.repo_digests(), [by_digest.clone()]);
+    assert_eq!(pulled.image.repo_digests(), [by_digest.as_str()]);
     assert_eq!(messages[0], "latest: Pulling from x");
     assert_eq!(messages[1], format!("{base_id}: Pulling fs layer"));
     assert_eq!(messages[2], format!("{top_id}: Pulling fs layer"));
@@ -383,6 +386,67 @@ async fn root_disks_are_built_once() {
     assert_eq!(home.counts(), [0, 2, 1, 0]);
     assert!(home.store.gc(&BTreeSet::new()).await.unwrap() > 0);
     assert_eq!(home.counts(), [0; 4]);
+}
+
+/// A small file system, unmounted with the value.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "hull-test"])
+            .arg(dir.path());
+        let done = mount
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !done {
+            println!("skipped: cannot mount a small file system");
+        }
+        done.then_some(Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_leaves_nothing() {
+    let Some(small) = Small::mount() else { return };
+    let fake = Fake::start().await;
+    // Compresses well: either file can be the one that does not fit.
+    let tar = layer(&[("big", &vec![7; 3 << 20])]);
+    fake.image(Some("plain"), &[&tar]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).unwrap();
+    let blob = fake.blob(&format!("{OCI_LAYER}+gzip"), gzip.finish().unwrap());
+    fake.image_of(Some("gzip"), &[blob], &[Digest::of(&tar)]);
+    fake.image(Some("fits"), &[&layer(&[("small", b"x")])]);
+    let root = small.0.path().join("hull");
+    let store = Store::open(&root, common::settings()).unwrap();
+    for tag in ["plain", "gzip"] {
+        let reference = fake.reference(&format!(":{tag}"));
+        let error = store
+            .pull(&reference, PullOptions::default(), |_| {})
+            .await
+            .unwrap_err();
+        let text = chain(&error);
+        assert!(text.contains("cannot write"), "{text}");
+        assert!(text.contains("No space left on device"), "{text}");
+        assert_eq!(fs::read_dir(root.join("layers")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(root.join("tmp/store")).unwrap().count(), 0);
+    }
+    store.gc(&BTreeSet::new()).await.unwrap();
+    let reference = fake.reference(":fits");
+    store
+        .pull(&reference, PullOptions::default(), |_| {})
+        .await
+        .unwrap();
 }
 
 /// The futures go to other threads.

@@ -1,4 +1,6 @@
-//! Images of other producers, from Debian's `docker-registry`.
+//! Images of other producers and TLS, with Debian's `docker-registry`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;
 
@@ -28,7 +30,10 @@ impl Drop for Registry {
 
 impl Registry {
     fn start() -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::start_with(TempDir::new().unwrap(), "")
+    }
+
+    fn start_with(dir: TempDir, more: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -36,7 +41,7 @@ impl Registry {
             .port();
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n\
-             http: {{addr: '127.0.0.1:{port}'}}\n",
+             http:\n  addr: '127.0.0.1:{port}'\n{more}",
             dir.path().join("storage").display()
         );
         fs::write(dir.path().join("config.yml"), config).unwrap();
@@ -187,4 +192,102 @@ async fn loads_archives_of_skopeo() {
         ids.push(loaded[0].image.diff_ids.clone());
     }
     assert_eq!(ids[0], ids[1]);
+}
+
+/// A name of this machine that is not `localhost` and leads to the loopback interface.
+fn loopback_name() -> Option<String> {
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let lines = hosts
+        .lines()
+        .filter_map(|line| line.strip_prefix("127.0.0.1"));
+    let mut names = lines.flat_map(str::split_whitespace);
+    names
+        .find(|name| !name.starts_with("localhost") && *name != "ip6-localhost")
+        .map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_checked() {
+    if !have(&["docker-registry", "openssl"]) {
+        return;
+    }
+    let Some(name) = loopback_name() else {
+        println!("skipped: no name of the loopback interface but localhost");
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let (key, certificate) = (file("key.pem"), file("cert.pem"));
+    run(Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args([
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ])
+        .args([
+            "-subj",
+            "/CN=test",
+            "-addext",
+            &format!("subjectAltName=DNS:{name}"),
+        ])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"]));
+    let tls = format!("  tls: {{certificate: {certificate}, key: {key}}}\n");
+    let registry = Registry::start_with(dir, &tls);
+    let port = registry.address.rsplit(':').next().unwrap();
+
+    // Trusted by nobody.
+    let home = Home::new();
+    let reference: Reference = format!("{name}:{port}/absent").parse().unwrap();
+    let error = home.pull(&reference).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("Get \"https://{name}:{port}/v2/\": x509: ")),
+        "{error}"
+    );
+
+    // No TLS at all, which only loopback addresses may do without.
+    let plain = Registry::start();
+    let plain_port = plain.address.rsplit(':').next().unwrap();
+    let reference: Reference = format!("{name}:{plain_port}/absent").parse().unwrap();
+    let error = home.pull(&reference).await.unwrap_err().to_string();
+    let words = "http: server gave HTTP response to HTTPS client";
+    assert_eq!(
+        error,
+        format!("Get \"https://{name}:{plain_port}/v2/\": {words}")
+    );
+
+    // Trusted for this registry, and not needed on loopback.
+    let trusted = registry
+        .dir
+        .path()
+        .join("certs.d")
+        .join(format!("{name}:{port}"));
+    fs::create_dir_all(&trusted).unwrap();
+    fs::copy(&certificate, trusted.join("ca.crt")).unwrap();
+    let mut settings = common::settings();
+    settings.registry.certificate_dirs = vec![registry.dir.path().join("certs.d")];
+    let root = TempDir::new().unwrap();
+    let store = hull_store::Store::open(root.path(), settings).unwrap();
+    for host in [name.as_str(), "127.0.0.1"] {
+        let reference: Reference = format!("{host}:{port}/absent").parse().unwrap();
+        let error = store
+            .pull(&reference, Default::default(), |_| {})
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("manifest unknown"),
+            "{host}: {error}"
+        );
+    }
 }

@@ -110,8 +110,13 @@ fn words(error: &io::Error) -> String {
     text.to_lowercase()
 }
 
+/// The TLS error in an I/O error, which may be wrapped in others.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<io::Error>() {
+        Some(error) => tls_error(error),
+        None => inner.downcast_ref(),
+    }
 }
 
 fn last(error: &reqwest::Error) -> String {

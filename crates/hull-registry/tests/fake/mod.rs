@@ -1,6 +1,11 @@
 //! A registry on a loopback port that misbehaves as it is told.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "helpers of tests, of which each binary uses a part"
+)]
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;

@@ -43,7 +43,12 @@ impl Store {
             .await?;
         let resolved = repository.resolve(&platform).await?;
         let message = LayerStatus::Note(format!("Pulling from {}", reference.path()));
-        notify(Progress::of(reference.tag_or_digest(), message));
+        // Docker tells the tag, but the whole of a reference by digest.
+        let what = match reference.digest() {
+            Some(_) => reference.to_string(),
+            None => reference.tag_or_digest(),
+        };
+        notify(Progress::of(what, message));
 
         let id = resolved.manifest.config.digest;
         let documents: Vec<_> = resolved

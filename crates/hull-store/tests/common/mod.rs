@@ -1,6 +1,11 @@
 //! What the tests of the store share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "helpers of tests, of which each binary uses a part"
+)]
 
 #[path = "../../../hull-registry/tests/fake/mod.rs"]
 pub mod fake;
