@@ -7,7 +7,7 @@ use thiserror::Error;
 pub struct Extent<'a> {
     /// Path, relative to the directory of the descriptor.
     pub path: &'a str,
-    /// Bytes of the file that are part of the disk; a multiple of 512.
+    /// Length of the file in bytes; a multiple of 512.
     pub len: u64,
 }
 
@@ -15,6 +15,8 @@ pub struct Extent<'a> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VmdkError {
+    #[error("a disk has at least one file")]
+    Empty,
     #[error("`{0}` cannot stand in a disk description")]
     Name(String),
     #[error("`{path}` has {len} bytes, which is not a multiple of 512")]
@@ -24,12 +26,15 @@ pub enum VmdkError {
 }
 
 /// Returns the text of a VMDK descriptor (VMware "Virtual Disk Format 5.0", type `monolithicFlat`) of
-/// a read-only disk of `virtual_size` bytes that starts with `extents` in order and is zero after
-/// them.
+/// a disk of `virtual_size` bytes that starts with `extents` in order and is zero after them.
+///
+/// QEMU knows neither read-only extents nor extents of zeros: it skips the line of either. So all
+/// are `RW` - open the disk with `readonly=on` - and the zeros are an extent behind the end of the
+/// last file, where QEMU reads zeros.
 ///
 /// # Errors
-/// If a path cannot be written in the format, a length is no multiple of 512, or the extents are
-/// longer than the disk.
+/// If there are no extents, a path cannot be written in the format, a length is no multiple of 512,
+/// or the extents are longer than the disk.
 pub fn descriptor(extents: &[Extent<'_>], virtual_size: u64) -> Result<String, VmdkError> {
     let mut lines = String::new();
     let mut end: u64 = 0;
@@ -42,7 +47,7 @@ pub fn descriptor(extents: &[Extent<'_>], virtual_size: u64) -> Result<String, V
         }
         end = end.saturating_add(check(path, *len)?);
         if *len > 0 {
-            lines += &format!("RDONLY {} FLAT \"{path}\" 0\n", len / SECTOR);
+            lines += &format!("RW {} FLAT \"{path}\" 0\n", len / SECTOR);
         }
     }
     check("the disk", virtual_size)?;
@@ -53,7 +58,7 @@ pub fn descriptor(extents: &[Extent<'_>], virtual_size: u64) -> Result<String, V
         });
     }
     if end < virtual_size {
-        lines += &format!("RDONLY {} ZERO\n", (virtual_size - end) / SECTOR);
+        lines += &format!("RW {} ZERO\n", (virtual_size - end) / SECTOR);
     }
     Ok(format!(
         "# Disk DescriptorFile\n\
@@ -100,6 +105,20 @@ mod tests {
             describe("a", 8192),
             Err(VmdkError::TooLarge { .. })
         ));
-        assert!(!describe("a", 4096).unwrap().contains("ZERO"));
+        assert!(matches!(descriptor(&[], 4096), Err(VmdkError::Empty)));
+    }
+
+    #[test]
+    fn descriptor_fills_up_behind_the_last_file() {
+        let extents = [("m", 4096), ("0", 0), ("1", 8192)].map(|(path, len)| Extent { path, len });
+        let text = descriptor(&extents, 1 << 20).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|l| l.contains("FLAT")).collect();
+        let expected = [
+            "RW 8 FLAT \"m\" 0",
+            "RW 16 FLAT \"1\" 0",
+            "RW 2024 FLAT \"1\" 16",
+        ];
+        assert_eq!(lines, expected);
+        assert!(!descriptor(&extents[..1], 4096).unwrap().contains(" 8\n"));
     }
 }
