@@ -25,4 +25,4 @@ pub use write::{Layout, WriteError, write};
 pub const DISK_SIZE: u64 = 64 << 30;
 
 /// Version of the images that [`write`] makes; part of the key under which they are cached.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;

@@ -57,8 +57,11 @@ pub fn descriptor(extents: &[Extent<'_>], virtual_size: u64) -> Result<String, V
             size: virtual_size,
         });
     }
+    let last = extents.last().ok_or(VmdkError::Empty)?;
     if end < virtual_size {
-        lines += &format!("RW {} ZERO\n", (virtual_size - end) / SECTOR);
+        let zeros = (virtual_size - end) / SECTOR;
+        let file_end = last.len / SECTOR;
+        lines += &format!("RW {zeros} FLAT \"{}\" {file_end}\n", last.path);
     }
     Ok(format!(
         "# Disk DescriptorFile\n\
