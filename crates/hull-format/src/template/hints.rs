@@ -1,0 +1,162 @@
+//! What JSON does not say about Go's types.
+
+use super::value::{Null, Val};
+
+/// Whether a JSON object is a structure, whose fields are fixed, or a map.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ObjectKind {
+    /// A field that is not there is an error.
+    Struct,
+    /// A key that is not there has no value.
+    Map,
+    /// A map to strings: one that is not there is empty for `index`.
+    StringMap,
+}
+
+/// Value of a field that is left out.
+#[derive(Clone, Copy, Debug)]
+enum Empty {
+    Null,
+    String,
+    False,
+}
+
+/// Types by the name of the field that a value is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hints {
+    maps: &'static [&'static str],
+    string_maps: &'static [&'static str],
+    lists: &'static [&'static str],
+    /// Fields that are left out of JSON when they are empty.
+    optional: &'static [(&'static str, Empty)],
+    /// Name in Go, name in JSON.
+    aliases: &'static [(&'static str, &'static str)],
+}
+
+impl Hints {
+    /// The answers of Docker's inspection calls.
+    pub(super) const DOCKER: Self = Self {
+        maps: &[
+            "ExposedPorts",
+            "Networks",
+            "PortBindings",
+            "Ports",
+            "Volumes",
+        ],
+        string_maps: &[
+            "Annotations",
+            "Data",
+            "DriverOpts",
+            "Labels",
+            "Options",
+            "StorageOpt",
+            "Sysctls",
+            "Tmpfs",
+        ],
+        lists: &[
+            "Aliases",
+            "Args",
+            "Binds",
+            "BlkioDeviceReadBps",
+            "BlkioDeviceReadIOps",
+            "BlkioDeviceWriteBps",
+            "BlkioDeviceWriteIOps",
+            "BlkioWeightDevice",
+            "CapAdd",
+            "CapDrop",
+            "Cmd",
+            "DNSNames",
+            "DeviceCgroupRules",
+            "DeviceRequests",
+            "Devices",
+            "Dns",
+            "DnsOptions",
+            "DnsSearch",
+            "Entrypoint",
+            "Env",
+            "ExecIDs",
+            "ExtraHosts",
+            "GroupAdd",
+            "Layers",
+            "Links",
+            "MaskedPaths",
+            "Mounts",
+            "OnBuild",
+            "ReadonlyPaths",
+            "RepoDigests",
+            "RepoTags",
+            "SecondaryIPAddresses",
+            "SecondaryIPv6Addresses",
+            "SecurityOpt",
+            "Shell",
+            "Ulimits",
+            "VolumesFrom",
+        ],
+        optional: &[
+            ("Annotations", Empty::Null),
+            ("ArgsEscaped", Empty::False),
+            ("Health", Empty::Null),
+            ("Healthcheck", Empty::Null),
+            ("Init", Empty::Null),
+            ("MacAddress", Empty::String),
+            ("Mounts", Empty::Null),
+            ("NetworkDisabled", Empty::False),
+            ("Shell", Empty::Null),
+            ("StopSignal", Empty::String),
+            ("StopTimeout", Empty::Null),
+            ("StorageOpt", Empty::Null),
+            ("Sysctls", Empty::Null),
+            ("Tmpfs", Empty::Null),
+        ],
+        aliases: &[
+            ("ID", "Id"),
+            ("CPUShares", "CpuShares"),
+            ("NanoCPUs", "NanoCpus"),
+            ("CPUPeriod", "CpuPeriod"),
+            ("CPUQuota", "CpuQuota"),
+            ("CPURealtimePeriod", "CpuRealtimePeriod"),
+            ("CPURealtimeRuntime", "CpuRealtimeRuntime"),
+            ("CPUCount", "CpuCount"),
+            ("CPUPercent", "CpuPercent"),
+            ("DNS", "Dns"),
+            ("DNSOptions", "DnsOptions"),
+            ("DNSSearch", "DnsSearch"),
+        ],
+    };
+
+    pub(super) fn object(&self, name: &str) -> ObjectKind {
+        if self.string_maps.contains(&name) {
+            ObjectKind::StringMap
+        } else if self.maps.contains(&name) {
+            ObjectKind::Map
+        } else {
+            ObjectKind::Struct
+        }
+    }
+
+    pub(super) fn null(&self, name: &str) -> Null {
+        if self.lists.contains(&name) {
+            Null::List
+        } else if self.object(name) != ObjectKind::Struct {
+            Null::Map
+        } else {
+            Null::Pointer
+        }
+    }
+
+    /// Value of the field `name` where it is left out.
+    pub(super) fn left_out(&self, name: &str) -> Option<Val> {
+        let mut optional = self.optional.iter();
+        Some(match optional.find(|field| field.0 == name)?.1 {
+            Empty::Null => Val::Null(self.null(name)),
+            Empty::String => Val::str(""),
+            Empty::False => Val::Bool(false),
+        })
+    }
+
+    /// Name in JSON of what Go calls `name`.
+    pub(super) fn alias(&self, name: &str) -> Option<&'static str> {
+        let mut aliases = self.aliases.iter();
+        aliases.find(|alias| alias.0 == name).map(|alias| alias.1)
+    }
+}
