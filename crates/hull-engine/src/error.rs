@@ -206,10 +206,6 @@ impl Error {
             },
         }
     }
-
-    pub(crate) fn not_yet(what: &str) -> Self {
-        Self::NotImplemented(format!("{what} is not implemented yet"))
-    }
 }
 
 /// Returns an error and its causes in one line, without what a cause only repeats.

@@ -1,8 +1,14 @@
 //! What this engine is and has.
 
+use std::fs;
 use std::path::PathBuf;
 
-use crate::{Engine, Result, error::Error};
+use hull_vmm::accel::Accelerator;
+use serde::Deserialize;
+
+use crate::container::state::Status;
+use crate::durable::{self, Survives};
+use crate::{Engine, Error, Result, doctor, host, random};
 
 /// Version of Hull and of what it uses.
 #[derive(Clone, Debug)]
@@ -36,7 +42,7 @@ pub struct Info {
     pub cpus: usize,
     /// Bytes of memory that the host has.
     pub memory: u64,
-    /// Accelerator that machines use: `kvm`, `hvf` or `tcg`; `None` when it cannot be told.
+    /// Accelerator that machines use: `kvm`, `hvf` or `tcg`; `None` before the first machine.
     pub accelerator: Option<String>,
     pub version: Version,
 }
@@ -45,19 +51,122 @@ impl Engine {
     /// Describes the engine and its host.
     ///
     /// # Errors
-    /// The state directory cannot be read.
+    /// The state directory cannot be read or written.
     pub async fn info(&self) -> Result<Info> {
-        Err(Error::not_yet("info"))
+        let all = self.inner.containers.all();
+        let of = |wanted: Status| {
+            let states = all.iter().map(|container| container.live().state.status);
+            states.filter(|status| *status == wanted).count()
+        };
+        let (running, paused) = (of(Status::Running), of(Status::Paused));
+        let uname = rustix::system::uname();
+        Ok(Info {
+            id: self.engine_id()?,
+            root: self.inner.layout.root().to_owned(),
+            containers: all.len(),
+            running,
+            paused,
+            stopped: all.len() - running - paused,
+            images: self.inner.store.images().len(),
+            host_name: uname.nodename().to_string_lossy().into_owned(),
+            operating_system: operating_system(),
+            cpus: host::cpus() as usize,
+            memory: host::memory(),
+            accelerator: self.known_accelerator(),
+            version: self.version().await,
+        })
     }
 
     /// Versions of Hull and of what it uses.
     pub async fn version(&self) -> Version {
         Version {
             hull: env!("CARGO_PKG_VERSION"),
-            host_kernel: String::new(),
-            qemu: None,
-            architecture: "amd64",
+            host_kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+            qemu: doctor::qemu_version()
+                .await
+                .ok()
+                .map(|(_, version)| version.to_string()),
+            architecture: host::architecture(),
             os: std::env::consts::OS,
         }
+    }
+
+    /// Returns what the supervisors have found out about this host, if one has asked yet.
+    fn known_accelerator(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct State {
+            accelerator: Option<String>,
+        }
+        // The newest run knows best.
+        let mut all = self.inner.containers.all();
+        all.sort_by_key(|container| std::cmp::Reverse(container.live().state.started_at));
+        let of_run = all.iter().find_map(|container| {
+            let bytes = fs::read(container.dir.join(hull_supervisor::paths::STATE)).ok()?;
+            serde_json::from_slice::<State>(&bytes).ok()?.accelerator
+        });
+        let arch = hull_vmm::Arch::host()?;
+        match (of_run, Accelerator::of_host(arch)) {
+            (Some(accelerator), _) => Some(accelerator),
+            (None, None) => Some(Accelerator::Tcg.name().to_owned()),
+            (None, Some(_)) => None,
+        }
+    }
+
+    fn engine_id(&self) -> Result<String> {
+        let path = self.inner.layout.engine_id();
+        match fs::read_to_string(&path) {
+            Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("read", &path)(error));
+            }
+            _ => {}
+        }
+        let id = uuid(random::bytes()?);
+        durable::replace(&path, id.as_bytes(), Survives::Kill)
+            .map_err(Error::file("write", &path))?;
+        Ok(id)
+    }
+}
+
+/// RFC 9562, version 4.
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    parts.join("-")
+}
+
+/// os-release(5).
+fn operating_system() -> String {
+    let text = fs::read_to_string("/etc/os-release")
+        .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
+        .unwrap_or_default();
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    match name {
+        Some(name) => name.trim_matches(['"', '\'']).to_owned(),
+        None => std::env::consts::OS.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_of_version_four() {
+        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
     }
 }

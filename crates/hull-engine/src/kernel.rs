@@ -1,8 +1,14 @@
 //! The kernel that guests boot.
 
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::{Engine, Result, error::Error};
+use hull_vmm::Arch;
+use hull_vmm::kernel_check::{self, KernelError};
+
+use crate::{Engine, Error, Result, host};
 
 /// A guest kernel.
 #[derive(Clone, Debug)]
@@ -22,28 +28,131 @@ impl Engine {
     /// Describes the kernel that new containers get.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
+    /// There is none, or it cannot be read or used.
     pub async fn kernel(&self) -> Result<KernelInfo> {
-        Err(Error::not_yet("kernel"))
+        let engine = self.clone();
+        blocking(move || engine.describe_kernel()).await
     }
 
     /// Makes a copy of `binary` the kernel of new containers; `None` goes back to Hull's own.
+    /// Containers that run are not disturbed.
     ///
     /// # Errors
     /// The file is no kernel that can work, and why.
     pub async fn set_kernel(&self, binary: Option<&Path>) -> Result<KernelInfo> {
-        let _ = binary;
-        Err(Error::not_yet("setting a kernel"))
+        let engine = self.clone();
+        let binary = binary.map(Path::to_owned);
+        blocking(move || {
+            match binary {
+                Some(binary) => engine.install_kernel(&binary)?,
+                None => engine.uninstall_kernel()?,
+            }
+            engine.describe_kernel()
+        })
+        .await
     }
-}
 
-impl Engine {
     /// Returns the path of the kernel that new machines boot.
-    pub(crate) fn kernel_path(&self) -> std::path::PathBuf {
+    pub(crate) fn kernel_path(&self) -> PathBuf {
         let replaced = self.inner.layout.kernel();
         match replaced.exists() {
             true => replaced,
             false => self.inner.settings.lib_dir.join(GUEST_KERNEL),
+        }
+    }
+
+    fn describe_kernel(&self) -> Result<KernelInfo> {
+        let path = self.kernel_path();
+        let size = match fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Unavailable {
+                    message: format!("there is no guest kernel at {}", path.display()),
+                    hint: "build it with `make kernel`, or set another with \
+                           `hull system kernel set --binary PATH`"
+                        .into(),
+                });
+            }
+            Err(error) => return Err(Error::file("read", &path)(error)),
+        };
+        let facts = kernel_check::check(&path, guest_arch()?)?;
+        Ok(KernelInfo {
+            version: facts.release,
+            architecture: host::architecture().to_owned(),
+            size,
+            replaced: path == self.inner.layout.kernel(),
+            path,
+        })
+    }
+
+    fn install_kernel(&self, binary: &Path) -> Result<()> {
+        let place = self.inner.layout.kernel();
+        let directory = place.parent().unwrap_or(&place);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder
+            .create(directory)
+            .map_err(Error::file("make", directory))?;
+        let copy = place.with_extension("new");
+        let installed = fs::copy(binary, &copy)
+            .map_err(Error::file("copy", binary))
+            // The copy is checked, not the original: that may change.
+            .and_then(|_| Ok(kernel_check::check(&copy, guest_arch()?)?))
+            .and_then(|_| {
+                let readable = fs::Permissions::from_mode(0o644);
+                fs::set_permissions(&copy, readable)
+                    .and_then(|()| File::open(&copy)?.sync_all())
+                    .and_then(|()| fs::rename(&copy, &place))
+                    .map_err(Error::file("install", &place))
+            });
+        if installed.is_err() {
+            // It may never have come to be.
+            fs::remove_file(&copy).ok();
+        }
+        installed.map_err(|error| match error {
+            Error::InvalidParameter(text) => {
+                // The user knows the original only.
+                let named = binary.display().to_string();
+                Error::InvalidParameter(text.replace(&copy.display().to_string(), &named))
+            }
+            error => error,
+        })
+    }
+
+    fn uninstall_kernel(&self) -> Result<()> {
+        let place = self.inner.layout.kernel();
+        match fs::remove_file(&place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &place)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns the architecture of guests here.
+pub(crate) fn guest_arch() -> Result<Arch> {
+    Arch::host().ok_or_else(|| {
+        Error::NotImplemented(format!(
+            "there are no guests for hosts of architecture {}",
+            std::env::consts::ARCH
+        ))
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("an operation was interrupted", error))?
+}
+
+impl From<KernelError> for Error {
+    fn from(error: KernelError) -> Self {
+        match error {
+            KernelError::Read { path, source } => Error::file("read", path)(source),
+            error => Self::InvalidParameter(error.to_string()),
         }
     }
 }

@@ -23,6 +23,8 @@ mod layout;
 mod random;
 mod recovery;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
 pub use container::create::{CreateOptions, Created};

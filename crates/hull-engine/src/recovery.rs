@@ -173,4 +173,4 @@ fn empty(path: &Path) -> Result<()> {
 
 const ADOPTION_POLL: Duration = Duration::from_millis(50);
 /// Polls before a start that neither goes on nor ends is given up: two minutes.
-const ADOPTION_POLLS: u32 = 2400;
+const ADOPTION_POLLS: u32 = if cfg!(test) { 20 } else { 2400 };

@@ -158,10 +158,11 @@ impl Engine {
             Some(stop) if number != signal::KILL => signal::parse(&stop).is_ok_and(|s| s == number),
             _ => true,
         };
-        if ends && container.live().state.status == Status::Paused {
-            if let Err(error) = self.resume(container).await {
-                warn!(container = &container.id[..12], %error, "cannot unpause container");
-            }
+        if ends
+            && container.live().state.status == Status::Paused
+            && let Err(error) = self.resume(container).await
+        {
+            warn!(container = &container.id[..12], %error, "cannot unpause container");
         }
         self.tell(container, "kill", &[("signal", number.to_string())]);
         Ok(())
@@ -193,6 +194,6 @@ pub(crate) fn failed(container: &Container, error: ClientError, context: &str) -
 }
 
 /// Time that a killed container has to end before its machine is ended.
-const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
 /// Time that a guest has to take a signal.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -60,7 +60,7 @@ impl Engine {
             machine: MachineLaunch {
                 home: self.inner.layout.root().to_owned(),
                 kernel,
-                agent: self.inner.settings.lib_dir.join("hull-init"),
+                agent: self.agent_path(),
                 arch: std::env::consts::ARCH.to_owned(),
                 qemu: None,
                 accelerator: AcceleratorChoice::Auto,

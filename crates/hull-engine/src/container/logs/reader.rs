@@ -1,7 +1,7 @@
 //! Reads Docker's `json-file` format while a supervisor writes it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
@@ -62,34 +62,13 @@ impl Reader {
             None => None,
         };
         let files = self.files().await?;
-        if self.options.tail == Some(0) {
-            // The end of what there is now.
-            let current = files.into_iter().next_back();
-            let Some(mut current) = current else {
-                return self.follow(None, live, changes).await;
-            };
-            current
-                .seek_to_end()
-                .await
-                .map_err(Error::file("read", &self.path))?;
-            return self.follow(Some(current), live, changes).await;
-        }
-        let current = match self.options.tail {
-            Some(count) => match self.send_tail(files, count).await? {
-                Ok(current) => current,
-                Err(stop) => return Ok(Err(stop)),
-            },
-            None => {
-                let mut last = None;
-                for mut file in files {
-                    if let Err(stop) = self.send_lines(&mut file).await? {
-                        return Ok(Err(stop));
-                    }
-                    last = Some(file);
-                }
-                last
+        let mut current = None;
+        for mut file in self.skip_to_tail(files).await? {
+            if let Err(stop) = self.send_lines(&mut file).await? {
+                return Ok(Err(stop));
             }
-        };
+            current = Some(file);
+        }
         self.follow(current, live, changes).await
     }
 
@@ -112,30 +91,22 @@ impl Reader {
         Ok(files.into())
     }
 
-    /// Sends the last `count` entries of all files; returns the current file.
-    async fn send_tail(
-        &self,
-        files: Vec<Lines>,
-        count: u64,
-    ) -> Result<Result<Option<Lines>, Stop>> {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
+    /// Leaves the files from which the last entries come, each placed at the first of them. The
+    /// current file is always among them, to go on from.
+    async fn skip_to_tail(&self, files: Vec<Lines>) -> Result<Vec<Lines>> {
+        let Some(mut wanted) = self.options.tail else {
+            return Ok(files);
+        };
         let mut kept = VecDeque::new();
-        let mut current = None;
-        for mut file in files {
-            while let Some(line) = file.next().await.map_err(Error::file("read", &self.path))? {
-                if kept.len() == count {
-                    kept.pop_front();
-                }
-                kept.push_back(line);
+        for mut file in files.into_iter().rev() {
+            if wanted == 0 && !kept.is_empty() {
+                break;
             }
-            current = Some(file);
+            let skipped = file.skip_to_last(wanted).await;
+            wanted -= skipped.map_err(Error::file("read", &self.path))?;
+            kept.push_front(file);
         }
-        for line in kept {
-            if self.send(&line).await.is_err() {
-                return Ok(Err(Stop));
-            }
-        }
-        Ok(Ok(current))
+        Ok(kept.into())
     }
 
     /// Sends all whole lines that are left in a file.
@@ -264,10 +235,35 @@ impl Lines {
         Ok(Some(std::mem::take(&mut self.partial)))
     }
 
-    /// Skips all whole lines that are there.
-    async fn seek_to_end(&mut self) -> io::Result<()> {
-        while self.next().await?.is_some() {}
-        Ok(())
+    /// Places the file at the first of its last `count` whole lines, and returns how many there
+    /// are of these.
+    async fn skip_to_last(&mut self, count: u64) -> io::Result<u64> {
+        let file = self.file.get_mut();
+        let mut end = file.metadata().await?.len();
+        let mut found = 0;
+        let mut begin = 0;
+        let mut block = vec![0; BUFFER];
+        'search: while end > 0 {
+            let length = end.min(BUFFER as u64);
+            end -= length;
+            // Fits: it is not longer than the buffer.
+            let block = &mut block[..length as usize];
+            file.seek(SeekFrom::Start(end)).await?;
+            file.read_exact(block).await?;
+            for (at, byte) in block.iter().enumerate().rev() {
+                if *byte != b'\n' {
+                    continue;
+                }
+                // Each line feed ends a line; one more than wanted is the end of the line before.
+                if found == count {
+                    begin = end + at as u64 + 1;
+                    break 'search;
+                }
+                found += 1;
+            }
+        }
+        self.file.seek(SeekFrom::Start(begin)).await?;
+        Ok(found)
     }
 }
 
@@ -296,3 +292,6 @@ fn parse(line: &[u8]) -> Option<LogEntry> {
 }
 
 const BUFFER: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;
