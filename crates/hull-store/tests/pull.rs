@@ -344,21 +344,19 @@ async fn root_disks_are_built_once() {
     let text = fs::read_to_string(&disk.vmdk).unwrap();
     let dir = disk.vmdk.parent().unwrap();
     let mut sectors = 0;
-    for line in text
-        .lines()
-        .filter(|line| line.starts_with("RDONLY") || line.starts_with("RW"))
-    {
-        let mut words = line.split(' ').skip(1);
-        let length: u64 = words.next().unwrap().parse().unwrap();
+    for line in text.lines().filter(|line| line.contains(" FLAT ")) {
+        let words: Vec<_> = line.split(' ').collect();
+        let [_, length, _, file, offset] = words[..] else {
+            panic!("{line}")
+        };
+        let (length, offset): (u64, u64) = (length.parse().unwrap(), offset.parse().unwrap());
         sectors += length;
-        if words.next() == Some("FLAT") {
-            let file = words.next().unwrap().trim_matches('"');
-            assert_eq!(
-                fs::metadata(dir.join(file)).unwrap().len(),
-                length * 512,
-                "{line}"
-            );
-        }
+        // A file from its start, or the zeros behind its end.
+        let within = if offset == 0 { length } else { offset };
+        let size = fs::metadata(dir.join(file.trim_matches('"')))
+            .unwrap()
+            .len();
+        assert_eq!(size, within * 512, "{line}");
     }
     assert_eq!(sectors * 512, disk.size);
 

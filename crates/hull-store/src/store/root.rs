@@ -63,7 +63,6 @@ struct Info {
     meta_len: u64,
     /// Digest of the first block of `meta.erofs`: the superblock and its checksum.
     start: Digest,
-    vmdk: Digest,
 }
 
 impl Home {
@@ -75,7 +74,7 @@ impl Home {
                 Layer::open(self, diff_id).ok_or(RootError::Missing { diff_id: *diff_id })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        if !is_whole(&dir) {
+        if !is_whole(&dir, &layers) {
             if dir.exists() {
                 let old = self.temp_dir()?;
                 fs::rename(&dir, old.path().join("old"))
@@ -111,21 +110,7 @@ impl Home {
             .and_then(|file| file.sync_all())
             .map_err(StoreError::of("write", &path))?;
 
-        let paths: Vec<_> = layers
-            .iter()
-            .map(|layer| format!("../../layers/{}/data", layer.diff_id.hex()))
-            .collect();
-        let data = paths
-            .iter()
-            .zip(&lengths)
-            .filter(|(_, length)| **length > 0);
-        let mut extents = vec![vmdk::Extent {
-            path: META,
-            len: layout.meta_len,
-        }];
-        extents.extend(data.map(|(path, &len)| vmdk::Extent { path, len }));
-        let descriptor =
-            vmdk::descriptor(&extents, DISK_SIZE).map_err(|error| failed(Box::new(error)))?;
+        let descriptor = describe(layout.meta_len, layers).map_err(|e| failed(Box::new(e)))?;
         write(&temp.path().join(VMDK), descriptor.as_bytes())?;
 
         let start = first_block(&path).map_err(StoreError::of("read", &path))?;
@@ -133,7 +118,6 @@ impl Home {
             diff_ids: layers.iter().map(|layer| layer.diff_id).collect(),
             meta_len: layout.meta_len,
             start,
-            vmdk: Digest::of(descriptor.as_bytes()),
         };
         let text = serde_json::to_vec(&info).map_err(|error| failed(Box::new(error)))?;
         write(&temp.path().join(INFO), &text)?;
@@ -141,13 +125,35 @@ impl Home {
     }
 }
 
-/// A quick look: descriptor, length and superblock are what they were.
-fn is_whole(dir: &Path) -> bool {
+/// The descriptor of a disk: metadata, then the data of the layers.
+fn describe(meta_len: u64, layers: &[Layer]) -> Result<String, vmdk::VmdkError> {
+    let path = |layer: &Layer| format!("../../layers/{}/data", layer.diff_id.hex());
+    let files: Vec<_> = layers
+        .iter()
+        .filter(|layer| layer.info.data_len > 0)
+        .map(|layer| (path(layer), layer.info.data_len))
+        .collect();
+    let mut extents = vec![vmdk::Extent {
+        path: META,
+        len: meta_len,
+    }];
+    extents.extend(
+        files
+            .iter()
+            .map(|(path, len)| vmdk::Extent { path, len: *len }),
+    );
+    vmdk::descriptor(&extents, DISK_SIZE)
+}
+
+/// A quick look: length and superblock are what they were, and the descriptor is what it would be
+/// if it were written now.
+fn is_whole(dir: &Path, layers: &[Layer]) -> bool {
     let meta = dir.join(META);
     read_info(dir).is_some_and(|info| {
         fs::metadata(&meta).is_ok_and(|m| m.len() == info.meta_len)
             && first_block(&meta).is_ok_and(|start| start == info.start)
-            && fs::read(dir.join(VMDK)).is_ok_and(|text| Digest::of(&text) == info.vmdk)
+            && describe(info.meta_len, layers)
+                .is_ok_and(|text| fs::read(dir.join(VMDK)).is_ok_and(|old| old == text.as_bytes()))
     })
 }
 
