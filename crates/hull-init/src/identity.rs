@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 
 use hull_protocol::Configure;
+use rustix::fs::{Mode, OFlags};
 
 use crate::failure::{Context, Failure, Result};
 use crate::sys;
@@ -31,11 +32,12 @@ pub(crate) fn configure(identity: &Configure) -> Result<()> {
 /// Sets a kernel parameter, named as sysctl(8) names it, for the namespaces of the caller.
 pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
     let path = sysctl_path(key)?;
-    fs::write(&path, value).map_err(|error| {
-        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-        let text = crate::failure::errno_text(errno);
-        Failure::failed(format!("write sysctl key {key}: open {path}: {text}"))
-    })
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file =
+        rustix::fs::open(path.as_str(), flags, Mode::empty()).context(|| format!("open {path}"))?;
+    rustix::io::write(&file, value.as_bytes())
+        .map(drop)
+        .context(|| format!("write {path}"))
 }
 
 /// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.1/x` alike: the first separator decides.

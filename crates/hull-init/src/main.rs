@@ -57,8 +57,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> rustix::io::Result<std::convert::Infallible> {
-    console::phase("started");
+    let started = console::uptime_us();
     setup::early()?;
+    console::phase_at("started", started);
     console::phase("file systems mounted");
     let port = Port::open()?;
     console::phase("channel open");

@@ -8,6 +8,7 @@ use rustix::event::epoll::EventFlags;
 
 use crate::agent::Agent;
 use crate::child::{Child, Process, Role};
+use crate::console::phase;
 use crate::container::Container;
 use crate::container::spawn::{self, Spawned};
 use crate::container::{State, tty};
@@ -41,6 +42,7 @@ impl Agent {
             Request::Configure(identity) => {
                 identity::configure(&identity)?;
                 self.configured = true;
+                phase("configured");
                 done()
             }
             Request::Create(create) => self.create(number, &create),
@@ -123,6 +125,7 @@ impl Agent {
                 request.container
             )));
         }
+        phase("request read");
         self.check_streams(&request.stdio)?;
         let (key, child) = (self.key(), self.key());
         let (container, spawned) = spawn::create(&mut self.disks, request, key, child)?;

@@ -33,7 +33,9 @@ pub(crate) fn early() -> Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     let command_line = fs::read("/proc/cmdline").unwrap_or_default();
     let mut words = command_line.split(u8::is_ascii_whitespace);
-    console::set_debug(words.any(|word| word == b"hull.debug"));
+    if words.any(|word| word == b"hull.debug") {
+        console::keep_phases();
+    }
     Ok(())
 }
 

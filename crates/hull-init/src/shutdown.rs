@@ -37,6 +37,7 @@ impl Agent {
                 result = Err(failure);
             }
         }
+        console::show_phases();
         rustix::fs::sync();
         self.respond(number, result);
         self.flush_last();

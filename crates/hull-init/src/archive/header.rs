@@ -332,7 +332,7 @@ mod tests {
         block[0] = b'x';
         assert_eq!(Header::decode(&block), Err(Malformed("checksum")));
         for records in [
-            "9 path=x\n",
+            "8 path=x\n",
             "99 path=x\n",
             "path=x\n",
             "7 path\n",

@@ -30,6 +30,9 @@ pub(crate) fn make(root: BorrowedFd<'_>, devices: &[Device]) -> Result<()> {
         Err(errno) => return Err(errno).context(|| "remove /dev/ptmx".into()),
     }
     for (name, target) in LINKS {
+        if name == "core" && !std::fs::exists(target).unwrap_or(false) {
+            continue;
+        }
         match rustix::fs::symlinkat(target, &dev, name) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno).context(|| format!("symlink /dev/{name}")),

@@ -1,17 +1,16 @@
 //! The child that becomes a container's process 1: builds what the container sees, enters it, and
 //! executes.
 
-use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use hull_protocol::Create;
+use hull_protocol::{Create, ErrorCode};
 use hull_spec::{Linux, Mount, Spec};
 use rustix::fs::Mode;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use crate::console::phase;
-use crate::container::process::{Plan, make_working_directory, null, report};
-use crate::container::{devices, mount_options, mounts, volumes};
+use crate::container::process::{Found, Plan, make_working_directory, null, report};
+use crate::container::{devices, mount_options, mounts, skeleton, volumes};
 use crate::failure::{Context, Failure, Result};
 use crate::identity::write_sysctl;
 use crate::setup::STATE_DIR;
@@ -25,6 +24,8 @@ pub(crate) struct Job<'a> {
     /// The root file system in the agent's mount namespace, and the store for volumes.
     pub(crate) root: &'a str,
     pub(crate) volumes: &'a str,
+    /// The writable layer is new.
+    pub(crate) fresh: bool,
     pub(crate) plan: Plan,
 }
 
@@ -33,13 +34,30 @@ pub(crate) fn run(job: Job<'_>) -> ! {
     let Ok(control) = job.plan.control.try_clone() else {
         sys::exit_now(1);
     };
-    match build_and_enter(job) {
-        Ok(never) => match never {},
-        Err(failure) => report(control.as_fd(), &failure),
-    }
+    let mut job = job;
+    let failure = match build(&mut job) {
+        // What fails from here on, runc does not count as part of the container's init.
+        Ok(found) => match job.plan.enter(found) {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        },
+        Err(failure) => failure,
+    };
+    report(control.as_fd(), &failure)
 }
 
-fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
+/// Builds what the container sees and enters it.
+fn build(job: &mut Job<'_>) -> Result<Found> {
+    let in_init = |failure: Failure| match failure.code {
+        // Docker itself finds these, before runc comes into it.
+        ErrorCode::NotFound | ErrorCode::Invalid => failure,
+        code => Failure::new(code, format!("error during container init: {failure}")),
+    };
+    build_root(job).map_err(in_init)
+}
+
+fn build_root(job: &mut Job<'_>) -> Result<Found> {
+    phase("forked");
     job.plan.begin()?;
     let default = Linux::default();
     let linux = job.spec.linux.as_ref().unwrap_or(&default);
@@ -63,7 +81,10 @@ fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
     let root = rustix::fs::open(job.root, flags, Mode::empty())
         .context(|| format!("open {}", job.root))?;
     let root = root.as_fd();
-    let deferred = mount_all(root, &job)?;
+    if job.fresh && !job.create.files.is_empty() {
+        skeleton::make(root).context(|| "make the first layer".into())?;
+    }
+    let deferred = mount_all(root, job)?;
     phase("mounts made");
     let has_dev_bind = job.spec.mounts.iter().any(|mount| {
         mount.destination.trim_end_matches('/') == "/dev"
@@ -72,6 +93,7 @@ fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
     if !has_dev_bind {
         devices::make(root, &linux.devices)?;
     }
+    phase("devices made");
     if job.create.init {
         mounts::bind_path(root, "/init", INIT_PATH, true)?;
         let args = [INIT_PATH.to_owned(), "--".to_owned()];
@@ -82,6 +104,7 @@ fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
         terminal.mount_console(root)?;
     }
     make_working_directory(root, &job.plan.process.cwd)?;
+    phase("user found");
     for path in &linux.readonly_paths {
         mounts::protect(root, path)?;
     }
@@ -97,9 +120,10 @@ fn build_and_enter(mut job: Job<'_>) -> Result<Infallible> {
     if job.spec.root.as_ref().is_some_and(|root| root.readonly) {
         mounts::set_read_only(root).context(|| "make the root read-only".into())?;
     }
+    phase("paths masked");
     enter_root(root, &linux.rootfs_propagation)?;
     phase("root entered");
-    job.plan.enter(found)
+    Ok(found)
 }
 
 fn names(spec: &Spec) -> Result<()> {

@@ -15,6 +15,7 @@ mod program;
 mod rlimits;
 mod rootfs;
 mod seccomp;
+mod skeleton;
 pub(crate) mod spawn;
 pub(crate) mod tty;
 mod user;

@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use hull_protocol::ErrorCode;
 use hull_spec::Process;
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::container::capabilities::Sets;
-use crate::container::paths::{descriptor_path, read_file, resolve, resolve_or_create};
+use crate::container::paths::{
+    descriptor_path, is_directory, read_file, resolve, resolve_or_create,
+};
 use crate::container::program;
 use crate::container::seccomp::Program;
 use crate::container::tty::Terminal;
@@ -31,8 +32,6 @@ pub(crate) struct Plan {
     /// Standard input, output and error; what is absent becomes /dev/null or the terminal.
     pub(crate) stdio: [Option<OwnedFd>; 3],
     pub(crate) terminal: bool,
-    /// It is the container's process 1.
-    pub(crate) is_init: bool,
     /// The child's end of its control socket.
     pub(crate) control: OwnedFd,
 }
@@ -129,7 +128,6 @@ impl Plan {
             process: &self.process,
             identity: &found.identity,
             seccomp: self.seccomp.as_ref(),
-            complain: self.is_init,
         };
         match last.execute(control.as_fd(), master) {
             Ok(never) => match never {},
@@ -149,7 +147,6 @@ struct Last<'a> {
     process: &'a Process,
     identity: &'a Identity,
     seccomp: Option<&'a Program>,
-    complain: bool,
 }
 
 impl Last<'_> {
@@ -184,13 +181,10 @@ impl Last<'_> {
             seccomp.load()?;
         }
         let errno = sys::execve(&program, &arguments, &environment);
-        let message = format!("exec {path}: {}", errno_text(errno));
-        if self.complain {
-            // The container counts as started by now: runc's init tells its standard error.
-            let _ = rustix::io::write(rustix::stdio::stderr(), format!("{message}\n").as_bytes());
-            sys::exit_now(1);
-        }
-        Err(Failure::new(ErrorCode::NotExecutable, message))
+        // The process counts as started by now: like runc's init, it tells its standard error.
+        let message = format!("exec {path}: {}\n", errno_text(errno));
+        let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
+        sys::exit_now(1)
     }
 }
 
@@ -299,9 +293,14 @@ pub(crate) fn make_working_directory(root: BorrowedFd<'_>, cwd: &str) -> Result<
     if matches!(cwd, "" | "/") {
         return Ok(());
     }
-    resolve_or_create(root, cwd, false)
-        .map(drop)
-        .context(|| format!("mkdir {cwd}"))
+    let what = || format!("mkdir {cwd}");
+    let directory = resolve_or_create(root, cwd, false).context(what)?;
+    match is_directory(directory).context(what)? {
+        true => Ok(()),
+        false => Err(Failure::invalid(format!(
+            "Cannot mkdir: {cwd} is not a directory"
+        ))),
+    }
 }
 
 /// Largest passwd or group file that is read, in bytes.

@@ -30,13 +30,10 @@ pub(crate) fn look_up(name: &str, path: &str) -> Result<String> {
             };
             if executable(&candidate).is_ok() {
                 if !candidate.starts_with('/') {
-                    return Err(Failure::new(
-                        ErrorCode::NoProgram,
-                        format!(
-                            "exec: {}: cannot run executable found relative to current directory",
-                            quoted(name)
-                        ),
-                    ));
+                    return Err(Failure::failed(format!(
+                        "exec: {}: cannot run executable found relative to current directory",
+                        quoted(name)
+                    )));
                 }
                 return Ok(candidate);
             }
@@ -100,7 +97,6 @@ pub(crate) fn c_strings(strings: &[String]) -> Result<Vec<CString>> {
 
 enum Problem {
     Stat(Errno),
-    Directory,
     Denied,
 }
 
@@ -114,7 +110,6 @@ impl Problem {
                 };
                 (code, format!("stat {name}: {}", errno_text(*errno)))
             }
-            Self::Directory => (ErrorCode::NotExecutable, "is a directory".into()),
             Self::Denied => (ErrorCode::NotExecutable, "permission denied".into()),
         };
         Failure::new(code, format!("exec: {}: {text}", quoted(name)))
@@ -124,7 +119,8 @@ impl Problem {
 fn executable(path: &str) -> Result<(), Problem> {
     let stat = rustix::fs::stat(path).map_err(Problem::Stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        return Err(Problem::Directory);
+        // Newer Go says "is a directory"; this is runc 1.1's word.
+        return Err(Problem::Denied);
     }
     match rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
         Ok(()) => Ok(()),
@@ -171,7 +167,7 @@ mod tests {
             assert_eq!(look_up(name, path), Err(Failure::new(code, message)));
         }
         let directory = look_up("/etc", "/bin").unwrap_err();
-        assert_eq!(directory.code, ErrorCode::NotExecutable);
+        assert_eq!(directory.message, "exec: \"/etc\": permission denied");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hull_protocol::Rootfs;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+use crate::console::phase;
 use crate::disks::Disks;
 use crate::failure::{Context, Failure, Result};
 use crate::setup::{STATE_DIR, make_dir};
@@ -20,6 +21,8 @@ pub(crate) struct MountedRoot {
     directory: String,
     /// Where volumes are kept, see [`crate::container::volumes`].
     pub(crate) volumes: String,
+    /// Its writable layer did not exist before.
+    pub(crate) fresh: bool,
 }
 
 impl MountedRoot {
@@ -30,15 +33,18 @@ impl MountedRoot {
             make_dir(&path).context(|| format!("mkdir {path}"))?;
         }
         let lower = disks.acquire(&rootfs.image, &rootfs.image_type, MountFlags::RDONLY)?;
+        phase("image mounted");
         let writable = match &rootfs.scratch {
             Some(serial) => disks.acquire(serial, "ext4", MountFlags::empty()),
             None => memory_layer(&directory),
         };
+        phase("scratch mounted");
         let mut mounted = Self {
             image: rootfs.image.clone(),
             scratch: None,
             directory,
             volumes: String::new(),
+            fresh: false,
         };
         let result = writable.and_then(|writable| {
             mounted.scratch = rootfs.scratch.clone();
@@ -82,11 +88,12 @@ impl MountedRoot {
         scratch.and(image)
     }
 
-    fn overlay(&self, lower: &str, writable: &str) -> Result<()> {
+    fn overlay(&mut self, lower: &str, writable: &str) -> Result<()> {
         let (upper, work) = (
             format!("{writable}/layer/upper"),
             format!("{writable}/layer/work"),
         );
+        self.fresh = !std::fs::exists(&upper).unwrap_or(true);
         for path in [&format!("{writable}/layer"), &upper, &work] {
             make_dir(path).context(|| format!("mkdir {path}"))?;
         }

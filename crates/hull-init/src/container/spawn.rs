@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
+use crate::console::phase;
 use crate::container::cgroup::Cgroup;
 use crate::container::init::{self, Job};
 use crate::container::process::Plan;
@@ -49,6 +50,7 @@ pub(crate) fn create(
             "runtime specification: process is missing",
         ));
     };
+    phase("specification read");
     let namespaces = namespace_flags(&spec);
     let linux = spec.linux.take().unwrap_or_default();
     let no_resources = Resources::default();
@@ -69,6 +71,7 @@ pub(crate) fn create(
         path => path,
     };
     let cgroup = Cgroup::create(cgroup_path)?;
+    phase("cgroup made");
     let root = match MountedRoot::mount(disks, name, &request.rootfs) {
         Ok(root) => root,
         Err(failure) => {
@@ -91,10 +94,12 @@ pub(crate) fn create(
         start: None,
         delete: None,
     };
+    phase("root mounted");
     let forked = container.cgroup.apply(resources).and_then(|()| {
         let directory = container.cgroup.open()?;
         container.cgroup.apply_devices(resources, &directory)?;
         spec.linux = Some(linux.clone());
+        phase("limits set");
         let pipes = Pipes::open(&request.stdio)?;
         let (agent, control) = control::pair().context(|| "socketpair".into())?;
         let root = container.root.path();
@@ -108,7 +113,6 @@ pub(crate) fn create(
                     seccomp,
                     stdio: pipes.process,
                     terminal: request.stdio.terminal,
-                    is_init: true,
                     control,
                 };
                 init::run(Job {
@@ -116,6 +120,7 @@ pub(crate) fn create(
                     create: request,
                     root: &root,
                     volumes: &container.root.volumes,
+                    fresh: container.root.fresh,
                     plan,
                 })
             }
@@ -169,7 +174,6 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
                 seccomp,
                 stdio: pipes.process,
                 terminal: request.stdio.terminal,
-                is_init: false,
                 control,
             };
             exec::run(

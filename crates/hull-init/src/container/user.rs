@@ -47,7 +47,7 @@ pub(crate) fn look_up(
         (None, Some(uid)) => found.uid = in_range(uid)?,
         (None, None) if user_part.is_empty() => {}
         (None, None) => {
-            return Err(Failure::failed(format!(
+            return Err(Failure::not_found(format!(
                 "unable to find user {user_part}: no matching entries in passwd file"
             )));
         }
@@ -63,7 +63,13 @@ pub(crate) fn look_up(
         }
     }
     for group_name in additional {
-        found.groups.push(find_group(group_name, group)?);
+        found
+            .groups
+            .push(find_group(group_name, group).map_err(|failure| {
+                // The same words as elsewhere in that library, but for the first letter.
+                let message = failure.message.replacen("unable", "Unable", 1);
+                Failure::new(failure.code, message)
+            })?);
     }
     // Docker lists the primary group among the supplementary ones (CVE-2022-36109).
     found.groups.insert(0, found.gid);
@@ -89,7 +95,7 @@ fn find_group(name: &str, group: Option<&[u8]>) -> Result<u32> {
     match (entry, wanted) {
         (Some(entry), _) => in_range(loose_number(&entry, 2)),
         (None, Some(gid)) => in_range(gid),
-        (None, None) => Err(Failure::failed(format!(
+        (None, None) => Err(Failure::not_found(format!(
             "unable to find group {name}: no matching entries in group file"
         ))),
     }
@@ -99,7 +105,7 @@ fn in_range(number: i64) -> Result<u32> {
     u32::try_from(number)
         .ok()
         .filter(|number| *number <= i32::MAX as u32)
-        .ok_or_else(|| Failure::failed("uids and gids must be in range 0-2147483647"))
+        .ok_or_else(|| Failure::invalid("uids and gids must be in range 0-2147483647"))
 }
 
 fn entries(file: Option<&[u8]>) -> impl Iterator<Item = Vec<&[u8]>> {
@@ -191,7 +197,7 @@ mod tests {
             (
                 "app",
                 &["no"],
-                "unable to find group no: no matching entries in group file",
+                "Unable to find group no: no matching entries in group file",
             ),
             ("-1", &[], "uids and gids must be in range 0-2147483647"),
             (
