@@ -70,9 +70,14 @@ impl InputStream {
             .acquire_owned()
             .await
             .map_err(|_| self.shared.reason())?;
-        let taken = match self.shared.lock().inputs.get_mut(&self.id) {
-            Some(input) => input.window.take(bytes.len().min(MAX_DATA)),
-            None => return Err(self.shared.reason().into()),
+        let taken = self
+            .shared
+            .lock()
+            .inputs
+            .get_mut(&self.id)
+            .map(|input| input.window.take(bytes.len().min(MAX_DATA)));
+        let Some(taken) = taken else {
+            return Err(self.shared.reason().into());
         };
         let frame = Frame::new(Kind::Data, self.id, &bytes[..taken]);
         self.shared.send_data(frame, Some(slot));

@@ -83,7 +83,10 @@ async fn demo(lib: &Path, image: &Path, command: &[&str]) -> Result<(), Box<dyn 
     let state = control.start().await;
     println!("started    {:?}", begin.elapsed());
     if let Err(error) = &state {
-        println!("{error}\n{}", std::fs::read_to_string(dir.join("boot.log"))?);
+        println!(
+            "{error}\n{}",
+            std::fs::read_to_string(dir.join("boot.log"))?
+        );
     }
     while let Some(piece) = attached.output.next().await? {
         match piece {

@@ -16,7 +16,10 @@ use super::ClientError;
 
 /// What is left of a container's supervisor.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once and taken apart at once"
+)]
 pub enum Liveness {
     /// It runs, and [`super::Client`] reaches it (or will in a moment).
     Alive,

@@ -123,6 +123,11 @@ impl Context {
         self.guest.send_replace(Some(guest));
     }
 
+    /// Lets go of the guest, so that its channel closes with its last user.
+    pub(super) fn clear_guest(&self) {
+        self.guest.send_replace(None);
+    }
+
     /// Notes how the init process has ended; the first time counts.
     pub(super) fn set_exit(&self, exit: &Exit) {
         self.process.send_if_modified(|slot| {

@@ -50,8 +50,12 @@ impl Stdin {
     /// Writes all of `bytes`, as fast as the process reads. `false`: the process reads no more.
     pub(super) async fn write(&self, bytes: &[u8]) -> bool {
         let mut state = self.state.subscribe();
-        let arrived = state.wait_for(|state| *state != StdinState::Waiting).await;
-        if arrived.is_err() {
+        // What it returns is a lock on the state: it must not live on.
+        if state
+            .wait_for(|state| *state != StdinState::Waiting)
+            .await
+            .is_err()
+        {
             return false;
         }
         let mut slot = self.stream.lock().await;

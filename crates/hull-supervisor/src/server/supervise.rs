@@ -284,6 +284,7 @@ impl Running {
             // A guest that is not able to end itself is ended.
             let _ = timeout(SHUTDOWN_PATIENCE, ended).await;
         }
+        context.clear_guest();
         machine.kill();
         machine.wait().await;
         let _ = timeout(LAST_WORDS, self.console).await;

@@ -1,0 +1,6 @@
+//! The supervisor with a fake machine.
+
+mod fake;
+mod life;
+mod operations;
+mod streams;
