@@ -150,18 +150,21 @@ impl Engine {
         let entry = self.inner.execs.find(exec)?;
         check_active(&entry.container, &entry.container.id)?;
         let mut phase = entry.phase.subscribe();
-        let ready = phase.wait_for(|phase| !matches!(phase, Phase::Created | Phase::Starting));
+        // The guard of the watched value must not live on: it cannot be held over an await.
+        let ready = async {
+            let ready = phase.wait_for(|phase| !matches!(phase, Phase::Created | Phase::Starting));
+            matches!(ready.await.as_deref(), Ok(Phase::Running { .. }))
+        };
         let ready = tokio::time::timeout(RESIZE_TIMEOUT, ready).await;
-        let phase = ready.map_err(|_| Error::Internal {
+        let running = ready.map_err(|_| Error::Internal {
             context: "timeout waiting for exec session ready".into(),
             source: None,
         })?;
-        if !matches!(phase.as_deref(), Ok(Phase::Running { .. })) {
+        if !running {
             return Err(Error::InvalidParameter(
                 "exec process is not started".into(),
             ));
         }
-        drop(phase);
         let task = self.running_task(&entry.container)?;
         let resized = task.resize(Some(&entry.id), rows, columns).await;
         resized.map_err(|error| failed(&entry.container, error, "cannot resize an exec in"))

@@ -211,7 +211,11 @@ impl Pulls {
         };
         let mut outcome = shared.outcome.clone();
         let pulled = {
-            let finished = outcome.wait_for(Option::is_some);
+            // The guard of the watched value must not live on: it cannot be held over an await.
+            let finished = async {
+                let finished = outcome.wait_for(Option::is_some).await;
+                finished.map(|pulled| pulled.clone())
+            };
             tokio::pin!(finished);
             loop {
                 tokio::select! {
@@ -225,7 +229,6 @@ impl Pulls {
                     pulled = &mut finished => break pulled,
                 }
             }
-            .map(|pulled| pulled.clone())
             .map_err(|error| Error::internal("the pull was interrupted", error))?
         };
         // What was said at the very end.
