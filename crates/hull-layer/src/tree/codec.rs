@@ -212,6 +212,9 @@ impl<'a> Input<'a> {
 
     fn file(&mut self) -> Result<File, TreeError> {
         let size = self.number()?;
+        if size > i64::MAX as u64 {
+            return Err(OUT_OF_RANGE);
+        }
         let mut extents = Vec::new();
         let mut end = 0;
         let bound = size.div_ceil(BLOCK_SIZE);
