@@ -9,6 +9,8 @@ use crate::write::WriteError;
 
 /// Largest chunk of a sparse file, in bytes.
 const MAX_CHUNK: u64 = 1 << 30;
+/// Most chunks of one; conversion keeps far below that.
+const MAX_CHUNKS: u64 = 1 << 20;
 
 /// The image's arrangement: superblock, inodes with what stands behind them, blocks of directories
 /// and long symbolic links, shared extended attributes.
@@ -72,7 +74,7 @@ impl Plan {
             let inode = merged.inode(node);
             let attributes_len = attributes.inline_len(&inode.xattrs)?;
             let head = INODE_LEN as u64 + u64::from(attributes_len);
-            let (size, body) = body(node, &inode.kind, head, &mut blocks_len);
+            let (size, body) = body(node, &inode.kind, head, &mut blocks_len)?;
             let behind = match &body {
                 Body::Chunks { chunks, .. } => 4 * chunks.len(),
                 Body::Inline { tail_len, .. } => *tail_len,
@@ -128,35 +130,42 @@ impl Plan {
 }
 
 /// Returns a file's size and where its content goes; takes blocks at the end of `blocks_len`.
-fn body(node: &Node, kind: &Kind, head: u64, blocks_len: &mut u64) -> (u64, Body) {
+fn body(
+    node: &Node,
+    kind: &Kind,
+    head: u64,
+    blocks_len: &mut u64,
+) -> Result<(u64, Body), WriteError> {
     let size = match kind {
         Kind::Directory(_) => directory::len(node),
         Kind::Symlink(target) => target.len() as u64,
-        Kind::File(file) => return (file.size, file_body(file)),
-        Kind::BlockDevice(_) | Kind::CharDevice(_) | Kind::Fifo => return (0, Body::Empty),
+        Kind::File(file) => return Ok((file.size, file_body(file)?)),
+        Kind::BlockDevice(_) | Kind::CharDevice(_) | Kind::Fifo => return Ok((0, Body::Empty)),
     };
     let tail_len = size % BLOCK;
     let blocks = *blocks_len;
     if tail_len > 0 && head + tail_len <= BLOCK {
         *blocks_len += size - tail_len;
         let tail_len = tail_len as usize;
-        return (size, Body::Inline { blocks, tail_len });
+        return Ok((size, Body::Inline { blocks, tail_len }));
     }
     *blocks_len += size.next_multiple_of(BLOCK);
-    (size, Body::Blocks(blocks))
+    Ok((size, Body::Blocks(blocks)))
 }
 
-fn file_body(file: &File) -> Body {
+fn file_body(file: &File) -> Result<Body, WriteError> {
     let end = file.size.next_multiple_of(BLOCK);
     match file.extents[..] {
-        _ if file.size == 0 => return Body::Empty,
+        _ if file.size == 0 => return Ok(Body::Empty),
         [
             Extent {
                 offset: 0,
                 data,
                 len,
             },
-        ] if len == end => return Body::Extent { data, len },
+        ] if len == end => {
+            return Ok(Body::Extent { data, len });
+        }
         _ => {}
     }
     // The largest unit that every extent starts at and, unless the file ends there, ends at.
@@ -170,7 +179,11 @@ fn file_body(file: &File) -> Body {
         _ => 1 << common.trailing_zeros(),
     };
     let chunk = chunk.min(MAX_CHUNK);
-    let mut chunks = vec![None; end.div_ceil(chunk) as usize];
+    let count = end.div_ceil(chunk);
+    if count > MAX_CHUNKS {
+        return Err(WriteError::Metadata);
+    }
+    let mut chunks = vec![None; count as usize];
     for extent in &file.extents {
         let mut done = 0;
         while done < extent.len {
@@ -179,8 +192,8 @@ fn file_body(file: &File) -> Body {
             done += len;
         }
     }
-    Body::Chunks {
+    Ok(Body::Chunks {
         size_log2: chunk.trailing_zeros(),
         chunks,
-    }
+    })
 }

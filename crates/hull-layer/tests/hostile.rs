@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hull_layer::{Compression, ConvertError, Limits, Tree, convert, decompress, merge};
 use proptest::prelude::*;
+
+static ARCHIVES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(archives);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
@@ -19,8 +21,7 @@ proptest! {
         cut in prop::option::of(any::<prop::sample::Index>()),
         fix in any::<bool>(),
     ) {
-        let archives = archives();
-        let mut archive = case.get(&archives).clone();
+        let mut archive = case.get(&ARCHIVES).clone();
         for (at, byte) in changes {
             if !archive.is_empty() {
                 let at = at.index(archive.len());
@@ -50,8 +51,7 @@ proptest! {
         case in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let archives = archives();
-        let Ok(converted) = convert(&case.get(&archives)[..], &mut Vec::new(), &Limits::default())
+        let Ok(converted) = convert(&case.get(&ARCHIVES)[..], &mut Vec::new(), &Limits::default())
         else { return Ok(()) };
         let mut bytes = converted.tree.encode();
         for (at, byte) in changes {
