@@ -30,6 +30,9 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     /// Pulls under way.
     pub(crate) pulls: crate::image::Pulls,
+    /// Read while a container is made from an image, written while images are removed: nothing is
+    /// taken from under a container that is not in the list yet.
+    pub(crate) images_gate: tokio::sync::RwLock<()>,
 }
 
 impl Engine {
@@ -66,6 +69,7 @@ impl Engine {
                 drivers,
                 store,
                 pulls: crate::image::Pulls::default(),
+                images_gate: tokio::sync::RwLock::default(),
             }),
         };
         recovery::recover(&engine).await?;

@@ -61,6 +61,20 @@ impl Engine {
         }
     }
 
+    /// Refuses a kernel that a container asks for and that cannot work.
+    pub(crate) async fn check_kernel_of_container(&self, path: &str) -> Result<()> {
+        let path = PathBuf::from(path);
+        if !path.is_absolute() {
+            return Err(Error::InvalidParameter(format!(
+                "the kernel {} is not given by an absolute path",
+                path.display()
+            )));
+        }
+        blocking(move || Ok(kernel_check::check(&path, guest_arch()?)?))
+            .await
+            .map(drop)
+    }
+
     fn describe_kernel(&self) -> Result<KernelInfo> {
         let path = self.kernel_path();
         let size = match fs::metadata(&path) {

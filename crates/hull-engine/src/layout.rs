@@ -36,9 +36,10 @@ impl Layout {
         self.containers().join(id)
     }
 
-    /// Anything under way; emptied when the engine opens.
+    /// Anything of the engine that is under way; emptied when it opens. (The store has its own
+    /// place beside it.)
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.root.join("tmp").join("engine")
     }
 
     /// Kernel that replaces Hull's own.

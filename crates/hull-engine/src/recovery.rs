@@ -30,7 +30,8 @@ pub(crate) fn prepare(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Empties `tmp/` and takes over all containers.
+/// Empties the engine's `tmp` and takes over all containers. The image store is open, so that no
+/// other engine has this state directory.
 pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     empty(&engine.inner.layout.tmp())?;
     let all = engine.inner.layout.containers();

@@ -45,9 +45,17 @@ impl Engine {
     pub async fn create(&self, options: CreateOptions) -> Result<Created> {
         self.inner.drivers.named(&options.config.host.isolation)?;
         hull_plan::validate(&options.config, &host::plan_host())?;
-        let platform = options.config.platform.as_deref();
-        let image = self.image_facts(&options.config.image, platform).await?;
-        self.create_from(image, options).await
+        if let Some(kernel) = &options.config.host.kernel {
+            self.check_kernel_of_container(kernel).await?;
+        }
+        // To its end even if the caller goes away: it is on disk and in the list, or neither.
+        self.detached(move |engine| async move {
+            let _images = engine.inner.images_gate.read().await;
+            let platform = options.config.platform.as_deref();
+            let image = engine.image_facts(&options.config.image, platform).await?;
+            engine.create_from(image, options).await
+        })
+        .await
     }
 
     /// Creates a container from facts of an image.

@@ -80,6 +80,7 @@ impl Engine {
         self.tell(container, "destroy", &[]);
         container.change(|live| live.removed = true);
         delete(&doomed).await;
+        self.collect_after(&container.record().image.id).await;
         Ok(())
     }
 

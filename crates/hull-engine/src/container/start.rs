@@ -1,9 +1,10 @@
 //! Start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use hull_supervisor::client::ClientError;
+use hull_supervisor::client::{ClientError, Liveness};
 use hull_supervisor::{Exit, FailureCode, state as supervisor};
 use jiff::Timestamp;
 use tracing::{debug, warn};
@@ -13,6 +14,7 @@ use super::remove::RemoveOptions;
 use super::state::{State, Status};
 use super::timings::{SPAWN, Stopwatch};
 use crate::error::one_line;
+use crate::isolation::Isolation;
 use crate::{Engine, Error, Result, host, layout};
 
 impl Engine {
@@ -94,10 +96,7 @@ impl Engine {
     ) -> Result<supervisor::State> {
         let record = container.record();
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
-        // Whoever died unseen must have let go before another one is started.
-        driver
-            .recover(&container.dir)
-            .map_err(Error::supervisor("cannot start the container"))?;
+        self.wait_for_predecessor(container, driver).await?;
         let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
         let launch = tokio::task::spawn_blocking(move || {
             let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
@@ -122,6 +121,38 @@ impl Engine {
         let state = launched.execute().await.map_err(start_error)?;
         watch.lap("engine: boot and execute");
         Ok(state)
+    }
+
+    /// Waits until the supervisor of the run before has gone, which has nothing left to do; ends
+    /// one that does not go.
+    async fn wait_for_predecessor(
+        &self,
+        container: &Container,
+        driver: &Arc<dyn Isolation>,
+    ) -> Result<()> {
+        for attempt in 0.. {
+            let found = driver.recover(&container.dir);
+            let found = found.map_err(Error::supervisor("cannot start the container"))?;
+            match (found, attempt) {
+                (Liveness::Dead(_), _) => break,
+                (Liveness::Alive, ..PREDECESSOR_POLLS) => {}
+                (Liveness::Alive, PREDECESSOR_POLLS) => {
+                    let destroyed = driver.task(&container.dir).destroy().await;
+                    destroyed.map_err(Error::supervisor("cannot end the run before of"))?;
+                }
+                (Liveness::Alive, _) => {
+                    return Err(Error::Internal {
+                        context: format!(
+                            "the supervisor of the last run of {} does not end",
+                            container.id
+                        ),
+                        source: None,
+                    });
+                }
+            }
+            tokio::time::sleep(PREDECESSOR_POLL).await;
+        }
+        Ok(())
     }
 
     /// Leaves the container as it was before, with the failure's exit code and text.
@@ -178,6 +209,13 @@ impl Engine {
 
     /// Takes notice of a container's end.
     pub(crate) async fn container_ended(&self, container: &Arc<Container>, exit: Exit) {
+        let record = container.record();
+        // Of one that was killed, this records the end.
+        if let Ok(driver) = self.inner.drivers.named(&record.config.host.isolation)
+            && let Err(error) = driver.recover(&container.dir)
+        {
+            warn!(container = record.short_id(), %error, "cannot record its end");
+        }
         let left = supervisor::State::read(&container.dir).ok().flatten();
         container.end_streams();
         let restarting = container
@@ -216,7 +254,7 @@ impl Engine {
                 live.supervisor_timings = left.timings;
             }
         });
-        if container.record().config.host.auto_remove && !restarting {
+        if record.config.host.auto_remove && !restarting {
             self.remove_ended(container).await;
         }
     }
@@ -292,3 +330,6 @@ fn start_error(error: ClientError) -> Error {
 const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: \
                              OCI runtime create failed: runc create failed: unable to start \
                              container process";
+const PREDECESSOR_POLL: Duration = Duration::from_millis(10);
+/// Polls before a supervisor that has nothing left to do is ended: five seconds.
+const PREDECESSOR_POLLS: u32 = 500;

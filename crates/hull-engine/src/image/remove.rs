@@ -45,6 +45,7 @@ impl Engine {
         image: &str,
         options: ImageRemoveOptions,
     ) -> Result<Vec<Removed>> {
+        let _images = self.inner.images_gate.write().await;
         let id = self.image(image)?.id.to_string();
         let users = self.image_users()?;
         let options = hull_store::RemoveOptions {
@@ -116,9 +117,20 @@ impl Engine {
     /// Removes files of images that neither an image nor a container needs; returns the bytes
     /// that came free.
     pub(crate) async fn collect_garbage(&self) -> Result<u64> {
+        let _images = self.inner.images_gate.write().await;
         let users = self.image_users()?;
         let keep = users.into_iter().filter_map(|user| user.root).collect();
         Ok(self.inner.store.gc(&keep).await?)
+    }
+
+    /// Removes what only a container that is gone had of its image, if that is gone too.
+    pub(crate) async fn collect_after(&self, image: &str) {
+        if self.image_id(image).is_some() {
+            return;
+        }
+        if let Err(error) = self.collect_garbage().await {
+            tracing::warn!(image, %error, "cannot remove the files of an image");
+        }
     }
 
     /// Returns what containers have of images.

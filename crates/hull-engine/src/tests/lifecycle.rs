@@ -169,7 +169,7 @@ async fn a_failed_start_after_a_good_one_leaves_an_exited_container() {
 #[tokio::test]
 async fn a_missing_root_disk_is_128_and_named() {
     let world = World::new();
-    std::fs::remove_file(world.root.path().join("roots/disk.vmdk")).unwrap();
+    std::fs::remove_file(world.root.path().join("disks/disk.vmdk")).unwrap();
     let engine = world.open().await;
     let id = create(&engine, "", config()).await;
     let error = engine.start(&id).await.unwrap_err();

@@ -2,6 +2,7 @@
 
 mod exec;
 mod fake;
+mod images;
 mod lifecycle;
 mod list;
 mod recovery;
@@ -28,8 +29,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir(root.path().join("roots")).unwrap();
-        std::fs::write(root.path().join("roots/disk.vmdk"), b"").unwrap();
+        std::fs::create_dir(root.path().join("disks")).unwrap();
+        std::fs::write(root.path().join("disks/disk.vmdk"), b"").unwrap();
         Self {
             root,
             fake: Fake::default(),
@@ -46,9 +47,9 @@ impl World {
         self.root.path().join("containers").join(id)
     }
 
-    /// Number of entries in `tmp/`.
+    /// Number of entries in the engine's `tmp`.
     fn leftovers(&self) -> usize {
-        std::fs::read_dir(self.root.path().join("tmp"))
+        std::fs::read_dir(self.root.path().join("tmp/engine"))
             .unwrap()
             .count()
     }
@@ -64,7 +65,7 @@ fn image() -> ImageFacts {
             size: 1000,
             root: RootRecord {
                 id: format!("sha256:{}", "2".repeat(64)),
-                disk: "roots/disk.vmdk".into(),
+                disk: "disks/disk.vmdk".into(),
             },
         },
         config: ImageConfig {

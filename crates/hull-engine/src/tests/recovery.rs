@@ -54,6 +54,10 @@ async fn a_supervisor_that_is_killed_is_noticed_at_once() {
         (state.status, state.error.as_str()),
         (Status::Exited, "supervisor died")
     );
+    let recorded = hull_supervisor::State::read(&world.dir(&id))
+        .unwrap()
+        .unwrap();
+    assert_eq!(recorded.exit.unwrap().code, 137);
     engine.start(&id).await.unwrap();
 }
 
@@ -88,7 +92,7 @@ async fn auto_remove_is_kept_across_engines() {
 async fn what_was_half_made_or_half_removed_goes() {
     let world = World::new();
     drop(world.open().await);
-    let tmp = world.root.path().join("tmp");
+    let tmp = world.root.path().join("tmp/engine");
     fs::create_dir(tmp.join("create-x")).unwrap();
     fs::write(tmp.join("create-x/config.json"), b"{").unwrap();
     fs::create_dir(tmp.join("remove-y")).unwrap();

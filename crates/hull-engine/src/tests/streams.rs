@@ -104,7 +104,7 @@ async fn a_failed_start_lets_waiting_clients_go() {
     let engine = world.open().await;
     let id = create(&engine, "", interactive(false)).await;
     let mut waiting = engine.attach(&id, everything()).await.unwrap();
-    std::fs::remove_file(world.root.path().join("roots/disk.vmdk")).unwrap();
+    std::fs::remove_file(world.root.path().join("disks/disk.vmdk")).unwrap();
     engine.start(&id).await.unwrap_err();
     assert_eq!(text(&mut waiting.output).await, None);
 }
