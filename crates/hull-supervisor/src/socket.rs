@@ -58,9 +58,15 @@ pub(crate) fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> 
 
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    // bind(2) gives the new inode the mode that the descriptor has (Linux, unix(7)).
-    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    if cfg!(target_os = "linux") {
+        // bind(2) gives the new inode the mode that the descriptor has (unix(7)).
+        rustix::fs::fchmod(&socket, mode)?;
+    }
     bind(&socket, &SocketAddrUnix::new(address.path())?)?;
+    if cfg!(not(target_os = "linux")) {
+        rustix::fs::chmod(address.path(), mode)?;
+    }
     listen(&socket, 128)?;
     let listener = std::os::unix::net::UnixListener::from(socket);
     listener.set_nonblocking(true)?;

@@ -60,6 +60,16 @@ async fn a_command_runs_with_streams_log_exit_code_and_nothing_left() {
 }
 
 #[tokio::test]
+async fn an_image_may_be_a_descriptor_of_extents() {
+    let Some(home) = Home::new() else { return };
+    let dir = home.container("echo from extents", |launch| {
+        launch["disks"]["image"] = home.descriptor().to_str().unwrap().into();
+    });
+    let (_, mut attached, _) = start(&dir).await;
+    assert_eq!(read(&mut attached).await.0, b"from extents\n");
+}
+
+#[tokio::test]
 async fn megabytes_go_in_and_out_unharmed() {
     let Some(home) = Home::new() else { return };
     let dir = home.container("cat", |launch| {

@@ -24,19 +24,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hull_protocol::Kind;
 use jiff::Timestamp;
 use rustix::fd::OwnedFd;
 use rustix::fs::FlockOperation;
 use thiserror::Error;
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::control::{Failure, FailureCode, Notice};
 use crate::launch::Launch;
 use crate::paths;
 use crate::socket::{self, Address};
 use crate::state::Status;
+use crate::wire::write_json;
 
-use context::Context;
+use context::{Context, chain};
 use machine::{Launcher, QemuLauncher};
 
 /// Runs the supervisor of the container in `dir` until the container has ended. `control` is the
@@ -94,33 +97,33 @@ pub enum RunError {
     },
 }
 
+/// What a supervisor holds while its container lives.
+struct Office {
+    context: Arc<Context>,
+    listener: UnixListener,
+    lock: File,
+}
+
 async fn serve<L: Launcher>(
     dir: &Path,
     control: StdUnixStream,
     launcher: &L,
 ) -> Result<(), RunError> {
     control.set_nonblocking(true).map_err(RunError::Control)?;
-    let control = UnixStream::from_std(control).map_err(RunError::Control)?;
-    let path = dir.join(paths::LAUNCH);
-    let launch: Launch = std::fs::read(&path)
-        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(crate::wire::invalid))
-        .map_err(|source| RunError::Launch { path, source })?;
-    let state = |source| RunError::State {
-        dir: dir.to_owned(),
-        source,
+    let mut control = UnixStream::from_std(control).map_err(RunError::Control)?;
+    let Office {
+        context,
+        listener,
+        lock,
+    } = match enter(dir).await {
+        Ok(office) => office,
+        Err(error) => {
+            let failure = Failure::new(FailureCode::Failed, chain(&error));
+            // The daemon may have gone; the caller reports the error, too.
+            let _ = write_json(&mut control, Kind::Event, &Notice::Failed(failure)).await;
+            return Err(error);
+        }
     };
-    let listen = |source| RunError::Listen {
-        dir: dir.to_owned(),
-        source,
-    };
-    let lock = lock(dir).await?;
-    let context = Arc::new(Context::new(dir, launch));
-    context.update(|_| {}).map_err(state)?;
-    let socket = dir.join(paths::SOCKET);
-    remove(&socket).map_err(listen)?;
-    let address = Address::new(dir, paths::SOCKET).map_err(listen)?;
-    let listener = socket::listen(&address).map_err(listen)?;
-
     let mut clients = JoinSet::new();
     let exit = tokio::select! {
         exit = supervise::supervise(&context, launcher, control) => exit,
@@ -136,15 +139,44 @@ async fn serve<L: Launcher>(
         state.finished_at = Some(Timestamp::now());
         state.exit = Some(exit.clone());
     });
-    let removed = remove(&socket);
+    let removed = remove(&dir.join(paths::SOCKET));
     drop(listener);
     // Given up before anyone learns of the end: a restart may follow at once.
     drop(lock);
     context.set_record(&exit);
     let served = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(CLIENT_PATIENCE, served).await;
-    recorded.map_err(state)?;
-    removed.map_err(listen)
+    recorded.and(removed).map_err(|source| RunError::State {
+        dir: dir.to_owned(),
+        source,
+    })
+}
+
+/// Takes the container over: reads what to run, takes the lock, listens.
+async fn enter(dir: &Path) -> Result<Office, RunError> {
+    let path = dir.join(paths::LAUNCH);
+    let launch: Launch = std::fs::read(&path)
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(crate::wire::invalid))
+        .map_err(|source| RunError::Launch { path, source })?;
+    let lock = lock(dir).await?;
+    let context = Arc::new(Context::new(dir, launch));
+    context.update(|_| {}).map_err(|source| RunError::State {
+        dir: dir.to_owned(),
+        source,
+    })?;
+    let listen = || -> io::Result<UnixListener> {
+        remove(&dir.join(paths::SOCKET))?;
+        socket::listen(&Address::new(dir, paths::SOCKET)?)
+    };
+    let listener = listen().map_err(|source| RunError::Listen {
+        dir: dir.to_owned(),
+        source,
+    })?;
+    Ok(Office {
+        context,
+        listener,
+        lock,
+    })
 }
 
 /// Takes the container's lock.

@@ -1,6 +1,7 @@
 //! The life of one container, from boot to record.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -321,13 +322,7 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
 /// Returns the guest's identity, of which nothing may be shared by two guests.
 fn identity(context: &Context) -> io::Result<Configure> {
     let mut entropy = [0_u8; 64];
-    let mut filled = 0;
-    while filled < entropy.len() {
-        filled += rustix::rand::getrandom(
-            &mut entropy[filled..],
-            rustix::rand::GetRandomFlags::empty(),
-        )?;
-    }
+    File::open("/dev/urandom")?.read_exact(&mut entropy)?;
     let clock = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -83,6 +83,23 @@ impl Home {
         dir
     }
 
+    /// Makes a VMDK descriptor of the image and nothing after it.
+    pub(crate) fn descriptor(&self) -> PathBuf {
+        let sectors = std::fs::metadata(self.home.path().join("image.erofs"))
+            .unwrap()
+            .len()
+            / 512;
+        let path = self.home.path().join("roots/disk.vmdk");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        let text = format!(
+            "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n\
+             createType=\"monolithicFlat\"\n\nRW {sectors} FLAT \"../image.erofs\" 0\n\
+             RW 1048576 ZERO\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     /// Makes a writable disk.
     pub(crate) fn scratch(&self) -> PathBuf {
         let path = self.home.path().join("scratch.ext4");

@@ -53,7 +53,8 @@ pub(crate) fn render(
 fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
     let machine = match shape.machine {
         MachineType::Q35 => {
-            "q35,usb=off,smbus=off,sata=off,vmport=off,i8042=off,graphics=off,dump-guest-core=off"
+            "q35,usb=off,smbus=off,sata=off,vmport=off,i8042=off,hpet=off,smm=off,graphics=off,\
+             dump-guest-core=off"
         }
         MachineType::Virt => "virt,gic-version=max,its=off,highmem=on,dump-guest-core=off",
     };

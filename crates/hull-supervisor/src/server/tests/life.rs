@@ -191,7 +191,9 @@ fn a_container_has_one_supervisor() {
         let launcher = crate::server::machine::QemuLauncher;
         let second = super::super::serve(&bench.dir, theirs, &launcher).await;
         assert!(matches!(second, Err(RunError::Locked { .. })));
-        drop(ours);
+        let mut refused = crate::Control::new(ours, &bench.dir).unwrap();
+        let error = refused.created().await.unwrap_err().to_string();
+        assert!(error.contains("has a supervisor already"), "{error}");
         assert!(bench.client.status().await.is_ok());
     });
 }
