@@ -24,5 +24,5 @@ pub use write::{Layout, WriteError, write};
 /// image only if the disk's size stays the same.
 pub const DISK_SIZE: u64 = 64 << 30;
 
-/// Version of the images that [`write`] makes; part of the key under which they are cached.
+/// Version of the images that [`write()`] makes; part of the key under which they are cached.
 pub const FORMAT_VERSION: u32 = 2;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 static ARCHIVES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(archives);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn damaged_archives_never_panic(
