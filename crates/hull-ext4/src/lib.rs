@@ -21,7 +21,7 @@ use std::os::unix::fs::FileExt as _;
 use geometry::{BLOCK, Geometry};
 use thiserror::Error;
 
-/// What [`format`] makes.
+/// What [`format()`] makes.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Size of the file in bytes. The file system takes whole blocks of 4096 bytes, and leaves out a
