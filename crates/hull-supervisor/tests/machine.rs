@@ -152,6 +152,24 @@ async fn execs_signals_and_stops_work() {
 }
 
 #[tokio::test]
+async fn a_terminal_has_a_size_and_one_stream() {
+    let Some(home) = Home::new() else { return };
+    let script = "read line; stty size; echo \"got $line\" >&2; [ -t 0 ] && [ -t 2 ]";
+    let dir = home.container(script, |launch| {
+        launch["stdio"] = serde_json::json!({"tty": true, "open_stdin": true, "stdin_once": true});
+        launch["spec"]["process"]["terminal"] = true.into();
+        launch["spec"]["process"]["consoleSize"] = serde_json::json!({"height": 20, "width": 70});
+    });
+    let (client, mut attached, _) = start(&dir).await;
+    client.resize(None, 31, 97).await.unwrap();
+    attached.input.write(b"typed\r").await.unwrap();
+    let (stdout, stderr, exit) = read(&mut attached).await;
+    let stdout = String::from_utf8(stdout).unwrap();
+    assert_eq!(stdout, "typed\r\n31 97\r\ngot typed\r\n");
+    assert_eq!((stderr.len(), exit.unwrap().code), (0, 0));
+}
+
+#[tokio::test]
 async fn a_killed_vmm_or_supervisor_leaves_nothing() {
     let Some(home) = Home::new() else { return };
     let dir = home.container("sleep 1000", |_| {});

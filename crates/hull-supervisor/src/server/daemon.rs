@@ -1,5 +1,7 @@
 //! The connection that the supervisor inherits from the daemon that started it.
 
+use std::sync::Arc;
+
 use hull_protocol::Kind;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
@@ -8,6 +10,8 @@ use tokio::sync::{Mutex, watch};
 use crate::control::{Answer, Answered, Failure, Notice, Operation};
 use crate::state::State;
 use crate::wire::{FrameReader, parse, write_json};
+
+use super::context::Context;
 
 /// The daemon at the other end. It may go away at any time; what is told then is lost.
 #[derive(Debug)]
@@ -26,14 +30,17 @@ enum Heard {
 }
 
 impl Daemon {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(stream: UnixStream, context: Arc<Context>) -> Self {
         let (reader, writer) = stream.into_split();
         let (sender, heard) = watch::channel(Heard::Nothing);
         let reader = tokio::task::spawn_local(async move {
             let mut reader = FrameReader::new(reader);
             let heard = match reader.next().await {
                 Ok(Some(frame)) if frame.kind == Kind::Request => match parse(&frame) {
-                    Ok(Operation::Start) => Heard::Start,
+                    Ok(Operation::Start) => {
+                        context.mark(|timings| &mut timings.start_requested);
+                        Heard::Start
+                    }
                     _ => Heard::Gone,
                 },
                 _ => Heard::Gone,

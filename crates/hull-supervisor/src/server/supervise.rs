@@ -30,7 +30,7 @@ pub(super) async fn supervise<L: Launcher>(
     launcher: &L,
     control: UnixStream,
 ) -> Exit {
-    let daemon = Daemon::new(control);
+    let daemon = Daemon::new(control, context.clone());
     daemon.tell(&Notice::Listening).await;
     let mut terminate = Terminate::new();
     let mut machine = None;
@@ -185,7 +185,6 @@ impl Running {
         };
         let start = async {
             daemon.start_requested().await;
-            context.mark(|timings| &mut timings.start_requested);
             // Sent without waiting for the creation: the guest does one after the other.
             let container = context.launch.container.clone();
             guest.send(&Request::Start { container }).reply().await

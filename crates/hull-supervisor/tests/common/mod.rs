@@ -171,6 +171,10 @@ fn spec(arguments: &[&str]) -> serde_json::Value {
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },
             { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
+            {
+                "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                "options": ["newinstance", "ptmxmode=0666", "mode=0620"],
+            },
         ],
         "linux": {
             "namespaces": [
@@ -193,7 +197,7 @@ fn image(home: &Path) -> bool {
     if std::fs::copy("/bin/busybox", root.join("bin/busybox")).is_err() {
         return false;
     }
-    let applets = "cat dd echo false head hostname kill md5sum mkdir seq sh sleep true wc yes";
+    let applets = "cat dd echo false head hostname kill md5sum mkdir seq sh sleep stty true wc yes";
     for applet in applets.split(' ') {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
