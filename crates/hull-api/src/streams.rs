@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use hull_engine::{Attached, Input, Output};
+use hull_engine::{Attached, Channel, Input, Output};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -38,6 +38,22 @@ impl Handover {
             .take(move |stream, early| run(stream, head, early, attached))
             .await;
         // Only reached if the connection was taken over before, which a request cannot ask twice.
+        ApiError::bad_request("the connection is already in use").into_response()
+    }
+
+    /// Answers the request and sends the client one message on standard output.
+    pub(crate) async fn say(self, hijacker: Hijacker, tty: bool, message: String) -> Response {
+        let mut answer = self.head(tty).into_bytes();
+        if !tty {
+            answer.extend_from_slice(&frame::header(Channel::Stdout, message.len()));
+        }
+        answer.extend_from_slice(message.as_bytes());
+        hijacker
+            .take(|mut stream, _| async move {
+                // A client that has gone away misses it.
+                let _ = stream.write_all(&answer).await;
+            })
+            .await;
         ApiError::bad_request("the connection is already in use").into_response()
     }
 

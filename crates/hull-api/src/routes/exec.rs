@@ -10,6 +10,7 @@ use super::containers::size;
 use super::{Answer, json, ok};
 use crate::body::Json;
 use crate::connection::Hijacker;
+use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::server::Server;
 use crate::streams::Handover;
@@ -37,11 +38,19 @@ pub(super) async fn start(
     Json(body): Json,
 ) -> Answer {
     let options = wire::exec_start(body)?;
-    match server.engine.exec_start(&id, options).await? {
-        Some(attached) => Ok(Handover::of(&headers, version)
-            .connect(hijacker, attached)
-            .await),
-        None => Ok(StatusCode::OK.into_response()),
+    let handover = Handover::of(&headers, version);
+    let detach = options.detach;
+    match server.engine.exec_start(&id, options).await {
+        Ok(Some(attached)) => Ok(handover.connect(hijacker, attached).await),
+        Ok(None) => Ok(StatusCode::OK.into_response()),
+        // As dockerd: an attached client reads on its stream why the program could not be
+        // executed, and finds the exit code in the exec's description.
+        Err(error) if !detach && error.exit_code().is_some() => {
+            let tty = server.engine.exec_inspect(&id).await?.config.tty;
+            let message = ApiError::in_stream(error) + "\r\n";
+            Ok(handover.say(hijacker, tty, message).await)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

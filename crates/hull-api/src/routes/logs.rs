@@ -60,8 +60,8 @@ pub(super) async fn logs(
 fn line(entry: &LogEntry, timestamps: bool, details: bool, tty: bool) -> Bytes {
     let mut prefix = String::new();
     if timestamps {
-        // Docker prints nine digits of the second, always.
-        prefix.push_str(&format!("{:.9} ", entry.time));
+        prefix.push_str(&hull_format::log_time(entry.time));
+        prefix.push(' ');
     }
     if details {
         let pairs: Vec<String> = entry

@@ -1,6 +1,7 @@
 //! `GET /containers/json`.
 
 use hull_engine::{State, Status, Summary};
+use hull_format::{Status as Shown, command_line};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -11,12 +12,16 @@ use super::network::networks;
 /// Writes one line of a list; `now` tells how long ago things happened.
 pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
     let network = shown_network(&container.network_mode);
+    let command = match container.command.split_first() {
+        Some((path, arguments)) => command_line(path, arguments),
+        None => String::new(),
+    };
     let mut value = json!({
         "Id": container.id,
         "Names": [format!("/{}", container.name)],
         "Image": container.image,
         "ImageID": container.image_id,
-        "Command": command(&container.command),
+        "Command": command,
         "Created": container.created.as_second(),
         "Ports": [],
     });
@@ -35,101 +40,21 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
     value
 }
 
-/// The command line as `ps` shows it: words with white space in quotes.
-fn command(words: &[String]) -> String {
-    let quote = |word: &String| {
-        if word.contains(' ') {
-            format!("'{word}'")
-        } else {
-            word.clone()
-        }
-    };
-    match words.split_first() {
-        Some((path, arguments)) => std::iter::once(path.clone())
-            .chain(arguments.iter().map(quote))
-            .collect::<Vec<_>>()
-            .join(" "),
-        None => String::new(),
-    }
-}
-
 /// Docker's `Up 5 minutes`, `Exited (0) 3 hours ago` and so on.
 fn status(state: &State, now: Timestamp) -> String {
-    let ago = |time: Option<Timestamp>| human(now.as_second() - time.unwrap_or(now).as_second());
+    let code = state.exit_code;
+    let started = state.started_at.unwrap_or(now);
+    let finished = state.finished_at.unwrap_or(now);
     match state.status {
-        Status::Created => "Created".into(),
-        Status::Dead => "Dead".into(),
-        Status::Exited => {
-            format!(
-                "Exited ({}) {} ago",
-                state.exit_code,
-                ago(state.finished_at)
-            )
-        }
-        Status::Paused => format!("Up {} (Paused)", ago(state.started_at)),
-        Status::Removing => "Removal In Progress".into(),
-        Status::Restarting => {
-            format!(
-                "Restarting ({}) {} ago",
-                state.exit_code,
-                ago(state.finished_at)
-            )
-        }
-        Status::Running => format!("Up {}", ago(state.started_at)),
+        Status::Created => Shown::Created,
+        Status::Dead => Shown::Dead,
+        Status::Exited => Shown::Exited { code, finished },
+        Status::Removing => Shown::Removing,
+        Status::Restarting => Shown::Restarting { code, finished },
+        status @ (Status::Paused | Status::Running) => Shown::Running {
+            started,
+            paused: status == Status::Paused,
+        },
     }
-}
-
-/// A duration in words, as go-units' `HumanDuration` says it.
-fn human(seconds: i64) -> String {
-    let minutes = seconds / 60;
-    // Go rounds to the nearest hour here, and to whole days and more of hours below.
-    let hours = (seconds + 1800) / 3600;
-    match (seconds, minutes, hours) {
-        (..1, _, _) => "Less than a second".into(),
-        (1, _, _) => "1 second".into(),
-        (2..60, _, _) => format!("{seconds} seconds"),
-        (_, 1, _) => "About a minute".into(),
-        (_, 2..60, _) => format!("{minutes} minutes"),
-        (_, _, 1) => "About an hour".into(),
-        (_, _, 2..48) => format!("{hours} hours"),
-        (_, _, 48..336) => format!("{} days", hours / 24),
-        (_, _, 336..1440) => format!("{} weeks", hours / 24 / 7),
-        (_, _, 1440..17520) => format!("{} months", hours / 24 / 30),
-        _ => format!("{} years", hours / 24 / 365),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_worded_as_dockers() {
-        let cases = [
-            (0, "Less than a second"),
-            (1, "1 second"),
-            (59, "59 seconds"),
-            (60, "About a minute"),
-            (119, "About a minute"),
-            (120, "2 minutes"),
-            (3599, "59 minutes"),
-            (3600, "About an hour"),
-            (5400, "2 hours"),
-            (47 * 3600, "47 hours"),
-            (48 * 3600, "2 days"),
-            (14 * 86400, "2 weeks"),
-            (60 * 86400, "2 months"),
-            (800 * 86400, "2 years"),
-        ];
-        for (seconds, expected) in cases {
-            assert_eq!(human(seconds), expected, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn arguments_with_spaces_are_quoted() {
-        let words = ["sh", "-c", "sleep 5"].map(str::to_owned);
-        assert_eq!(command(&words), "sh -c 'sleep 5'");
-        assert_eq!(command(&[]), "");
-    }
+    .describe(now)
 }

@@ -41,8 +41,7 @@ pub(crate) fn exec_config(body: Value) -> Result<ExecConfig, ApiError> {
     Ok(config)
 }
 
-/// Reads the body of `POST /exec/{id}/start`; the second value is what the client believes about
-/// the terminal.
+/// Reads the body of `POST /exec/{id}/start`.
 ///
 /// # Errors
 /// A field of the wrong type, or one that Hull cannot honour.

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 /// RFC 3339 with nanoseconds, as Go prints its zero time where there is none.
 fn time(time: Option<Timestamp>) -> String {
     match time {
-        Some(time) => time.to_string(),
+        Some(time) => hull_format::rfc3339(time),
         None => "0001-01-01T00:00:00Z".into(),
     }
 }

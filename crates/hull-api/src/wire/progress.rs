@@ -1,6 +1,7 @@
 //! Progress messages of `POST /images/create` and `POST /images/load`.
 
 use hull_engine::image::{PullProgress, Pulled};
+use hull_format::human_size;
 use serde_json::{Value, json};
 
 /// Writes what a pull is doing.
@@ -67,36 +68,13 @@ pub(crate) fn loaded(name: &str) -> Value {
 /// Docker's progress bar, for clients that print it as it is.
 fn bar(current: u64, total: u64) -> String {
     if total == 0 || current > total {
-        return format!("{:>8}", size(current));
+        return format!("{:>8}", human_size(current));
     }
     // At most 50: `current` is not above `total`.
     let done = (u128::from(current) * 50 / u128::from(total)) as usize;
     let left = 50 - done;
-    let [current, total] = [size(current), size(total)];
+    let [current, total] = [human_size(current), human_size(total)];
     format!("[{}>{:left$}] {current:>8}/{total}", "=".repeat(done), "")
-}
-
-/// A size as go-units' `HumanSize` prints it.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let digits = match value {
-        100.0.. => 1,
-        10.0.. => 2,
-        _ => 3,
-    };
-    let text = format!("{value:.digits$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{text}{}", UNITS[unit])
 }
 
 #[cfg(test)]
@@ -108,14 +86,6 @@ mod tests {
         let [spaces, lines] = [" ".repeat(50), "=".repeat(50)];
         assert_eq!(bar(0, 1000), format!("[>{spaces}]       0B/1kB"));
         assert_eq!(bar(1000, 1000), format!("[{lines}>]      1kB/1kB"));
-        assert_eq!(bar(5_368_709, 0), "  5.369MB");
-    }
-
-    #[test]
-    fn sizes_have_four_significant_digits() {
-        assert_eq!(size(0), "0B");
-        assert_eq!(size(1_234_567), "1.235MB");
-        assert_eq!(size(12_345_678), "12.35MB");
-        assert_eq!(size(123_456_789), "123.5MB");
+        assert_eq!(bar(5_368_709, 0), " 5.369MB");
     }
 }

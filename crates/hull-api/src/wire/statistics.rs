@@ -12,7 +12,7 @@ pub(crate) fn statistics(
     before: Option<&(Timestamp, Statistics)>,
 ) -> Value {
     let mut value = json!({
-        "read": time.to_string(),
+        "read": super::time(Some(time)),
         "preread": super::time(before.map(|(time, _)| *time)),
         "pids_stats": {"current": now.pids, "limit": now.pids_limit.unwrap_or(u64::MAX)},
         "blkio_stats": {

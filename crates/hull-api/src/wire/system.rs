@@ -71,7 +71,7 @@ pub(crate) fn info(info: &Info, now: Timestamp) -> Value {
         "NFd": 0,
         "OomKillDisable": false,
         "NGoroutines": 0,
-        "SystemTime": now.to_string(),
+        "SystemTime": super::time(Some(now)),
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2",

@@ -1,0 +1,85 @@
+//! Raw connections: attach and exec.
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::{Client, ClientError, full, request};
+
+/// Both directions of a connection that is HTTP no more.
+#[derive(Debug)]
+pub(crate) struct Hijacked {
+    pub(crate) reader: Reader,
+    /// Shutting it down ends the input of the other side.
+    pub(crate) writer: OwnedWriteHalf,
+}
+
+/// What comes on a raw connection.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    early: Bytes,
+    stream: OwnedReadHalf,
+}
+
+impl Reader {
+    /// Returns the next bytes; empty at the end.
+    pub(crate) async fn next(&mut self) -> std::io::Result<Bytes> {
+        if !self.early.is_empty() {
+            return Ok(std::mem::take(&mut self.early));
+        }
+        let mut buffer = BytesMut::with_capacity(BUFFER);
+        self.stream.read_buf(&mut buffer).await?;
+        Ok(buffer.freeze())
+    }
+}
+
+impl Client<'_> {
+    /// Asks for a raw connection.
+    pub(crate) async fn hijack(
+        &self,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Hijacked, ClientError> {
+        let request = request(Method::POST, path)
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "tcp");
+        let request = match body {
+            Some(value) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(full(value.to_string())),
+            None => request.body(full("")),
+        };
+        let response = self
+            .exchange(request.map_err(ClientError::Request)?)
+            .await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(ClientError::answer(
+                response.status(),
+                b"unable to upgrade to tcp",
+            ));
+        }
+        let upgraded = hyper::upgrade::on(response)
+            .await
+            .map_err(ClientError::Http)?;
+        let Ok(parts) = upgraded.downcast::<TokioIo<UnixStream>>() else {
+            return Err(ClientError::answer(
+                StatusCode::SWITCHING_PROTOCOLS,
+                b"not a socket",
+            ));
+        };
+        let (stream, writer) = parts.io.into_inner().into_split();
+        Ok(Hijacked {
+            reader: Reader {
+                early: parts.read_buf,
+                stream,
+            },
+            writer,
+        })
+    }
+}
+
+const BUFFER: usize = 32 << 10;

@@ -1,0 +1,187 @@
+//! `hull inspect`, `hull container inspect`, `hull image inspect`.
+
+use hull_format::{Data, Template};
+use serde_json::Value;
+
+use super::{Command, Invocation};
+use crate::client::{Client, encode};
+use crate::error::Failure;
+use crate::flags::Arity;
+use crate::output;
+
+pub(super) const COMMAND: Command = Command {
+    name: "inspect",
+    arguments: "[OPTIONS] NAME|ID [NAME|ID...]",
+    about: "Return low-level information on Hull objects",
+    aliases: &[],
+    run: |invocation, arguments| run(invocation, arguments, Kind::Any),
+};
+
+pub(super) const CONTAINER: Command = Command {
+    name: "inspect",
+    arguments: "[OPTIONS] CONTAINER [CONTAINER...]",
+    about: "Display detailed information on one or more containers",
+    aliases: &[],
+    run: |invocation, arguments| run(invocation, arguments, Kind::Container),
+};
+
+pub(super) const IMAGE: Command = Command {
+    name: "inspect",
+    arguments: "[OPTIONS] IMAGE [IMAGE...]",
+    about: "Display detailed information on one or more images",
+    aliases: &[],
+    run: |invocation, arguments| run(invocation, arguments, Kind::Image),
+};
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Any,
+    Container,
+    Image,
+}
+
+fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<(), Failure> {
+    let mut format = String::new();
+    let mut size = false;
+    let mut only: Option<String> = None;
+    let mut flags = invocation.flags();
+    flags.both(&mut format, 'f', "format", FORMAT);
+    if kind != Kind::Image {
+        flags.both(
+            &mut size,
+            's',
+            "size",
+            "Display total file sizes if the type is container",
+        );
+    }
+    if kind == Kind::Any {
+        flags.long(&mut only, "type", "Only inspect objects of the given type");
+    }
+    let names = flags.parse(arguments, Arity::AtLeast(1))?;
+    let looked_for = match only.as_deref() {
+        None => kind,
+        Some("container") => Kind::Container,
+        Some("image") => Kind::Image,
+        Some(other) => {
+            return Err(Failure::new(format!(
+                "unknown type: {other:?}: must be one of \"container\", \"image\""
+            )));
+        }
+    };
+    let printer = Printer::new(&format)?;
+    invocation.wait_for(async {
+        let client = invocation.client();
+        let mut found = Vec::new();
+        let mut errors = Vec::new();
+        for name in &names {
+            match look_up(&client, name, looked_for, size).await {
+                Ok(value) => found.push(value),
+                Err(failure) if looked_for == Kind::Any => errors.push(failure.to_string()),
+                // The command for any type words it in its own way, whatever type is wanted.
+                Err(_) if kind == Kind::Any => {
+                    let type_name = if looked_for == Kind::Image {
+                        "image"
+                    } else {
+                        "container"
+                    };
+                    errors.push(format!("Error: No such {type_name}: {name}"));
+                }
+                Err(failure) => errors.push(failure.to_string()),
+            }
+        }
+        printer.print(&found, &mut errors)?;
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::new(errors.join("\n")))
+        }
+    })
+}
+
+async fn look_up(
+    client: &Client<'_>,
+    name: &str,
+    kind: Kind,
+    size: bool,
+) -> Result<Value, Failure> {
+    let container = format!("/containers/{}/json?size={}", encode(name), u8::from(size));
+    let image = format!("/images/{}/json", encode(name));
+    match kind {
+        Kind::Container => Ok(client.get(&container).await?),
+        Kind::Image => Ok(client.get(&image).await?),
+        Kind::Any => match client.get(&container).await {
+            Ok(value) => Ok(value),
+            Err(error) if error.is_not_found() => match client.get(&image).await {
+                Ok(value) => {
+                    if size {
+                        output::error("WARNING: --size ignored for images");
+                    }
+                    Ok(value)
+                }
+                Err(error) if error.is_not_found() => {
+                    Err(Failure::new(format!("Error: No such object: {name}")))
+                }
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+/// How objects are printed.
+enum Printer {
+    Compact,
+    Indented,
+    Template(Template),
+}
+
+impl Printer {
+    fn new(format: &str) -> Result<Self, Failure> {
+        match format {
+            "" => Ok(Self::Indented),
+            "json" => Ok(Self::Compact),
+            template => Template::parse(template)
+                .map(Self::Template)
+                .map_err(|error| Failure::Message {
+                    text: format!("template parsing error: {error}"),
+                    hint: None,
+                    code: 64,
+                }),
+        }
+    }
+
+    fn print(&self, values: &[Value], errors: &mut Vec<String>) -> Result<(), Failure> {
+        let template = match self {
+            Self::Compact => return output::line(&Value::from(values).to_string()),
+            Self::Indented => return output::line(&indented(values)),
+            Self::Template(template) => template,
+        };
+        let mut text = String::new();
+        for value in values {
+            match template.execute(&Data::inspect(value)) {
+                Ok(line) => text.push_str(&format!("{line}\n")),
+                Err(error) => errors.push(format!("template parsing error: {error}")),
+            }
+        }
+        // As docker's client, which ends even an empty output with a line feed.
+        output::print(if text.is_empty() { "\n".into() } else { text })
+    }
+}
+
+/// JSON with four spaces per level, as docker prints it.
+fn indented(values: &[Value]) -> String {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    match serde::Serialize::serialize(values, &mut serializer) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        // Values that were parsed from JSON can be written as JSON.
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Help of `--format` where there are no tables.
+pub(super) const FORMAT: &str = "Format output using a custom template:\n\
+    'json':             Print in JSON format\n\
+    'TEMPLATE':         Print output using the given Go template.";

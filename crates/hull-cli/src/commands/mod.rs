@@ -1,0 +1,137 @@
+//! The commands, one file each.
+
+mod attach;
+mod attachment;
+mod container;
+mod create;
+mod creation;
+mod daemon;
+mod exec;
+mod group;
+mod image;
+mod images;
+mod info;
+mod inspect;
+mod invocation;
+mod kill;
+mod list;
+mod load;
+mod logs;
+mod many;
+mod pause;
+mod progress;
+mod ps;
+mod pull;
+mod registry_auth;
+mod rename;
+mod restart;
+mod rm;
+mod rmi;
+mod run;
+mod start;
+mod stop;
+mod system;
+mod tag;
+mod timings;
+mod top;
+mod unpause;
+mod version;
+mod wait;
+
+use crate::cli::program;
+use crate::error::Failure;
+
+pub(crate) use group::Group;
+pub(crate) use invocation::{Command, Invocation};
+
+/// What the arguments name.
+pub(crate) enum Found<'a> {
+    /// A command, what it was called, and its own arguments.
+    Command(&'static Command, String, &'a [String]),
+    /// A group of commands: its help.
+    Group(String),
+    /// Nothing: the help of all.
+    Overview,
+}
+
+/// Finds the command that `arguments` begin with.
+pub(crate) fn find(arguments: &[String]) -> Result<Found<'_>, Failure> {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Ok(Found::Overview);
+    };
+    if name == "help" {
+        return match find(rest)? {
+            Found::Command(command, path, _) => Ok(Found::Command(command, path, const { &[] })),
+            other => Ok(other),
+        };
+    }
+    if let Some(group) = GROUPS.iter().find(|group| group.name == name) {
+        return group.find(rest);
+    }
+    match COMMON
+        .iter()
+        .chain(OTHERS)
+        .chain(HIDDEN)
+        .find(|command| command.name == name)
+    {
+        Some(command) => Ok(Found::Command(command, format!("hull {name}"), rest)),
+        None => Err(Failure::new(format!(
+            "hull: unknown command: hull {name}\n\nRun 'hull --help' for more information"
+        ))),
+    }
+}
+
+/// Returns the help of `hull` itself.
+pub(crate) fn overview(options: &str) -> String {
+    let usage = program();
+    let list = |commands: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
+        commands
+            .map(|(name, about)| format!("  {name:<11} {about}\n"))
+            .collect::<String>()
+    };
+    let described = |command: &'static &Command| (command.name, command.about);
+    format!(
+        "Usage:  {} {}\n\n{}\n\nCommon Commands:\n{}\nManagement Commands:\n{}\nCommands:\n{}\n\
+         Global Options:\n{options}\nRun 'hull COMMAND --help' for more information on a command.\n",
+        usage.path,
+        "[OPTIONS] COMMAND",
+        usage.about,
+        list(&mut COMMON.iter().map(described)),
+        list(&mut GROUPS.iter().map(|group| (group.name, group.about))),
+        list(&mut OTHERS.iter().map(described)),
+    )
+}
+
+const COMMON: &[&Command] = &[
+    &run::COMMAND,
+    &exec::COMMAND,
+    &ps::COMMAND,
+    &pull::COMMAND,
+    &images::COMMAND,
+    &version::COMMAND,
+    &info::COMMAND,
+];
+
+const OTHERS: &[&Command] = &[
+    &attach::COMMAND,
+    &create::COMMAND,
+    &inspect::COMMAND,
+    &kill::COMMAND,
+    &load::COMMAND,
+    &logs::COMMAND,
+    &pause::COMMAND,
+    &rename::COMMAND,
+    &restart::COMMAND,
+    &rm::COMMAND,
+    &rmi::COMMAND,
+    &start::COMMAND,
+    &stop::COMMAND,
+    &tag::COMMAND,
+    &top::COMMAND,
+    &unpause::COMMAND,
+    &wait::COMMAND,
+];
+
+const GROUPS: &[&Group] = &[&container::GROUP, &image::GROUP, &system::GROUP];
+
+const HIDDEN: &[&Command] = &[&daemon::COMMAND];

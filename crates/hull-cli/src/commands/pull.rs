@@ -1,0 +1,72 @@
+//! `hull pull`.
+
+use http::Method;
+use hull_registry::Reference;
+
+use super::progress::{self, Show};
+use super::{Command, Invocation, registry_auth};
+use crate::client::{Client, ClientError, encode, full, request};
+use crate::error::Failure;
+use crate::flags::Arity;
+use crate::output;
+
+pub(super) const COMMAND: Command = Command {
+    name: "pull",
+    arguments: "[OPTIONS] NAME[:TAG|@DIGEST]",
+    about: "Download an image from a registry",
+    aliases: &["image pull", "pull"],
+    run,
+};
+
+fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
+    let mut platform = String::new();
+    let mut quiet = false;
+    let mut flags = invocation.flags();
+    flags.long(
+        &mut platform,
+        "platform",
+        "Set platform if server is multi-platform capable",
+    );
+    flags.both(&mut quiet, 'q', "quiet", "Suppress verbose output");
+    let names = flags.parse(arguments, Arity::Exactly(1))?;
+    let written = parse(&names[0])?;
+    let reference = written.clone().with_default_tag();
+    if !quiet && written != reference {
+        output::line("Using default tag: latest")?;
+    }
+    invocation.wait_for(async {
+        let show = if quiet { Show::Nothing } else { Show::Stdout };
+        pull(&invocation.client(), &reference, &platform, show).await?;
+        output::line(&reference.to_string())
+    })
+}
+
+/// Parses the name of an image, with docker's words where it is none.
+pub(super) fn parse(name: &str) -> Result<Reference, Failure> {
+    Reference::parse(name).map_err(|error| Failure::new(output::chain(&error)))
+}
+
+/// Pulls an image and shows how it goes.
+pub(super) async fn pull(
+    client: &Client<'_>,
+    reference: &Reference,
+    platform: &str,
+    show: Show,
+) -> Result<(), Failure> {
+    let mut path = format!(
+        "/images/create?fromImage={}",
+        encode(&reference.familiar_name())
+    );
+    if !reference.tag_or_digest().is_empty() {
+        path.push_str(&format!("&tag={}", encode(&reference.tag_or_digest())));
+    }
+    if !platform.is_empty() {
+        path.push_str(&format!("&platform={}", encode(platform)));
+    }
+    let mut request = request(Method::POST, &path);
+    if let Some(auth) = registry_auth::header(client.context(), reference).await? {
+        request = request.header("X-Registry-Auth", auth);
+    }
+    let request = request.body(full("")).map_err(ClientError::Request)?;
+    progress::show(client.exchange(request).await?, show).await
+}

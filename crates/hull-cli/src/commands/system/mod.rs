@@ -1,0 +1,26 @@
+//! `hull system`: the daemon and the host.
+
+mod doctor;
+mod kernel;
+mod logs;
+mod start;
+mod status;
+mod stop;
+
+use super::group::{Group, Member};
+use super::{info, version};
+
+pub(super) const GROUP: Group = Group {
+    name: "system",
+    about: "Manage Hull",
+    commands: &[
+        (&["doctor"], Member::Command(&doctor::COMMAND)),
+        (&["info"], Member::Command(&info::COMMAND)),
+        (&["kernel"], Member::Group(&kernel::GROUP)),
+        (&["logs"], Member::Command(&logs::COMMAND)),
+        (&["start"], Member::Command(&start::COMMAND)),
+        (&["status"], Member::Command(&status::COMMAND)),
+        (&["stop"], Member::Command(&stop::COMMAND)),
+        (&["version"], Member::Command(&version::COMMAND)),
+    ],
+};

@@ -1,0 +1,88 @@
+//! `hull daemon`: the API server.
+
+mod lock;
+mod process;
+
+use std::fs;
+
+use hull_api::Server;
+use hull_engine::{Engine, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::make_home;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::output;
+
+pub(crate) use self::lock::Lock;
+pub(crate) use self::process::background;
+
+/// Runs the daemon in this process until SIGTERM, SIGINT or a client's request ends it. `announce`
+/// says to standard output when it is ready, for the process that started it.
+pub(crate) fn run(context: &Context, announce: bool) -> Result<(), Failure> {
+    output::log_to_stderr(context.debug);
+    let result = serve(context, announce);
+    if let (true, Err(Failure::Message { text, hint, .. })) = (announce, &result) {
+        let hint = hint.as_ref().map(|hint| format!("hint: {hint}\n"));
+        output::print(format!("{text}\n{}", hint.unwrap_or_default()))?;
+    }
+    result
+}
+
+fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
+    make_home(context).map_err(|error| {
+        Failure::new(format!("cannot make {}: {error}", context.home.display()))
+    })?;
+    let Some(lock) = Lock::take(context)? else {
+        // Another daemon became ready while this one waited: it serves as well.
+        if announce {
+            process::ready()?;
+        }
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(answer(context, &lock, announce));
+    runtime.shutdown_background();
+    result
+}
+
+async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Failure> {
+    let mut settings = Settings::new(&context.home, &context.program, &context.lib);
+    settings.docker_config = Some(context.config.join("config.json"));
+    let engine = Engine::open(settings)
+        .await
+        .map_err(|error| Failure::Message {
+            text: output::chain(&error),
+            hint: error.hint().map(str::to_owned),
+            code: 1,
+        })?;
+    let socket = context.home.join("hull.sock");
+    let listener = hull_api::bind(&socket).map_err(|error| Failure::new(output::chain(&error)))?;
+    lock.write_pid(context)?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to end");
+        signalled.cancel();
+    });
+    if announce {
+        process::ready()?;
+    }
+    tracing::info!("serving {}", socket.display());
+    let server = Server { engine, stop };
+    hull_api::serve(listener, server).await;
+    // Still under the lock: nobody else's socket is removed.
+    let _ = fs::remove_file(&socket);
+    let _ = fs::remove_file(context.home.join("daemon.pid"));
+    tracing::info!("ended");
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `--cpus`.
+
+use crate::flags::Value;
+
+/// A number of CPUs, in units of 1e-9; 0: not given.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Cpus(pub(crate) i64);
+
+impl Value for Cpus {
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        let wrong = || format!("failed to parse {text} as a rational number");
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let decimal = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || !decimal(whole) || !decimal(fraction) {
+            return Err(wrong());
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > 9 {
+            return Err("value is too precise".into());
+        }
+        let nano: i64 = format!("{whole}{fraction:0<9}")
+            .parse()
+            .map_err(|_| wrong())?;
+        self.0 = if negative { -nano } else { nano };
+        Ok(())
+    }
+
+    fn type_name(&self) -> &'static str {
+        "decimal"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact() {
+        let read = |text| {
+            let mut cpus = Cpus::default();
+            cpus.set(text).map(|()| cpus.0)
+        };
+        assert_eq!(read("1.5"), Ok(1_500_000_000));
+        assert_eq!(read(".25"), Ok(250_000_000));
+        assert_eq!(read("2"), Ok(2_000_000_000));
+        assert_eq!(read("0.1000000000"), Ok(100_000_000));
+        assert_eq!(read("-1"), Ok(-1_000_000_000));
+        assert_eq!(read("0.0000000001").unwrap_err(), "value is too precise");
+        for wrong in ["abc", "", ".", "1e3x", "1.2.3"] {
+            assert_eq!(
+                read(wrong).unwrap_err(),
+                format!("failed to parse {wrong} as a rational number")
+            );
+        }
+    }
+}

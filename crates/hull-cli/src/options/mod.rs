@@ -1,0 +1,23 @@
+//! Values of flags that are more than a text or a number.
+
+mod attach;
+mod container;
+mod cpus;
+mod env;
+mod files;
+mod filter;
+mod labels;
+mod memory;
+mod sysctl;
+mod ulimit;
+
+pub(crate) use attach::Attach;
+pub(crate) use container::ContainerOptions;
+pub(crate) use cpus::Cpus;
+pub(crate) use env::Env;
+pub(crate) use files::{read_env_file, read_label_file};
+pub(crate) use filter::Filter;
+pub(crate) use labels::Labels;
+pub(crate) use memory::Memory;
+pub(crate) use sysctl::Sysctls;
+pub(crate) use ulimit::Ulimits;
