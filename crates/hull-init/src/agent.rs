@@ -31,6 +31,8 @@ pub(crate) struct Agent {
     channel_blocked: bool,
     /// Nobody is at the channel's other end; it is looked at again by time.
     disconnected: bool,
+    /// Where the channel is read into.
+    input: Vec<u8>,
     decoder: Decoder,
     pub(crate) outbox: Outbox,
     pub(crate) streams: Streams,
@@ -59,6 +61,7 @@ impl Agent {
             channel,
             channel_blocked: false,
             disconnected: false,
+            input: vec![0; 64 << 10],
             decoder: Decoder::default(),
             outbox: Outbox::default(),
             streams: Streams::default(),
@@ -188,15 +191,14 @@ impl Agent {
     }
 
     fn read_channel(&mut self) {
-        let mut buffer = vec![0; 64 << 10];
         for _ in 0..8 {
-            match self.channel.read(&mut buffer) {
+            match self.channel.read(&mut self.input) {
                 Ok(0) => {
                     self.disconnect();
                     return;
                 }
                 Ok(length) => {
-                    self.decoder.extend(&buffer[..length]);
+                    self.decoder.extend(&self.input[..length]);
                     self.take_frames();
                 }
                 Err(Errno::INTR) => {}

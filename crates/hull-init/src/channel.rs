@@ -73,11 +73,13 @@ impl Channel for Port {
     }
 }
 
-/// Bytes on their way to the host.
+/// Bytes on their way to the host: `start..end` of a buffer that only ever grows, so that reading
+/// into it costs no clearing.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    bytes: Vec<u8>,
+    buffer: Vec<u8>,
     start: usize,
+    end: usize,
 }
 
 impl Outbox {
@@ -85,9 +87,11 @@ impl Outbox {
     pub(crate) const LIMIT: usize = 256 << 10;
 
     pub(crate) fn push(&mut self, kind: Kind, stream: u32, payload: &[u8]) {
-        self.bytes
-            .extend_from_slice(&Frame::header(kind, stream, payload.len()));
-        self.bytes.extend_from_slice(payload);
+        let header = Frame::header(kind, stream, payload.len());
+        for part in [&header[..], payload] {
+            self.room(part.len()).copy_from_slice(part);
+            self.end += part.len();
+        }
     }
 
     /// Appends a data frame of `stream` with what `read` puts into a buffer of `limit` bytes.
@@ -98,21 +102,13 @@ impl Outbox {
         limit: usize,
         read: impl FnOnce(&mut [u8]) -> Result<usize>,
     ) -> Result<usize> {
-        let start = self.bytes.len();
-        self.bytes.resize(start + HEADER_LEN + limit, 0);
-        let result = read(&mut self.bytes[start + HEADER_LEN..]);
-        let length = *result.as_ref().unwrap_or(&0);
-        if length == 0 {
-            self.bytes.truncate(start);
-            return result;
+        let (header, payload) = self.room(HEADER_LEN + limit).split_at_mut(HEADER_LEN);
+        let length = read(payload)?;
+        if length > 0 {
+            header.copy_from_slice(&Frame::header(Kind::Data, stream, length));
+            self.end += HEADER_LEN + length;
         }
-        self.bytes.truncate(start + HEADER_LEN + length);
-        self.bytes[start..start + HEADER_LEN].copy_from_slice(&Frame::header(
-            Kind::Data,
-            stream,
-            length,
-        ));
-        result
+        Ok(length)
     }
 
     /// Writes what the channel takes; `false` if something is left.
@@ -130,20 +126,33 @@ impl Outbox {
     }
 
     pub(crate) fn waiting(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        &self.buffer[self.start..self.end]
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
+        self.start == self.end
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() - self.start >= Self::LIMIT
+        self.end - self.start >= Self::LIMIT
     }
 
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
         self.start = 0;
+        self.end = 0;
+    }
+
+    /// Returns `length` bytes behind the waiting ones.
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        if self.start > Self::LIMIT {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < self.end + length {
+            self.buffer.resize(self.end + length, 0);
+        }
+        &mut self.buffer[self.end..self.end + length]
     }
 }
 
@@ -179,4 +188,77 @@ pub(crate) fn wait_event(events: &OwnedFd, timeout: Duration) {
     let _ = poll(&mut fds, Some(&timeout));
     let mut buffer = [0; 4096];
     while rustix::net::recv(events, &mut buffer[..], RecvFlags::empty()).is_ok() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use hull_protocol::Decoder;
+
+    use super::*;
+
+    /// Takes at most `room` bytes, then is full.
+    struct Narrow {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Channel for Narrow {
+        fn fd(&self) -> BorrowedFd<'_> {
+            rustix::stdio::stdin()
+        }
+
+        fn read(&mut self, _: &mut [u8]) -> Result<usize> {
+            Err(Errno::AGAIN)
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            let length = bytes.len().min(self.room).min(1000);
+            if length == 0 {
+                return Err(Errno::AGAIN);
+            }
+            self.room -= length;
+            self.taken.extend_from_slice(&bytes[..length]);
+            Ok(length)
+        }
+
+        fn write_last(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn frames_survive_a_narrow_channel() {
+        let mut outbox = Outbox::default();
+        let mut channel = Narrow {
+            taken: Vec::new(),
+            room: 0,
+        };
+        let mut sent = Vec::new();
+        for round in 0..100_u32 {
+            let byte = round as u8;
+            outbox.push(Kind::Event, round, &[byte; 77]);
+            sent.push((Kind::Event, vec![byte; 77]));
+            let read = |buffer: &mut [u8]| {
+                buffer[..9000].fill(byte);
+                Ok(9000)
+            };
+            assert_eq!(outbox.push_data(round, 32768, read), Ok(9000));
+            sent.push((Kind::Data, vec![byte; 9000]));
+            assert_eq!(
+                outbox.push_data(round, 10, |_| Err(Errno::AGAIN)),
+                Err(Errno::AGAIN)
+            );
+            channel.room = 5000 + 100 * round as usize;
+            outbox.flush(&mut channel).unwrap();
+        }
+        channel.room = usize::MAX;
+        assert!(outbox.flush(&mut channel).unwrap() && outbox.is_empty());
+        let mut decoder = Decoder::default();
+        decoder.extend(&channel.taken);
+        for expected in sent {
+            let frame = decoder.next_frame().unwrap().unwrap();
+            assert_eq!((frame.kind, frame.payload), expected);
+        }
+        assert_eq!(decoder.next_frame(), Ok(None));
+    }
 }

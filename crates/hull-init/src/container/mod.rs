@@ -43,6 +43,10 @@ pub(crate) struct Container {
     pub(crate) init: u32,
     /// `CLONE_NEW*` that it does not share with the guest.
     namespaces: i32,
+    /// Groups that every process is in besides its user's.
+    groups: Vec<String>,
+    /// How seccomp programs are loaded.
+    seccomp_flags: Vec<String>,
     pub(crate) state: State,
     /// The root as its processes see it, for as long as there are any.
     live_root: Option<OwnedFd>,

@@ -58,11 +58,9 @@ pub(crate) fn create(
     let seccomp_flags = linux
         .seccomp
         .as_ref()
-        .map(|seccomp| seccomp.flags.as_slice());
-    let seccomp = decode_seccomp(
-        request.seccomp.as_deref(),
-        seccomp_flags.unwrap_or_default(),
-    )?;
+        .map(|seccomp| seccomp.flags.clone())
+        .unwrap_or_default();
+    let seccomp = decode_seccomp(request.seccomp.as_deref(), &seccomp_flags)?;
 
     // `parent:prefix:name` is systemd's form; there is no systemd here.
     let cgroup_path = match linux.cgroups_path.as_str() {
@@ -85,6 +83,8 @@ pub(crate) fn create(
         root,
         init: child,
         namespaces,
+        groups: request.groups.clone(),
+        seccomp_flags,
         state: State::Creating,
         live_root: None,
         memory_events: None,
@@ -150,7 +150,7 @@ pub(crate) fn create(
 pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Result<Spawned> {
     let process: Process = serde_json::from_str(request.process.get())
         .map_err(|error| Failure::invalid(format!("process: {error}")))?;
-    let seccomp = decode_seccomp(request.seccomp.as_deref(), &[])?;
+    let seccomp = decode_seccomp(request.seccomp.as_deref(), &container.seccomp_flags)?;
     let root = container
         .live_root()
         .ok_or_else(|| Failure::invalid("the container is not running"))?;
@@ -170,7 +170,7 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
             let plan = Plan {
                 process,
                 user: request.user.clone(),
-                groups: Vec::new(),
+                groups: container.groups.clone(),
                 seccomp,
                 stdio: pipes.process,
                 terminal: request.stdio.terminal,
