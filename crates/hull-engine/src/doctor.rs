@@ -169,7 +169,7 @@ impl Engine {
         )
     }
 
-    async fn ask_probe(&self) -> Result<probe::Answer, String> {
+    pub(crate) async fn ask_probe(&self) -> Result<probe::Answer, String> {
         let artifact = |path: PathBuf| {
             let found = Artifact::at(&path);
             found.map_err(|error| format!("cannot be tried out: {}: {error}", path.display()))

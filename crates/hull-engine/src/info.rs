@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-
-use hull_vmm::accel::Accelerator;
-use serde::Deserialize;
+use std::time::Duration;
 
 use crate::container::state::Status;
 use crate::durable::{self, Survives};
@@ -72,7 +70,7 @@ impl Engine {
             operating_system: operating_system(),
             cpus: host::cpus() as usize,
             memory: host::memory(),
-            accelerator: self.known_accelerator(),
+            accelerator: self.known_accelerator().await,
             version: self.version().await,
         })
     }
@@ -94,25 +92,14 @@ impl Engine {
         }
     }
 
-    /// Returns what the supervisors have found out about this host, if one has asked yet.
-    fn known_accelerator(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct State {
-            accelerator: Option<String>,
+    /// Returns what has been found out about this host, if that has been asked before.
+    async fn known_accelerator(&self) -> Option<String> {
+        if !self.inner.layout.probe_cache().exists() {
+            return None;
         }
-        // The newest run knows best.
-        let mut all = self.inner.containers.all();
-        all.sort_by_key(|container| std::cmp::Reverse(container.live().state.started_at));
-        let of_run = all.iter().find_map(|container| {
-            let bytes = fs::read(container.dir.join(hull_supervisor::paths::STATE)).ok()?;
-            serde_json::from_slice::<State>(&bytes).ok()?.accelerator
-        });
-        let arch = hull_vmm::Arch::host()?;
-        match (of_run, Accelerator::of_host(arch)) {
-            (Some(accelerator), _) => Some(accelerator),
-            (None, None) => Some(Accelerator::Tcg.name().to_owned()),
-            (None, Some(_)) => None,
-        }
+        // Long enough to read the answer, not to try the host out anew.
+        let answer = tokio::time::timeout(MEMORY_TIMEOUT, self.ask_probe()).await;
+        Some(answer.ok()?.ok()?.accelerator.name().to_owned())
     }
 
     fn engine_id(&self) -> Result<String> {
@@ -159,6 +146,8 @@ fn operating_system() -> String {
         None => std::env::consts::OS.to_owned(),
     }
 }
+
+const MEMORY_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

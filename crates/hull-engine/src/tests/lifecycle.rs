@@ -398,3 +398,29 @@ async fn process_isolation_says_that_it_is_not_there() {
     let error = engine.create(options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotImplemented);
 }
+
+/// Servers run operations on any of their threads.
+#[expect(dead_code, reason = "it is enough that it compiles")]
+fn operations_move_between_threads(engine: &Engine) {
+    fn check(_: impl Send) {}
+    check(Engine::open(Settings::new("", "", "")));
+    check(engine.attach("", crate::AttachOptions::default()));
+    check(engine.create(CreateOptions::default()));
+    check(engine.doctor());
+    check(engine.exec_create("", crate::ExecConfig::default()));
+    check(engine.exec_resize("", 0, 0));
+    check(engine.exec_start("", crate::ExecStartOptions::default()));
+    check(engine.image_prune(&crate::Filters::default()));
+    check(engine.image_remove("", crate::image::ImageRemoveOptions::default()));
+    check(engine.info());
+    check(engine.kill("", None));
+    check(engine.load(std::io::Cursor::new(Vec::new())));
+    check(engine.logs("", crate::LogOptions::default()));
+    check(engine.pull("", crate::image::PullOptions::default(), |_| {}));
+    check(engine.remove("", FORCE));
+    check(engine.restart("", StopOptions::default()));
+    check(engine.set_kernel(None));
+    check(engine.start(""));
+    check(engine.stop("", StopOptions::default()));
+    check(engine.wait("", WaitCondition::Removed));
+}
