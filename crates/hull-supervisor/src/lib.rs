@@ -8,6 +8,8 @@
 
 pub mod client;
 pub mod control;
+#[allow(unsafe_code)]
+mod descriptors;
 pub mod launch;
 pub mod paths;
 pub mod server;

@@ -96,8 +96,12 @@ impl Output {
     /// [`ClientError::Io`].
     pub async fn next(&mut self) -> Result<Option<Piece>, ClientError> {
         loop {
-            let Some(frame) = self.reader.next().await? else {
-                return Ok(None);
+            let frame = match self.reader.next().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                // It has let go of this client while there was still input on its way.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error.into()),
             };
             return Ok(Some(match frame.kind {
                 Kind::Data => match Channel::from_number(frame.stream) {

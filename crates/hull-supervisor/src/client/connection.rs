@@ -1,5 +1,6 @@
 //! One connection to a supervisor.
 
+use std::io;
 use std::path::Path;
 
 use hull_protocol::{Frame, Kind};
@@ -58,6 +59,12 @@ impl Connection {
     }
 
     pub(super) async fn frame(&mut self) -> Result<Frame, ClientError> {
-        self.reader.next().await?.ok_or(ClientError::Gone)
+        match self.reader.next().await {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(ClientError::Gone),
+            // It has ended without reading all that it was sent.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(ClientError::Gone),
+            Err(error) => Err(error.into()),
+        }
     }
 }

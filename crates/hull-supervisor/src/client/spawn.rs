@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use crate::control::{Answered, Notice, Operation};
+use crate::descriptors;
 use crate::paths;
 use crate::state::{State, Timings};
 use crate::wire::parse;
@@ -37,7 +38,9 @@ pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
         .mode(0o600)
         .open(dir.join(paths::SUPERVISOR_LOG))
         .map_err(fail)?;
-    let mut child = Command::new(hull)
+    let mut command = Command::new(hull);
+    descriptors::keep_standard_only(&mut command);
+    let mut child = command
         .arg("supervisor")
         .arg(dir)
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
@@ -109,7 +112,8 @@ impl Control {
     /// [`ClientError::Failed`] with [`crate::FailureCode::NoProgram`],
     /// [`crate::FailureCode::NotExecutable`] or another reason.
     pub async fn start(mut self) -> Result<State, ClientError> {
-        self.connection.send(&Operation::Start).await?;
+        // A supervisor that has failed meanwhile does not hear it, but has said why.
+        let _ = self.connection.send(&Operation::Start).await;
         loop {
             let frame = self.connection.frame().await?;
             match frame.kind {

@@ -14,6 +14,9 @@ use tokio::process::Command;
 pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
     let parent = rustix::process::getpid();
     let prepare = move || {
+        // SAFETY: marks descriptors of this process, which is about to become another program.
+        // Kernels before 5.11 refuse it; then descriptors that Hull itself inherited go on.
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
         for fd in &fds {
             rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())?;
         }
@@ -64,3 +67,6 @@ pub(crate) fn cpu_virtualizes() -> bool {
             })
     })
 }
+
+/// `CLOSE_RANGE_CLOEXEC` of `linux/close_range.h`.
+const CLOSE_ON_EXEC: libc::c_uint = 4;

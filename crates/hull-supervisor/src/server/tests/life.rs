@@ -133,6 +133,25 @@ fn a_machine_that_dies_at_boot_is_reported_with_its_last_words() {
 }
 
 #[test]
+fn a_failure_before_the_start_is_heard_by_a_late_start() {
+    run(async {
+        let bench = Bench::new(|_| {}).await;
+        let end = End {
+            message: "qemu: no\n".into(),
+            ..End::default()
+        };
+        bench.guest.end.send_replace(Some(end));
+        timeout(SOON, bench.supervisor)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let error = bench.control.start().await.unwrap_err().to_string();
+        assert_eq!(error, "the machine ended while it booted: qemu: no");
+    });
+}
+
+#[test]
 fn a_machine_that_dies_later_ends_the_container_with_137() {
     run(async {
         let running = Bench::running(|_| {}).await;
