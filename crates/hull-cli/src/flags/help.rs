@@ -102,12 +102,13 @@ mod tests {
             ),
             (Some('i'), "interactive", &false, "Attach container's STDIN"),
         ];
-        let expected = "\
-  -a, --attach               Attach STDOUT/STDERR and forward signals
-      --detach-keys string   Override the key sequence for detaching a
-                             container
-  -i, --interactive          Attach container's STDIN
-";
+        let expected = [
+            "  -a, --attach               Attach STDOUT/STDERR and forward signals\n",
+            "      --detach-keys string   Override the key sequence for detaching a\n",
+            "                             container\n",
+            "  -i, --interactive          Attach container's STDIN\n",
+        ]
+        .concat();
         assert_eq!(options_table(rows.into_iter(), 80), expected);
     }
 }
