@@ -267,8 +267,12 @@ impl Running {
     async fn finish(mut self, context: &Context, machine: &mut impl Machine, exit: &Exit) {
         context.set_exit(exit);
         context.hub.drain();
-        // After an orderly end all output is under way; after any other nothing more comes.
-        if timeout(DRAIN_PATIENCE, &mut self.output).await.is_err() {
+        // After an orderly end all output is under way; what never ran has none.
+        let patience = match context.state().started_at {
+            Some(_) => DRAIN_PATIENCE,
+            None => Duration::ZERO,
+        };
+        if timeout(patience, &mut self.output).await.is_err() {
             self.output.abort();
         }
         context.mark(|timings| &mut timings.exited);
