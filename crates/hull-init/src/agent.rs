@@ -335,7 +335,7 @@ impl Agent {
             let Some(control) = &child.control else {
                 return;
             };
-            if let Role::Task { answer } = &mut child.role {
+            if let Role::Task { answer, .. } = &mut child.role {
                 let mut buffer = [0; 4096];
                 match rustix::io::read(control, &mut buffer) {
                     Ok(0) => self.close_control(key),
@@ -427,8 +427,12 @@ impl Agent {
         let Some(child) = self.children.get_mut(&key) else {
             return;
         };
+        let owner = child
+            .process()
+            .and_then(|process| self.containers.get(&process.target.container))
+            .map(|container| container.key);
         if let (Some(stream), Ok(fd)) = (stdout, master.try_clone()) {
-            self.streams.add_output(stream, fd);
+            self.streams.add_output(stream, fd, owner);
             child.outputs.push(stream);
         }
         if let (Some(stream), Ok(fd)) = (stdin, master.try_clone()) {
@@ -518,13 +522,7 @@ impl Agent {
         let over: Vec<u32> = self
             .children
             .iter()
-            .filter(|(_, child)| {
-                child.status.is_some()
-                    && child
-                        .outputs
-                        .iter()
-                        .all(|stream| self.streams.is_drained(*stream))
-            })
+            .filter(|(_, child)| child.status.is_some() && self.is_told(child))
             .map(|(key, _)| *key)
             .collect();
         for key in over {
@@ -533,6 +531,17 @@ impl Agent {
         self.settle_frozen();
         self.settle_deleted();
         self.settle_shutdown();
+    }
+
+    /// Whether the host has all output of a child that has ended, or does not wait for it.
+    fn is_told(&self, child: &Child) -> bool {
+        let container = child.container().and_then(|name| self.containers.get(name));
+        self.shutdown.is_some()
+            || container.is_some_and(|container| container.delete.is_some())
+            || child.outputs.iter().all(|stream| match child.role {
+                Role::Process(_) => self.streams.is_drained(*stream),
+                Role::Task { .. } => !self.streams.contains(*stream),
+            })
     }
 
     fn child_over(&mut self, key: u32) {
@@ -548,7 +557,7 @@ impl Agent {
             return;
         };
         match child.role {
-            Role::Task { answer } => {
+            Role::Task { answer, .. } => {
                 if let Some(request) = child.request {
                     self.respond(request, crate::tasks::result(&answer, status));
                 }

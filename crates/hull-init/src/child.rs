@@ -1,8 +1,10 @@
 //! Children of the agent, and what the host waits for of each.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use hull_protocol::{ExitStatus, Target};
+
+use crate::sys;
 
 /// One child process.
 #[derive(Debug)]
@@ -27,8 +29,11 @@ pub(crate) struct Child {
 pub(crate) enum Role {
     /// A container's process.
     Process(Process),
-    /// A helper of the agent's, and what it has answered so far.
-    Task { answer: Vec<u8> },
+    /// A helper of the agent's, the container that it works in, and what it has answered so far.
+    Task {
+        container: Option<String>,
+        answer: Vec<u8>,
+    },
 }
 
 /// A process of a container, or a child that is becoming one.
@@ -47,6 +52,22 @@ impl Child {
         match &self.role {
             Role::Process(process) => Some(process),
             Role::Task { .. } => None,
+        }
+    }
+
+    /// Returns the container that must not go before the child has.
+    pub(crate) fn container(&self) -> Option<&str> {
+        match &self.role {
+            Role::Process(process) => Some(&process.target.container),
+            Role::Task { container, .. } => container.as_deref(),
+        }
+    }
+
+    /// Kills it if it is a helper.
+    pub(crate) fn cancel(&self) {
+        if let Role::Task { .. } = self.role {
+            // It may have ended.
+            let _ = sys::pidfd_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
     }
 

@@ -72,7 +72,7 @@ impl Agent {
             }
             Request::Processes { container } => {
                 let pids = self.container(&container)?.cgroup.processes();
-                self.task(number, &[], || tasks::processes(&pids))
+                self.task(number, None, &[], || tasks::processes(&pids))
             }
             Request::Update {
                 container,
@@ -85,7 +85,9 @@ impl Agent {
             }
             Request::Stat { container, path } => {
                 let root = self.container(&container)?.view()?;
-                self.task(number, &[root.as_fd()], || tasks::stat(&root, &path))
+                self.task(number, Some(container), &[root.as_fd()], || {
+                    tasks::stat(&root, &path)
+                })
             }
             Request::CopyOut {
                 container,
@@ -105,9 +107,13 @@ impl Agent {
                 }
                 found.cgroup.kill();
                 found.delete = Some(number);
+                let children = self.children.values();
+                children
+                    .filter(|child| child.container() == Some(&container))
+                    .for_each(Child::cancel);
                 Ok(None)
             }
-            Request::Sync => self.task(number, &[], || {
+            Request::Sync => self.task(number, None, &[], || {
                 rustix::fs::sync();
                 Ok(Reply::Done)
             }),
@@ -198,10 +204,11 @@ impl Agent {
             panic!("watch a child: {errno}");
         }
         let [stdin, stdout, stderr] = spawned.stdio;
+        let owner = self.containers.get(&target.container).map(|c| c.key);
         let mut outputs = Vec::new();
         for (stream, fd) in [(stdio.stdout, stdout), (stdio.stderr, stderr)] {
             if let (Some(stream), Some(fd)) = (stream, fd) {
-                self.streams.add_output(stream, fd);
+                self.streams.add_output(stream, fd, owner);
                 outputs.push(stream);
             }
         }
@@ -350,6 +357,7 @@ impl Agent {
             if let Some(events) = &container.memory_events {
                 self.poller.remove(events);
             }
+            self.streams.remove_owned(container.key, &self.poller);
             let result = container.unmount(&mut self.disks);
             if let Some(number) = container.delete {
                 self.respond(number, result.map(|()| Reply::Done));
@@ -357,12 +365,11 @@ impl Agent {
         }
     }
 
-    /// Whether children of the agent belong to a container.
+    /// Whether children of the agent belong to a container or work in it.
     pub(crate) fn has_processes(&self, name: &str) -> bool {
         self.children
             .values()
-            .filter_map(Child::process)
-            .any(|process| process.target.container == name)
+            .any(|child| child.container() == Some(name))
     }
 }
 

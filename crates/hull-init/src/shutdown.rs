@@ -16,6 +16,9 @@ impl Agent {
             // A frozen process dies only when it is thawed.
             let _ = container.cgroup.freeze(false);
         }
+        for child in self.children.values() {
+            child.cancel();
+        }
         self.shutdown = Some(number);
         self.shutdown_by = Some(Instant::now() + Duration::from_secs(10));
     }

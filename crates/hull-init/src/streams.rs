@@ -28,10 +28,12 @@ impl Streams {
         self.outputs.contains_key(&stream) || self.inputs.contains_key(&stream)
     }
 
-    /// Sends what `fd` (not blocking) delivers as `stream`.
-    pub(crate) fn add_output(&mut self, stream: u32, fd: OwnedFd) {
+    /// Sends what `fd` (not blocking) delivers as `stream`, which belongs to the container with the
+    /// key `owner`.
+    pub(crate) fn add_output(&mut self, stream: u32, fd: OwnedFd, owner: Option<u32>) {
         let output = Output {
             fd,
+            owner,
             window: SendWindow::default(),
             registered: false,
             drain: Drain::No,
@@ -62,6 +64,16 @@ impl Streams {
         }
         if let Some(input) = self.inputs.remove(&stream) {
             poller.remove(&input.fd);
+        }
+    }
+
+    /// Forgets the outputs of a container, whether all was sent or not.
+    pub(crate) fn remove_owned(&mut self, owner: u32, poller: &Poller) {
+        let owned = self
+            .outputs
+            .extract_if(.., |_, output| output.owner == Some(owner));
+        for (_, output) in owned {
+            output.unregister(poller);
         }
     }
 
@@ -185,6 +197,7 @@ impl Streams {
 #[derive(Debug)]
 struct Output {
     fd: OwnedFd,
+    owner: Option<u32>,
     window: SendWindow,
     /// The poller watches the descriptor.
     registered: bool,

@@ -18,15 +18,16 @@ use crate::requests::check_path;
 use crate::stats::clock_ticks;
 
 impl Agent {
-    /// Answers request `number` with what `work` returns in a helper, which has the descriptors
+    /// Answers request `number` with what `work` (in `container`) returns in a helper, which has the descriptors
     /// `keep` and no others.
     pub(crate) fn task(
         &mut self,
         number: u32,
+        container: Option<String>,
         keep: &[BorrowedFd<'_>],
         work: impl FnOnce() -> Result<Reply>,
     ) -> Result<Option<Reply>> {
-        self.helper(number, (None, None), keep, work)
+        self.helper(number, container, (None, None), keep, work)
     }
 
     /// Sends a path of a container as an archive.
@@ -38,16 +39,23 @@ impl Agent {
         stream: u32,
     ) -> Result<Option<Reply>> {
         check_path(path)?;
-        let root = self.container(container)?.view()?;
+        let found = self.container(container)?;
+        let (root, owner) = (found.view()?, found.key);
         self.check_stream(stream)?;
         let (read, write) = spawn::pipe()?;
         rustix::io::ioctl_fionbio(&read, true).context(|| "pipe".into())?;
         let keep = [root.as_fd(), write.as_fd()];
-        self.helper(number, (None, Some(stream)), &keep, || {
-            enter(&root)?;
-            pack::pack(path, &write).map(|()| Reply::Done)
-        })?;
-        self.streams.add_output(stream, read);
+        self.helper(
+            number,
+            Some(container.into()),
+            (None, Some(stream)),
+            &keep,
+            || {
+                enter(&root)?;
+                pack::pack(path, &write).map(|()| Reply::Done)
+            },
+        )?;
+        self.streams.add_output(stream, read, Some(owner));
         Ok(None)
     }
 
@@ -66,10 +74,16 @@ impl Agent {
         let (read, write) = spawn::pipe()?;
         rustix::io::ioctl_fionbio(&write, true).context(|| "pipe".into())?;
         let keep = [root.as_fd(), read.as_fd()];
-        self.helper(number, (Some(stream), None), &keep, || {
-            enter(&root)?;
-            unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
-        })?;
+        self.helper(
+            number,
+            Some(container.into()),
+            (Some(stream), None),
+            &keep,
+            || {
+                enter(&root)?;
+                unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
+            },
+        )?;
         self.streams.add_input(stream, write, false, &self.poller);
         Ok(None)
     }
@@ -78,6 +92,7 @@ impl Agent {
     fn helper(
         &mut self,
         number: u32,
+        container: Option<String>,
         (input, output): (Option<u32>, Option<u32>),
         keep: &[BorrowedFd<'_>],
         work: impl FnOnce() -> Result<Reply>,
@@ -90,7 +105,10 @@ impl Agent {
         let child = Child {
             pid,
             pidfd,
-            role: Role::Task { answer: Vec::new() },
+            role: Role::Task {
+                container,
+                answer: Vec::new(),
+            },
             request: Some(number),
             control: Some(pipe),
             status: None,
