@@ -3,10 +3,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_protocol::{Create, Exec, Stdio};
-use hull_spec::{Process, Resources, Spec};
+use hull_spec::{Linux, Process, Resources, Spec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use rustix::process::WaitOptions;
 
 use crate::console::phase;
 use crate::container::cgroup::Cgroup;
@@ -52,7 +53,8 @@ pub(crate) fn create(
     };
     phase("specification read");
     let namespaces = namespace_flags(&spec);
-    let linux = spec.linux.take().unwrap_or_default();
+    let no_linux = Linux::default();
+    let linux = spec.linux.as_ref().unwrap_or(&no_linux);
     let no_resources = Resources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_resources);
     let seccomp_flags = linux
@@ -97,8 +99,6 @@ pub(crate) fn create(
     phase("root mounted");
     let forked = container.cgroup.apply(resources).and_then(|()| {
         let directory = container.cgroup.open()?;
-        container.cgroup.apply_devices(resources, &directory)?;
-        spec.linux = Some(linux.clone());
         phase("limits set");
         let pipes = Pipes::open(&request.stdio)?;
         let (agent, control) = control::pair().context(|| "socketpair".into())?;
@@ -124,12 +124,20 @@ pub(crate) fn create(
                     plan,
                 })
             }
-            Fork::Parent { pid, pidfd } => Ok(Spawned {
-                pid,
-                pidfd,
-                control: agent,
-                stdio: pipes.agent,
-            }),
+            Fork::Parent { pid, pidfd } => {
+                // Meanwhile: the child executes nothing before it is told to.
+                if let Err(failure) = container.cgroup.apply_devices(resources, &directory) {
+                    abandon(pid, &pidfd);
+                    return Err(failure);
+                }
+                phase("devices limited");
+                Ok(Spawned {
+                    pid,
+                    pidfd,
+                    control: agent,
+                    stdio: pipes.agent,
+                })
+            }
         }
     });
     match forked {
@@ -212,6 +220,13 @@ pub(crate) fn helper(
             Ok((pid, pidfd, read))
         }
     }
+}
+
+/// Kills a child that nobody knows of, and waits for its end.
+fn abandon(pid: i32, pidfd: &OwnedFd) {
+    // It may have failed by itself.
+    let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+    let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
 }
 
 /// Returns the reading and the writing end of a pipe, both blocking.
