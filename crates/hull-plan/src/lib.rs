@@ -26,7 +26,7 @@ pub use environment::overlay as overlay_environment;
 pub use error::Error;
 pub use limits::{DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, parse_nano_cpus};
 pub use merge::merge_image;
-pub use plan::{Host, Plan, plan};
+pub use plan::{Host, Plan, effective_user, plan};
 pub use signal::parse_signal;
 pub use sysctl::parse_sysctl;
 pub use validate::validate;

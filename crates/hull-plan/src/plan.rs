@@ -125,7 +125,7 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
     Ok(Plan {
         spec,
         seccomp,
-        user: Some(config.user.clone()).filter(|user| !user.is_empty()),
+        user: Some(effective_user(&config.user).to_owned()),
         groups: config.host.group_add.clone(),
         files: files::files(&config.host, hostname, host)?,
         volumes: mounts::volumes(config),
@@ -138,6 +138,15 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         path,
         args,
     })
+}
+
+/// Returns whom to look up in the image. Docker looks root up, too, when no user is named: root
+/// may have supplementary groups there, and its home is not always `/root`.
+pub fn effective_user(name: &str) -> &str {
+    match name {
+        "" => "0",
+        name => name,
+    }
 }
 
 const SIGTERM: i32 = 15;

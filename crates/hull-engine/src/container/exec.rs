@@ -376,7 +376,9 @@ fn exec_request(
     Ok(control::Exec {
         exec: entry.id.clone(),
         process,
-        user: config.user.clone().filter(|user| !user.is_empty()),
+        user: Some(
+            hull_plan::effective_user(config.user.as_deref().unwrap_or_default()).to_owned(),
+        ),
         tty: config.tty,
         privileged: config.privileged,
         attach: wanted,

@@ -306,15 +306,18 @@ fn failed_state(exit_code: i32, error: &Error) -> supervisor::State {
 fn start_error(error: ClientError) -> Error {
     match error {
         ClientError::Failed(failure) => {
+            let exit_code = failure.exit_code();
             let message = match failure.code {
                 FailureCode::NoProgram | FailureCode::NotExecutable => {
                     format!("{CREATE_FAILED}: {}: unknown", failure.message)
                 }
+                // Docker looks users up itself, before it asks for a task.
+                _ if failure.message.starts_with("unable to find ") => failure.message,
                 _ => format!("failed to create task for container: {}", failure.message),
             };
             Error::Start {
                 message,
-                exit_code: failure.exit_code(),
+                exit_code,
                 hint: failure.hint,
             }
         }
