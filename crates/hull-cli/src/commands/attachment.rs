@@ -67,8 +67,20 @@ impl Attachment {
         };
         let mut signals = self.sig_proxy.then(Forwarded::catch);
         let path = format!("/containers/{}", encode(&self.id));
+        // A container that cannot start closes the connection, too: which of the two is seen first
+        // is chance, so the end of the session waits for the outcome of the start.
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let session = async {
+            let end = session.run(hijacked).await;
+            match has_begun.await {
+                Ok(()) => end,
+                // The failure is what `attend` returns.
+                Err(_) => std::future::pending().await,
+            }
+        };
         let attend = async {
             begin.await?;
+            let _ = begun.send(());
             let size = async {
                 if self.tty {
                     follow_size(client, &path).await;
@@ -99,7 +111,7 @@ impl Attachment {
         tokio::select! {
             biased;
             Err(failure) = attend => Err(failure),
-            end = session.run(hijacked) => end,
+            end = session => end,
             number = leave => Err(Failure::Code(128 + u8::try_from(number).unwrap_or(0))),
         }
         // The terminal is given back here, on every way out.
@@ -123,12 +135,16 @@ impl Wait {
     /// Waits, and returns the exit code of the container.
     pub(super) async fn code(self) -> Result<u8, Failure> {
         use http_body_util::BodyExt as _;
-        let body = self
-            .0
-            .into_body()
-            .collect()
-            .await
-            .map_err(ClientError::Http)?;
+        let body = self.0.into_body().collect().await;
+        let body = body.map_err(|error| Failure::Message {
+            text: format!(
+                "error waiting for container: {}",
+                output::chain(&ClientError::Http(error))
+            ),
+            // A daemon that ends takes no container with it.
+            hint: Some("the container may run on: see `hull ps`".into()),
+            code: 125,
+        })?;
         let status: Value = serde_json::from_slice(&body.to_bytes()).map_err(ClientError::Json)?;
         if let Some(message) = status["Error"]["Message"]
             .as_str()
