@@ -82,3 +82,56 @@ where
     let parts = connection.into_parts();
     takeover(parts.io.into_inner(), parts.read_buf).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// A client that sends its input right behind the request, without waiting for the answer.
+    #[tokio::test]
+    async fn takes_over_with_what_was_sent_early() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let service = |request: http::Request<Incoming>| {
+            let hijacker = request.extensions().get::<Hijacker>().cloned();
+            Box::pin(async move {
+                let echo = |mut stream: UnixStream, early: Bytes| async move {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                    stream.write_all(&early).await.unwrap();
+                    let mut rest = Vec::new();
+                    stream.read_to_end(&mut rest).await.unwrap();
+                    stream.write_all(&rest).await.unwrap();
+                };
+                hijacker.unwrap().take(echo).await;
+                http::Response::new(Empty::<Bytes>::new())
+            }) as Pin<Box<dyn Future<Output = _> + Send>>
+        };
+        let serving = tokio::spawn(serve(server, service, std::future::pending()));
+        client
+            .write_all(b"POST /attach HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nearly ")
+            .await
+            .unwrap();
+        let mut head = [0; 19];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK\r\n\r\n");
+        client.write_all(b"and late").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut echoed = String::new();
+        client.read_to_string(&mut echoed).await.unwrap();
+        assert_eq!(echoed, "early and late");
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn ends_an_idle_connection_when_asked_to() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let service = |_: http::Request<Incoming>| {
+            Box::pin(async { http::Response::new(Empty::<Bytes>::new()) })
+                as Pin<Box<dyn Future<Output = _> + Send>>
+        };
+        serve(server, service, std::future::ready(())).await;
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+}

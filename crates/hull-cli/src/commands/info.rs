@@ -43,7 +43,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             None => output::print(text(&info)),
             Some(template) => match template.execute(&Data::inspect(&info)) {
                 Ok(text) => output::line(&text),
-                Err(error) => Err(Failure::new(format!("template parsing error: {error}"))),
+                Err(error) => Err(Failure::new(error.to_string())),
             },
         }
     })

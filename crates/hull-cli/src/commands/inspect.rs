@@ -77,16 +77,6 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
         for name in &names {
             match look_up(&client, name, looked_for, size).await {
                 Ok(value) => found.push(value),
-                Err(failure) if looked_for == Kind::Any => errors.push(failure.to_string()),
-                // The command for any type words it in its own way, whatever type is wanted.
-                Err(_) if kind == Kind::Any => {
-                    let type_name = if looked_for == Kind::Image {
-                        "image"
-                    } else {
-                        "container"
-                    };
-                    errors.push(format!("Error: No such {type_name}: {name}"));
-                }
                 Err(failure) => errors.push(failure.to_string()),
             }
         }
@@ -115,7 +105,7 @@ async fn look_up(
             Err(error) if error.is_not_found() => match client.get(&image).await {
                 Ok(value) => {
                     if size {
-                        output::error("WARNING: --size ignored for images");
+                        output::error("WARNING: --size ignored for image");
                     }
                     Ok(value)
                 }

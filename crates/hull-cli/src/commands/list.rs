@@ -24,13 +24,23 @@ pub(super) fn format(text: &str, quiet: bool, listing: &Listing) -> Result<Forma
         text => text,
     };
     Format::parse(text, listing)
-        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))
+        .map_err(|error| Failure::new(format!("{}: {error}", wording(listing).0)))
 }
 
 /// Prints a list.
 pub(super) fn print(format: &Format, listing: &Listing, rows: &[Row]) -> Result<(), Failure> {
     let text = format
         .render(listing, rows)
-        .map_err(|error| Failure::new(format!("failed to execute template: {error}")))?;
+        .map_err(|error| Failure::new(format!("{}: {error}", wording(listing).1)))?;
     output::print(text)
+}
+
+/// How docker's client begins an error in parsing and in executing a template: its list of
+/// containers looks at the template itself, before the others' code does.
+fn wording(listing: &Listing) -> (&'static str, &'static str) {
+    if listing.type_name == "*formatter.ContainerContext" {
+        ("failed to parse template", "failed to execute template")
+    } else {
+        ("template parsing error", "template parsing error")
+    }
 }

@@ -1,7 +1,7 @@
 //! `hull pull`.
 
 use http::Method;
-use hull_registry::Reference;
+use hull_registry::{Reference, ReferenceError};
 
 use super::progress::{self, Show};
 use super::{Command, Invocation, registry_auth};
@@ -43,7 +43,31 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
 
 /// Parses the name of an image, with docker's words where it is none.
 pub(super) fn parse(name: &str) -> Result<Reference, Failure> {
-    Reference::parse(name).map_err(|error| Failure::new(output::chain(&error)))
+    Reference::parse(name).map_err(|error| match error {
+        // Docker's client says which part it means, its daemon does not.
+        ReferenceError::Uppercase => Failure::new(format!(
+            "invalid reference format: repository name ({}) must be lowercase",
+            remote_name(name)
+        )),
+        error => Failure::new(output::chain(&error)),
+    })
+}
+
+/// The part of a name that the registry sees, as docker's client has it in its error.
+fn remote_name(name: &str) -> String {
+    let is_domain = |first: &str| {
+        first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first
+    };
+    let remote = match name.split_once('/') {
+        Some((first, rest)) if is_domain(first) => rest.to_owned(),
+        Some(_) => name.to_owned(),
+        None => format!("library/{name}"),
+    };
+    remote
+        .split([':', '@'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Pulls an image and shows how it goes.

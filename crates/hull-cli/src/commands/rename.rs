@@ -4,6 +4,7 @@ use super::{Command, Invocation};
 use crate::client::encode;
 use crate::error::Failure;
 use crate::flags::Arity;
+use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "rename",
@@ -21,7 +22,17 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         encode(&names[1])
     );
     invocation.wait_for(async {
-        invocation.client().post(&path, None).await?;
+        invocation
+            .client()
+            .post(&path, None)
+            .await
+            .map_err(|error| {
+                let text = output::chain(&error);
+                Failure::new(format!(
+                    "{text}\nError: failed to rename container named {}",
+                    names[0]
+                ))
+            })?;
         Ok(())
     })
 }

@@ -4,6 +4,7 @@ use super::{Command, Invocation, many};
 use crate::client::encode;
 use crate::error::Failure;
 use crate::flags::Arity;
+use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "stop",
@@ -42,6 +43,10 @@ pub(super) fn act(
     flags.both(&mut timeout, 't', "timeout", help);
     flags.hidden(&mut time, "time");
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
+    if time.is_some() {
+        // Where docker's client says it.
+        output::line("Flag --time has been deprecated, use --timeout instead")?;
+    }
     if timeout.is_some() && time.is_some() {
         return Err(Failure::new(
             "conflicting options: cannot specify both --timeout and --time",

@@ -1,8 +1,6 @@
 //! `hull tag`.
 
-use hull_registry::Reference;
-
-use super::{Command, Invocation};
+use super::{Command, Invocation, pull};
 use crate::client::encode;
 use crate::error::Failure;
 use crate::flags::Arity;
@@ -17,14 +15,13 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let names = invocation.flags().parse(arguments, Arity::Exactly(2))?;
-    let target = Reference::parse(&names[1])
-        .map_err(|error| {
-            Failure::new(format!(
-                "Error parsing reference: {:?} is not a valid repository/tag: {error}",
-                names[1]
-            ))
-        })?
-        .with_default_tag();
+    let target = pull::parse(&names[1]).map_err(|failure| {
+        Failure::new(format!(
+            "Error parsing reference: {:?} is not a valid repository/tag: {failure}",
+            names[1]
+        ))
+    })?;
+    let target = target.with_default_tag();
     let path = format!(
         "/images/{}/tag?repo={}&tag={}",
         encode(&names[0]),
