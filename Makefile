@@ -21,7 +21,7 @@ kernel:
 # Static, so that it runs in a guest that has no C library; in a target
 # directory of its own, because the flags would rebuild every other crate.
 guest:
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile guest \
+	RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" cargo build --profile guest \
 	    -p hull-init --target $(HOST) --target-dir target/guest
 	@mkdir -p $(OUT)
 	@cmp -s target/guest/$(HOST)/guest/hull-init $(OUT)/hull-init || \
@@ -32,10 +32,10 @@ demo: ## build all, then run a container and show which kernel it runs on
 	@$(MAKE) --no-print-directory build
 	@tools/demo $(OUT)/hull
 
-test: ## install what tests need, build the guest side, run every test
+test: ## install what tests need, build all, run every test
 	@tools/setup test
-	@$(MAKE) --no-print-directory kernel guest
-	HULL_LIB="$(CURDIR)/$(OUT)" cargo nextest run --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory build
+	@tools/test
 
 bench: build ## measure start time and memory on this machine
 	@tools/bench $(OUT)/hull
