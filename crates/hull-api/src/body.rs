@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 
 /// The JSON body of a request; `Null` if there is none. Kept as a value and not as a type, so that
-/// fields that Hull does not know are seen too ([`crate::wire::Fields`]).
+/// fields that Hull does not know are seen too ([`crate::wire`]).
 #[derive(Debug)]
 pub(crate) struct Json(pub(crate) Value);
 

@@ -261,7 +261,7 @@ mod tests {
             json!({
                 "Id": "1e0630c980bb0e332a28d2c08cdb98af4d7d182c03737340063bbddc2acb7022",
                 "Names": ["/first"], "Image": "busybox:1", "ImageID": "sha256:21e1",
-                "Command": "sh -c 'sleep 300; exit'", "Created": 1_795_302_540, "Ports": [],
+                "Command": "sh -c 'sleep 300'", "Created": 1_795_302_540, "Ports": [],
                 "SizeRw": 12_345, "SizeRootFs": 1_982_396,
                 "Labels": {"b": "2", "a": "1"}, "State": "exited",
                 "Status": "Exited (137) 1 second ago",
@@ -288,9 +288,9 @@ mod tests {
     #[test]
     fn table_is_dockers() {
         insta::assert_snapshot!(shown("", &CONTAINERS, false), @r#"
-        CONTAINER ID   IMAGE          COMMAND                  CREATED          STATUS                      PORTS     NAMES
-        1e0630c980bb   busybox:1      "sh -c 'sleep 300; e…"   2 seconds ago    Exited (137) 1 second ago             first
-        864056c52735   21e15a18de8c   "true"                   26 minutes ago   Up 5 minutes                          second
+        CONTAINER ID   IMAGE          COMMAND               CREATED          STATUS                      PORTS     NAMES
+        1e0630c980bb   busybox:1      "sh -c 'sleep 300'"   2 seconds ago    Exited (137) 1 second ago             first
+        864056c52735   21e15a18de8c   "true"                26 minutes ago   Up 5 minutes                          second
         "#);
         insta::assert_snapshot!(shown("table {{.ID}}\t{{.Size}}", &WITH_SIZES, true), @r"
         CONTAINER ID                                                       SIZE

@@ -57,7 +57,7 @@ impl ContainerOptions {
         flags.long(&mut self.cap_add, "cap-add", "Add Linux capabilities");
         flags.long(&mut self.cap_drop, "cap-drop", "Drop Linux capabilities");
         flags.long(&mut self.cidfile, "cidfile", "Write the container ID to the file");
-        flags.long(&mut self.cpus, "cpus", "Number of CPUs");
+        flags.long(&mut self.cpus, "cpus", "Number of CPUs (2 if not given)");
         flags.long(&mut self.domainname, "domainname", "Container NIS domain name");
         flags.long(&mut self.entrypoint, "entrypoint", "Overwrite the default ENTRYPOINT of the image");
         flags.both(&mut self.env, 'e', "env", "Set environment variables");
@@ -69,7 +69,7 @@ impl ContainerOptions {
         flags.long(&mut self.kernel, "kernel", "Boot the container's machine with this kernel");
         flags.both(&mut self.labels, 'l', "label", "Set meta data on a container");
         flags.long(&mut self.label_file, "label-file", "Read in a line delimited file of labels");
-        flags.both(&mut self.memory, 'm', "memory", "Memory limit");
+        flags.both(&mut self.memory, 'm', "memory", "Memory limit (1 GiB if not given)");
         flags.long(&mut self.name, "name", "Assign a name to the container");
         flags.long(&mut self.network, "network", "Connect a container to a network: \"none\" and the default give a loopback interface only, there are no others yet");
         flags.hidden(&mut self.net, "net");
