@@ -56,8 +56,6 @@ write(sys.argv[1] + "/nasty-1.tar", [
     entry("n/empty"),
     entry("n/block-sized", data=b"B" * 4096),
     entry("n/block-and-one", data=b"B" * 4097),
-    entry("n/twice", data=b"first"),
-    entry("n/twice", data=b"second, longer"),
     entry("n/no/parent/entries", data=b"implicit"),
     entry("n/gone/", DIR), entry("n/gone/file", data=b"1"),
     entry("n/opaque/", DIR), entry("n/opaque/lower", data=b"1"),

@@ -25,7 +25,7 @@ fn a_container_has_a_kernel_and_processors_of_its_own() {
     assert_ne!(run(&[], "uname -r"), host.trim());
     assert_eq!(run(&[], "nproc"), "2");
     assert_eq!(run(&["--cpus", "1"], "nproc"), "1");
-    assert_eq!(run(&["--cpus", "3"], "nproc"), "3");
+    assert_eq!(run(&["--cpus", "1.5"], "nproc"), "2");
     assert_eq!(
         run(&["-m", "100m"], "cat /sys/fs/cgroup/memory.max"),
         "104857600"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import time
 
 SKIP = {b"/proc", b"/sys", b"/dev"}
 HULL_MANAGED = {b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf"}
@@ -17,9 +18,12 @@ def describe(path):
         first = inodes.setdefault((info.st_dev, info.st_ino), path)
         if first != path:
             fields.append("= " + repr(first)[2:-1])
-    # What the engine itself makes or mounts over has the time of the start.
+    # What the engine itself makes or mounts over has the time of the start. A directory that no
+    # layer has an entry for has the time at which docker unpacked, and none in Hull.
+    recent = (time.time() - 3600) * 1e9
     if path not in HULL_MANAGED | {b"/", b"/etc", b"/.dockerenv", b"/etc/mtab"}:
-        fields.append(info.st_mtime_ns)
+        unset = stat.S_ISDIR(info.st_mode) and not 0 < info.st_mtime_ns < recent
+        fields.append("unset" if unset else info.st_mtime_ns)
     if stat.S_ISLNK(info.st_mode):
         fields.append(os.readlink(path))
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
