@@ -2,7 +2,7 @@
 //! specification, the size of the virtual machine, and the files that Hull manages.
 //!
 //! Pure: nothing here reads a file, the environment or a clock. The order of calls is
-//! [`validate`], [`merge_image`] when a container is created, [`plan`] when it is started.
+//! [`validate()`], [`merge_image`] when a container is created, [`plan()`] when it is started.
 #![deny(unsafe_code)]
 
 mod capabilities;

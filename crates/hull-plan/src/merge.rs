@@ -4,7 +4,7 @@ use crate::environment::key;
 use crate::{ContainerConfig, DEFAULT_SHM_SIZE, Error, ImageConfig, path};
 
 /// Fills what `config` leaves open, from its image and with Docker's defaults, as Docker does when
-/// it creates a container. The result is what `inspect` shows. Call [`crate::validate`] first.
+/// it creates a container. The result is what `inspect` shows. Call [`crate::validate()`] first.
 ///
 /// # Errors
 /// Neither the configuration nor the image says what to run.
