@@ -1,9 +1,9 @@
 //! An OCI image layer as one tree.
 //!
-//! [`convert`] reads a layer's (uncompressed) tar stream once and produces a [`Tree`] - the metadata
+//! [`convert()`] reads a layer's (uncompressed) tar stream once and produces a [`Tree`] - the metadata
 //! of every entry, whiteouts and opaque marks included - and a *data blob*: the contents of the
 //! regular files one after another, each starting at a multiple of [`BLOCK_SIZE`], holes left out.
-//! [`merge`] stacks the trees of an image into a [`Merged`] root file system, which writers of file
+//! [`merge()`] stacks the trees of an image into a [`Merged`] root file system, which writers of file
 //! system images iterate. All rules about whiteouts, opaque directories, hard links and duplicate
 //! entries are solved here, once, and follow what Docker's `overlay2` driver shows.
 //!

@@ -48,7 +48,7 @@ pub struct Plan {
 }
 
 /// Plans the container `id` (64 hexadecimal digits) from a configuration that has passed
-/// [`crate::validate`] and [`crate::merge_image`].
+/// [`crate::validate()`] and [`crate::merge_image`].
 ///
 /// The specification is the one that Docker hands to runc, but for this:
 ///
