@@ -132,7 +132,7 @@ fn exec_has_streams_of_its_own() {
         ("out", "err\n")
     );
     assert_eq!(output.code, 6);
-    assert_eq!(home.hull(&["exec", "box", "nosuch"]).code, 127);
+    assert_eq!(home.hull(&["exec", "box", "nosuch"]).code, 126);
     assert_eq!(home.hull(&["exec", "box", "/etc/passwd"]).code, 126);
     assert_eq!(
         home.hull(&["exec", "-u", "www", "box", "id", "-un"])

@@ -106,7 +106,7 @@ async fn containers_that_do_not_run_are_refused() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_exist_is_127() {
+async fn a_program_that_does_not_exist_is_126() {
     let world = World::new();
     let engine = world.open().await;
     let id = run(&engine, "").await;
@@ -123,7 +123,7 @@ async fn a_program_that_does_not_exist_is_127() {
          executable file not found in $PATH: unknown"
     );
     let inspect = engine.exec_inspect(&exec).await.unwrap();
-    assert_eq!((inspect.running, inspect.exit_code), (false, Some(127)));
+    assert_eq!((inspect.running, inspect.exit_code), (false, Some(126)));
 }
 
 #[tokio::test]
