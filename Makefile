@@ -37,8 +37,10 @@ test: ## install what tests need, build all, run every test
 	@$(MAKE) --no-print-directory build
 	@tools/test
 
-bench: build ## measure start time and memory on this machine
-	@tools/bench $(OUT)/hull
+bench: ## measure starts, execs and memory beside docker and runc
+	@tools/setup test
+	@$(MAKE) --no-print-directory build
+	cargo run --release -q -p hull-bench -- $(BENCH)
 
 lint: ## formatting, clippy, documentation, dependencies, house rules
 	cargo fmt --all --check

@@ -1,7 +1,7 @@
 //! Start latency of Hull beside docker and runc, interleaved in one run.
 //!
 //! ```text
-//! hull-bench [--rounds N] [--json FILE]
+//! make bench [BENCH="--rounds N --json FILE"]
 //! ```
 //!
 //! Every round runs each case once, so that noise of the machine meets all of them alike; what
@@ -102,6 +102,10 @@ fn measure(rounds: usize) -> Vec<Sample> {
             docker_exec.time(|| docker.docker(&exec).success());
         }
     }
+    println!(
+        "memory of an idle container: {} MiB PSS",
+        idle_memory(&home) >> 20
+    );
     home.hull(&["rm", "-f", "box"]).success();
     if let Some(docker) = &docker {
         docker.docker(&["rm", "-f", "box"]).success();
@@ -110,4 +114,21 @@ fn measure(rounds: usize) -> Vec<Sample> {
     hull_start.compare(&runc_start);
     hull_exec.compare(&docker_exec);
     vec![hull_start, docker_start, runc_start, hull_exec, docker_exec]
+}
+
+/// Returns the proportional set size, in bytes, of the supervisor and the VMM of the one container
+/// that runs.
+fn idle_memory(home: &Home) -> u64 {
+    let processes = home.processes();
+    let own = processes
+        .iter()
+        .filter(|(_, line)| !line.contains("hull daemon"));
+    own.map(|(pid, _)| {
+        let path = format!("/proc/{pid}/smaps_rollup");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) << 10
+    })
+    .sum()
 }

@@ -44,6 +44,8 @@ pub(crate) struct Agent {
     greeted: bool,
     is_set_up: bool,
     pub(crate) configured: bool,
+    /// The kernel's log has been sent.
+    logged: bool,
     /// Request to end the machine.
     pub(crate) shutdown: Option<u32>,
     /// When it ends even if a container is left.
@@ -73,6 +75,7 @@ impl Agent {
             greeted: false,
             is_set_up: false,
             configured: false,
+            logged: false,
             shutdown: None,
             shutdown_by: None,
         })
@@ -500,6 +503,10 @@ impl Agent {
         if let Some(request) = request {
             phase("executed");
             self.respond(request, Ok(Reply::Started { pid }));
+            if !std::mem::replace(&mut self.logged, true) {
+                let text = sys::kernel_log();
+                self.event(&Event::KernelLog { text });
+            }
         }
     }
 

@@ -460,6 +460,17 @@ pub(crate) fn take_foreground() -> Result<()> {
     check(unsafe { libc::tcsetpgrp(0, libc::getpgrp()) } as c_long).map(drop)
 }
 
+/// Returns the kernel's messages, the last 64 KiB of them.
+pub(crate) fn kernel_log() -> String {
+    const SYSLOG_ACTION_READ_ALL: c_int = 3;
+    let mut buffer = vec![0_u8; 64 << 10];
+    let length = buffer.len() as c_int;
+    // SAFETY: the kernel writes at most `length` bytes to the buffer.
+    let read = unsafe { libc::klogctl(SYSLOG_ACTION_READ_ALL, buffer.as_mut_ptr().cast(), length) };
+    buffer.truncate(usize::try_from(read).unwrap_or(0));
+    String::from_utf8_lossy(&buffer).into_owned()
+}
+
 fn check(result: c_long) -> Result<c_long> {
     if result < 0 {
         let errno = std::io::Error::last_os_error().raw_os_error();

@@ -38,10 +38,27 @@ impl Tail {
 
 /// Opens `boot.log` anew for this boot.
 pub(super) fn open(dir: &Path) -> io::Result<File> {
+    let file = appender(dir)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Adds what the agent says about the boot, as long as there is room.
+pub(super) fn append(dir: &Path, text: &str) {
+    let written = appender(dir).and_then(|mut file| {
+        let room = LARGEST.saturating_sub(file.metadata()?.len() as usize);
+        file.write_all(&text.as_bytes()[..room.min(text.len())])
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "cannot write the boot log");
+    }
+}
+
+/// All writers append: the console's and the agent's lines may come in any order.
+fn appender(dir: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
-        .write(true)
-        .truncate(true)
+        .append(true)
         .mode(0o640)
         .open(dir.join(paths::BOOT_LOG))
 }

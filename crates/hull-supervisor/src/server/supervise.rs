@@ -318,7 +318,15 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
                 error: None,
             }),
         },
-        Event::Exited { .. } | Event::OutOfMemory { .. } | Event::Warning { .. } => None,
+        Event::KernelLog { text } => {
+            console::append(context.dir(), &text);
+            None
+        }
+        Event::Warning { message } => {
+            console::append(context.dir(), &format!("hull-init: {message}\n"));
+            None
+        }
+        Event::Exited { .. } | Event::OutOfMemory { .. } => None,
     }
 }
 
