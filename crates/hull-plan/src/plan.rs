@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hull_seccomp::{Arch, SockFilter, compile};
+use hull_seccomp::Arch;
 use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
 
 use crate::limits::{self, VmSize};
@@ -27,8 +27,6 @@ pub struct Host {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub spec: Spec,
-    /// `spec.linux.seccomp` compiled; `None`: unconfined.
-    pub seccomp: Option<Vec<SockFilter>>,
     /// For `hull_protocol::Create::user`; `None`: root.
     pub user: Option<String>,
     /// For `hull_protocol::Create::groups`.
@@ -69,11 +67,6 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
     let security = Security::parse(&config.host.security_opt)?;
     let granted = capabilities::granted(&config.host)?;
     let profile = security.seccomp(&config.host, host.arch, &granted)?;
-    let seccomp = profile
-        .as_ref()
-        .map(|profile| compile(profile, host.arch))
-        .transpose()
-        .map_err(Error::Seccomp)?;
 
     let process = Process {
         terminal: config.tty,
@@ -124,7 +117,6 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
     };
     Ok(Plan {
         spec,
-        seccomp,
         user: Some(effective_user(&config.user).to_owned()),
         groups: config.host.group_add.clone(),
         files: files::files(&config.host, hostname, host)?,
