@@ -263,9 +263,23 @@ fn many_runs_leave_nothing_behind() {
         sleep(Duration::from_millis(100));
         after = footprint(&home);
     }
+    let new: Vec<_> = after
+        .2
+        .iter()
+        .filter(|file| !before.2.contains(file))
+        .collect();
+    let gone: Vec<_> = before
+        .2
+        .iter()
+        .filter(|file| !after.2.contains(file))
+        .collect();
     assert!(
         !grown(&after),
-        "descriptors, processes, files: {before:?}, then {after:?}"
+        "descriptors {} -> {}, processes {} -> {}, new files {new:?}, gone {gone:?}",
+        before.0,
+        after.0,
+        before.1,
+        after.1
     );
 }
 
