@@ -76,6 +76,19 @@ impl Docker {
         run_with_input(&mut self.command(arguments), input.into(), LIMIT)
     }
 
+    /// Returns whether docker's client words its messages as current ones do: Debian 12's own does
+    /// not, and its standard error is not compared then.
+    pub fn words_are_current(&self) -> bool {
+        let version = self
+            .docker(&["version", "--format", "{{.Client.Version}}"])
+            .text();
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
+        major.is_some_and(|major| major >= 28)
+    }
+
     /// Returns docker's client, to be used against Hull's own socket.
     pub fn client(socket: &std::path::Path, arguments: &[&str]) -> Output {
         run(&mut client(socket, arguments), LIMIT)
