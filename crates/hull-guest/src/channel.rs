@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hull_protocol::frame::MAX_EVENT;
 use hull_protocol::{Decoder, Event, Frame, Hello, INITIAL_WINDOW, Kind, Reply, Request, VERSION};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -204,7 +205,7 @@ async fn read_frames<S: AsyncRead>(
                 shared.receive(frame)?;
                 continue;
             }
-            if frame.payload.len() > LONGEST_EVENT {
+            if frame.payload.len() > MAX_EVENT {
                 return Err(Closed::violation("too long an event"));
             }
             let event = serde_json::from_slice(&frame.payload)
@@ -263,5 +264,4 @@ async fn write<S: AsyncWrite>(
 
 /// Events that may wait for their reader.
 const MOST_EVENTS: usize = 1024;
-const LONGEST_EVENT: usize = 16 << 10;
 const READ_SIZE: usize = 64 << 10;

@@ -18,6 +18,7 @@ use crate::console::{self, phase};
 use crate::container::{Container, Report, State, go, receive};
 use crate::disks::Disks;
 use crate::failure::{Failure, Result};
+use crate::kernel_log;
 use crate::poller::{Poller, Token};
 use crate::setup;
 use crate::streams::Streams;
@@ -504,8 +505,9 @@ impl Agent {
             phase("executed");
             self.respond(request, Ok(Reply::Started { pid }));
             if !std::mem::replace(&mut self.logged, true) {
-                let text = sys::kernel_log();
-                self.event(&Event::KernelLog { text });
+                for text in kernel_log::pieces(&sys::kernel_log()) {
+                    self.event(&Event::KernelLog { text });
+                }
             }
         }
     }

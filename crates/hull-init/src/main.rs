@@ -18,6 +18,7 @@ mod disks;
 mod failure;
 mod identity;
 mod init;
+mod kernel_log;
 mod poller;
 mod requests;
 mod setup;

@@ -461,14 +461,14 @@ pub(crate) fn take_foreground() -> Result<()> {
 }
 
 /// Returns the kernel's messages, the last 64 KiB of them.
-pub(crate) fn kernel_log() -> String {
+pub(crate) fn kernel_log() -> Vec<u8> {
     const SYSLOG_ACTION_READ_ALL: c_int = 3;
     let mut buffer = vec![0_u8; 64 << 10];
     let length = buffer.len() as c_int;
     // SAFETY: the kernel writes at most `length` bytes to the buffer.
     let read = unsafe { libc::klogctl(SYSLOG_ACTION_READ_ALL, buffer.as_mut_ptr().cast(), length) };
     buffer.truncate(usize::try_from(read).unwrap_or(0));
-    String::from_utf8_lossy(&buffer).into_owned()
+    buffer
 }
 
 fn check(result: c_long) -> Result<c_long> {

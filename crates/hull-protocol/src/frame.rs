@@ -17,6 +17,10 @@ pub const HEADER_LEN: usize = 12;
 /// never waits long behind one; requests may carry an OCI specification.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 
+/// Largest payload of one [`Kind::Event`] frame, in bytes. The host keeps events until it gets round
+/// to them; a guest that sends a larger one has broken the protocol.
+pub const MAX_EVENT: usize = 16 << 10;
+
 /// Largest payload that a sender puts into one [`Kind::Data`] frame, in bytes.
 pub const MAX_DATA: usize = 32 << 10;
 

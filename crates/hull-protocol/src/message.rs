@@ -267,7 +267,8 @@ pub enum Event {
     /// The memory cgroup of a container killed a process.
     OutOfMemory { container: String },
     /// What the kernel has logged since it booted, once the first container runs: the console is
-    /// kept quiet, because a slow one would be part of every start.
+    /// kept quiet, because a slow one would be part of every start. Comes in pieces, each of which
+    /// fits into [`crate::frame::MAX_EVENT`].
     KernelLog { text: String },
     /// Something that the user should see in `hull logs --boot`.
     Warning { message: String },
