@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use hull_vmm::Arch;
+use hull_vmm::accel::Choice;
 use hull_vmm::kernel_check::{self, KernelError};
+use hull_vmm::qemu::probe::{self, ProbeError, Question};
+use hull_vmm::{Arch, Artifact};
 
 use crate::{Engine, Error, Result, host};
 
@@ -41,15 +43,12 @@ impl Engine {
     /// The file is no kernel that can work, and why.
     pub async fn set_kernel(&self, binary: Option<&Path>) -> Result<KernelInfo> {
         let engine = self.clone();
-        let binary = binary.map(Path::to_owned);
-        blocking(move || {
-            match binary {
-                Some(binary) => engine.install_kernel(&binary)?,
-                None => engine.uninstall_kernel()?,
-            }
-            engine.describe_kernel()
-        })
-        .await
+        match binary {
+            Some(binary) => self.install_kernel(binary).await?,
+            None => blocking(move || engine.uninstall_kernel()).await?,
+        }
+        let engine = self.clone();
+        blocking(move || engine.describe_kernel()).await
     }
 
     /// Returns the path of the kernel that new machines boot.
@@ -99,26 +98,10 @@ impl Engine {
         })
     }
 
-    fn install_kernel(&self, binary: &Path) -> Result<()> {
+    async fn install_kernel(&self, binary: &Path) -> Result<()> {
         let place = self.inner.layout.kernel();
-        let directory = place.parent().unwrap_or(&place);
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder
-            .create(directory)
-            .map_err(Error::file("make", directory))?;
         let copy = place.with_extension("new");
-        let installed = fs::copy(binary, &copy)
-            .map_err(Error::file("copy", binary))
-            // The copy is checked, not the original: that may change.
-            .and_then(|_| Ok(kernel_check::check(&copy, guest_arch()?)?))
-            .and_then(|_| {
-                let readable = fs::Permissions::from_mode(0o644);
-                fs::set_permissions(&copy, readable)
-                    .and_then(|()| File::open(&copy)?.sync_all())
-                    .and_then(|()| fs::rename(&copy, &place))
-                    .map_err(Error::file("install", &place))
-            });
+        let installed = self.install_by_copy(binary, &copy, &place).await;
         if installed.is_err() {
             // It may never have come to be.
             fs::remove_file(&copy).ok();
@@ -130,6 +113,51 @@ impl Engine {
                 Error::InvalidParameter(text.replace(&copy.display().to_string(), &named))
             }
             error => error,
+        })
+    }
+
+    async fn install_by_copy(&self, binary: &Path, copy: &Path, place: &Path) -> Result<()> {
+        let (from, to) = (binary.to_owned(), copy.to_owned());
+        blocking(move || {
+            let directory = to.parent().unwrap_or(&to);
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder
+                .create(directory)
+                .map_err(Error::file("make", directory))?;
+            fs::copy(&from, &to).map_err(Error::file("copy", &from))?;
+            // The copy is checked, not the original: that may change.
+            kernel_check::check(&to, guest_arch()?)?;
+            let readable = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(&to, readable)
+                .and_then(|()| File::open(&to)?.sync_all())
+                .map_err(Error::file("install", &to))
+        })
+        .await?;
+        // What a file says of itself is not all: a distribution's kernel has its drivers in modules.
+        self.try_kernel(copy).await?;
+        fs::rename(copy, place).map_err(Error::file("install", place))
+    }
+
+    /// Boots `kernel` until the agent in it answers.
+    async fn try_kernel(&self, kernel: &Path) -> Result<()> {
+        let artifact = |path: &Path| Artifact::at(path).map_err(Error::file("read", path));
+        let (kernel, agent) = (artifact(kernel)?, artifact(&self.agent_path())?);
+        let question = Question {
+            cache: &self.inner.layout.probe_cache(),
+            arch: guest_arch()?,
+            program: None,
+            choice: Choice::Auto,
+            kernel: &kernel,
+            agent: &agent,
+        };
+        probe::boots(question).await.map_err(|error| match error {
+            ProbeError::Boot { path, reason } => Error::InvalidParameter(format!(
+                "the kernel `{}` cannot be used: it does not boot, or has no virtio console built \
+                 in: {reason}",
+                path.display()
+            )),
+            error => Error::internal("cannot try the kernel out", error),
         })
     }
 

@@ -166,8 +166,16 @@ fn kernels_that_cannot_work_are_refused() {
     let set = |path: &str| home.hull(&["system", "kernel", "set", "--binary", path]);
     let garbage = home.path().join("garbage");
     fs::write(&garbage, [0x5a; 4096]).expect("a file");
+    // Looks like a kernel in every way, and does not boot.
+    let shown = home.hull(&["system", "kernel", "show"]).success();
+    let own = shown.lines().find_map(|line| line.strip_prefix("Path:"));
+    let mut kernel = fs::read(own.expect("a path").trim()).expect("the kernel");
+    let broken = home.path().join("broken");
+    kernel[4 << 20..5 << 20].fill(0);
+    fs::write(&broken, kernel).expect("a file");
     for path in [
         garbage.to_str().expect("UTF-8"),
+        broken.to_str().expect("UTF-8"),
         "/bin/true",
         "/no/such/kernel",
     ] {

@@ -89,7 +89,17 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
     let hardware = match (question.choice, Accelerator::of_host(question.arch)) {
         (Choice::Auto, Some(accelerator)) => Some(Hardware {
             agent: question.agent.clone(),
-            refusal: try_out(&qemu, &question, accelerator).await.err(),
+            refusal: {
+                let trial = Trial {
+                    accelerator,
+                    clock: GuestClock::default(),
+                    patience: match platform::cpu_virtualizes() {
+                        true => PATIENCE,
+                        false => LITTLE_PATIENCE,
+                    },
+                };
+                try_out(&qemu, &question, trial).await.err()
+            },
             accelerator,
         }),
         _ => None,
@@ -112,9 +122,29 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         .ok_or(ProbeError::Cache(io::ErrorKind::Other.into()))
 }
 
+/// Boots the question's kernel with the agent, to see whether they really work together.
+///
+/// # Errors
+/// [`ProbeError`]; [`ProbeError::Boot`] if the guest does not come up.
+pub async fn boots(question: Question<'_>) -> Result<(), ProbeError> {
+    let answer = ask(question).await?;
+    let trial = Trial {
+        accelerator: answer.accelerator,
+        clock: answer.clock,
+        patience: LONG_PATIENCE,
+    };
+    let outcome = try_out(&answer.qemu, &question, trial).await;
+    outcome.map_err(|reason| ProbeError::Boot {
+        path: question.kernel.path.clone(),
+        reason,
+    })
+}
+
 /// Why no machine can be made.
 #[derive(Debug, Error)]
 pub enum ProbeError {
+    #[error("the kernel `{}` cannot be used: {reason}", .path.display())]
+    Boot { path: PathBuf, reason: String },
     #[error("cannot remember what this host can do")]
     Cache(#[source] io::Error),
     #[error(transparent)]
@@ -130,12 +160,20 @@ pub enum ProbeError {
     },
 }
 
-/// Boots the question's kernel and agent under `accelerator`.
-async fn try_out(
-    qemu: &Qemu,
-    question: &Question<'_>,
+/// How to boot a guest that only has to come up.
+struct Trial {
     accelerator: Accelerator,
-) -> Result<(), String> {
+    clock: GuestClock,
+    patience: Duration,
+}
+
+/// Boots the question's kernel and agent until the agent opens its port.
+async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(), String> {
+    let Trial {
+        accelerator,
+        clock,
+        patience,
+    } = trial;
     available(accelerator)?;
     let shape = Shape {
         arch: question.arch,
@@ -153,7 +191,7 @@ async fn try_out(
             balloon: false,
             spare_ports: 0,
         },
-        clock: GuestClock::default(),
+        clock,
     };
     let configuration = Configuration {
         name: format!("hull-probe-{}", accelerator.name()),
@@ -173,11 +211,6 @@ async fn try_out(
             let _ = tokio::io::copy(console, &mut tokio::io::sink()).await;
         }
     });
-    let patience = if platform::cpu_virtualizes() {
-        PATIENCE
-    } else {
-        LITTLE_PATIENCE
-    };
     let outcome = match timeout(patience, port_opened(&mut machine)).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(machine.wait().await.to_string()),
@@ -375,4 +408,6 @@ async fn lock(cache: PathBuf) -> Result<File, ProbeError> {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same on a host whose CPU does not even claim to have one.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(1500);
+/// For a kernel that somebody else built, under emulation, on a busy host.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
