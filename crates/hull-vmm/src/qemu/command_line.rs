@@ -169,10 +169,10 @@ fn disk(line: &mut Line, shape: &Shape, disk: &Disk, name: &str, read_only: bool
         "-blockdev",
         format!("driver={format},node-name={name},{access},file={name}-file"),
     );
-    line.pair(
-        "-device",
-        pci(shape, "virtio-blk", &format!("drive={name},serial={name}")),
-    );
+    // The guest is told of an error and its program sees one, as on a disk of its own. By default
+    // a full host would stop the machine with nobody there to say why.
+    let options = format!("drive={name},serial={name},werror=report,rerror=report");
+    line.pair("-device", pci(shape, "virtio-blk", &options));
 }
 
 /// Returns a modern virtio device on the PCI bus.
