@@ -1,6 +1,7 @@
 //! What a supervisor knows about its container: `state.json`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use jiff::Timestamp;
@@ -98,12 +99,38 @@ impl State {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let temporary = dir.join(format!("{}.new", paths::STATE));
-        fs::write(
-            &temporary,
-            serde_json::to_vec_pretty(self).map_err(invalid)?,
-        )?;
-        fs::rename(&temporary, dir.join(paths::STATE))
+        // Several may note a supervisor's end at the same time: each writes a file of its own.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}.{}-{number}.new", paths::STATE, std::process::id());
+        let temporary = dir.join(name);
+        let json = serde_json::to_vec_pretty(self).map_err(invalid)?;
+        let replaced = fs::write(&temporary, json)
+            .and_then(|()| fs::rename(&temporary, dir.join(paths::STATE)));
+        if replaced.is_err() {
+            // A full disk keeps nothing of the attempt.
+            let _ = fs::remove_file(&temporary);
+        }
+        replaced
+    }
+
+    /// Returns the state of a container whose own cannot be read and whose supervisor is gone.
+    pub(crate) fn damaged(error: &io::Error, now: Timestamp) -> Self {
+        Self {
+            status: Status::Exited,
+            supervisor_pid: 0,
+            vmm_pid: None,
+            guest_pid: None,
+            started_at: None,
+            finished_at: Some(now),
+            exit: Some(Exit {
+                error: Some(format!("{} is damaged: {error}", paths::STATE)),
+                ..Exit::supervisor_died()
+            }),
+            accelerator: None,
+            guest_kernel: None,
+            timings: Timings::default(),
+        }
     }
 
     /// Notes that the supervisor was killed and its container with it.
@@ -112,5 +139,29 @@ impl State {
         self.vmm_pid = None;
         self.finished_at = Some(now);
         self.exit = Some(Exit::supervisor_died());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_at_the_same_time_leave_a_whole_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = |length| io::Error::other("e".repeat(length));
+        std::thread::scope(|scope| {
+            for length in [1, 4000, 60_000] {
+                let state = State::damaged(&error(length), Timestamp::now());
+                let dir = dir.path();
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        state.write(dir).unwrap();
+                        State::read(dir).unwrap().unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

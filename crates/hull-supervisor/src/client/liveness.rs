@@ -43,8 +43,9 @@ pub fn liveness(dir: &Path) -> Result<Liveness, ClientError> {
     Ok(Liveness::Dead(State::read(dir).map_err(fail)?))
 }
 
-/// As [`liveness`], but if the supervisor was killed, records its container's end in `state.json`
-/// (exit code 137) and removes its socket.
+/// As [`liveness`], but if the supervisor was killed or its state is damaged, records its
+/// container's end in `state.json` (exit code 137) and removes its socket. What cannot be recorded,
+/// because the disk is full or read-only, is returned all the same.
 ///
 /// # Errors
 /// [`ClientError::State`].
@@ -53,16 +54,30 @@ pub fn recover(dir: &Path) -> Result<Liveness, ClientError> {
         dir: dir.to_owned(),
         source,
     };
-    let Liveness::Dead(Some(mut state)) = liveness(dir)? else {
-        return liveness(dir);
-    };
-    if state.status != Status::Exited {
-        state.record_killed(Timestamp::now());
-        state.write(dir).map_err(fail)?;
+    if is_locked(dir).map_err(fail)? {
+        return Ok(Liveness::Alive);
     }
-    match std::fs::remove_file(dir.join(paths::SOCKET)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-        _ => {}
+    let (state, recorded) = match State::read(dir) {
+        Ok(None) => return Ok(Liveness::Dead(None)),
+        Ok(Some(state)) if state.status == Status::Exited => (state, Ok(())),
+        Ok(Some(mut state)) => {
+            state.record_killed(Timestamp::now());
+            let recorded = state.write(dir);
+            (state, recorded)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let state = State::damaged(&error, Timestamp::now());
+            let recorded = state.write(dir);
+            (state, recorded)
+        }
+        Err(error) => return Err(fail(error)),
+    };
+    let removed = match std::fs::remove_file(dir.join(paths::SOCKET)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    if let Err(error) = recorded.and(removed) {
+        tracing::warn!(dir = %dir.display(), %error, "cannot record a container's end");
     }
     Ok(Liveness::Dead(Some(state)))
 }
@@ -108,3 +123,22 @@ fn is_locked(dir: &Path) -> io::Result<bool> {
 }
 
 const POLL: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_state_is_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(recover(dir.path()).unwrap(), Liveness::Dead(None));
+        for damaged in ["", "{}", "{\"status\":\"exi", "\u{0}\u{0}"] {
+            std::fs::write(dir.path().join(paths::STATE), damaged).unwrap();
+            let Liveness::Dead(Some(state)) = recover(dir.path()).unwrap() else {
+                panic!("{damaged:?}");
+            };
+            assert_eq!(state.exit.as_ref().map(|exit| exit.code), Some(137));
+            assert_eq!(State::read(dir.path()).unwrap(), Some(state));
+        }
+    }
+}
