@@ -54,6 +54,18 @@ pub(super) fn append(dir: &Path, text: &str) {
     }
 }
 
+/// Takes off what the kernel puts before each line for syslogd: `<6>`.
+pub(super) fn without_priorities(text: &str) -> String {
+    let strip = |line| {
+        let marked = str::strip_prefix(line, '<').and_then(|rest| rest.split_once('>'));
+        match marked {
+            Some((digits, rest)) if digits.parse::<u8>().is_ok() => rest,
+            _ => line,
+        }
+    };
+    text.split_inclusive('\n').map(strip).collect()
+}
+
 /// All writers append: the console's and the agent's lines may come in any order.
 fn appender(dir: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -111,6 +123,12 @@ const TAIL: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn priorities_are_not_shown() {
+        let text = "<6>[    0.1] a\n<12>b\nc <3>\n<x>d\n";
+        assert_eq!(without_priorities(text), "[    0.1] a\nb\nc <3>\n<x>d\n");
+    }
 
     #[tokio::test]
     async fn the_log_is_bounded_and_the_tail_goes_on() {

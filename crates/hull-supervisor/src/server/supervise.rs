@@ -319,7 +319,7 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
             }),
         },
         Event::KernelLog { text } => {
-            console::append(context.dir(), &text);
+            console::append(context.dir(), &console::without_priorities(&text));
             None
         }
         Event::Warning { message } => {
