@@ -71,11 +71,27 @@ impl<'a> Client<'a> {
         serde_json::from_slice(&bytes).map_err(ClientError::Json)
     }
 
-    /// Sends a request and returns the answer once its headers are here.
+    /// Sends a request and returns the answer once its headers are here. A question that reached a
+    /// daemon which was just ending is asked again.
     ///
     /// # Errors
     /// No daemon, or an answer that is an error.
     pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        if method == Method::GET && body.is_none() {
+            match self.send_once(method.clone(), path, None).await {
+                Err(ClientError::Http(_)) => {}
+                answer => return answer,
+            }
+        }
+        self.send_once(method, path, body).await
+    }
+
+    async fn send_once(
         &self,
         method: Method,
         path: &str,
