@@ -159,6 +159,8 @@ fn mount_all(root: BorrowedFd<'_>, job: &Job<'_>) -> Result<Vec<mounts::Deferred
         deferred.extend(mounts::make(root, mount)?);
     }
     volumes(None)?;
+    // Docker's rule: these are as writable as the root is.
+    let read_only = job.spec.root.as_ref().is_some_and(|root| root.readonly);
     for (index, (path, content)) in job.create.files.iter().enumerate() {
         let source = format!("{STATE_DIR}/{}/file{index}", job.create.container);
         std::fs::write(&source, content)
@@ -167,7 +169,7 @@ fn mount_all(root: BorrowedFd<'_>, job: &Job<'_>) -> Result<Vec<mounts::Deferred
                 std::fs::set_permissions(&source, mode)
             })
             .map_err(|error| Failure::failed(format!("write {source}: {error}")))?;
-        mounts::bind_path(root, &source, path, false)?;
+        mounts::bind_path(root, &source, path, read_only)?;
     }
     Ok(deferred)
 }

@@ -52,19 +52,23 @@ pub(crate) fn make(root: BorrowedFd<'_>, entry: &Mount) -> Result<Option<Deferre
             )));
         }
     }
+    let covers = resolve(root, &entry.destination).is_ok();
     let target = resolve_or_create(root, &entry.destination, false).context(what)?;
     let mut data = options.data.clone();
     let mut flags = options.flags;
     let deferred = kind == "tmpfs" && flags.contains(MountFlags::RDONLY);
     if kind == "tmpfs" {
-        // The mode of the directory that is covered, unless the options say another.
+        flags.remove(MountFlags::RDONLY);
+    }
+    if kind == "tmpfs" && covers {
+        // The mode of the directory that is covered, unless the options say another. One that
+        // was not there leaves the kernel's default, 1777.
         let stat = rustix::fs::fstat(&target).context(what)?;
         let mode = format!("mode={:o}", stat.st_mode & 0o7777);
         data = match data.as_str() {
             "" => mode,
             data => format!("{mode},{data}"),
         };
-        flags.remove(MountFlags::RDONLY);
     }
     let source = match entry.source.as_str() {
         "" => kind,
