@@ -136,6 +136,9 @@ pub enum PullError {
     /// The registry said no, or something went wrong on the way.
     #[error(transparent)]
     Registry(#[from] hull_registry::Error),
+    /// The layers do not fit together.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// Content cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -283,7 +283,7 @@ async fn loads_oci_layouts() {
     let loaded = load(&home, build(&members)).await.unwrap();
     assert_eq!(loaded[0].image.repo_tags(), ["demo:1"]);
     assert_eq!(loaded[0].image.manifest, Some(Digest::of(&manifest)));
-    assert_eq!(home.counts(), [3, 1, 0, 0]);
+    assert_eq!(home.counts(), [3, 1, 1, 0]);
 
     // What is damaged or missing is told, and leaves nothing.
     for number in 0..3 {

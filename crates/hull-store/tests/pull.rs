@@ -69,7 +69,7 @@ async fn pulls_as_docker_tells() {
         image.config.config.cmd.as_deref(),
         Some(&["sh".to_owned()][..])
     );
-    assert_eq!(home.counts(), [2 + 2 + 3, 3, 0, 0]);
+    assert_eq!(home.counts(), [2 + 2 + 3, 3, 2, 0]);
 }
 
 #[tokio::test]
@@ -233,6 +233,23 @@ async fn hostile_layers_stay_inside() {
     }
     assert!(!home.path("evil").exists() && !home.path("tmp/evil").exists());
     assert_eq!(home.counts()[3], 0);
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_fit_together_is_not_listed() {
+    let (fake, home) = (Fake::start().await, Home::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_size(0);
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_link(&mut header, "h", "nowhere").unwrap();
+    fake.image(Some("latest"), &[&builder.into_inner().unwrap()]);
+    let error = home.pull(&fake.reference("")).await.unwrap_err();
+    let words = "leads to `nowhere`, which does not exist";
+    assert!(chain(&error).contains(words), "{}", chain(&error));
+    assert!(home.store.images().is_empty());
+    home.store.gc(&BTreeSet::new()).await.unwrap();
+    assert_eq!(home.counts(), [0; 4]);
 }
 
 #[tokio::test]

@@ -15,10 +15,15 @@ impl Engine {
         &self,
         archive: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Vec<String>> {
-        let loaded = self.inner.store.load(archive).await?;
+        let loaded = match self.inner.store.load(archive).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.collect_after_failure().await;
+                return Err(error.into());
+            }
+        };
         let mut names = Vec::new();
         for loaded in loaded {
-            self.inner.store.root_disk(&loaded.image).await?;
             let id = loaded.image.id.to_string();
             if loaded.references.is_empty() {
                 self.tell_image("load", &id, &id);

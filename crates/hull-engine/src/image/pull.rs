@@ -124,9 +124,13 @@ impl Engine {
                     // Nobody listens at the moment.
                     sender.send(progress).ok();
                 };
-                let pulled = engine.inner.store.pull(&parsed, options, tell).await?;
-                // Ready to run means that the first container need not wait for its root disk.
-                engine.inner.store.root_disk(&pulled.image).await?;
+                let pulled = match engine.inner.store.pull(&parsed, options, tell).await {
+                    Ok(pulled) => pulled,
+                    Err(error) => {
+                        engine.collect_after_failure().await;
+                        return Err(error.into());
+                    }
+                };
                 let familiar = parsed.familiar();
                 engine.tell_image("pull", &familiar, &parsed.familiar_name());
                 Ok(Pulled {
@@ -333,6 +337,7 @@ impl From<PullError> for Error {
                     source: None,
                 },
             },
+            PullError::Root(error) => error.into(),
             PullError::Store(error) => error.into(),
             error => Self::internal(error.to_string(), error),
         }

@@ -123,6 +123,13 @@ impl Engine {
         Ok(self.inner.store.gc(&keep).await?)
     }
 
+    /// Removes what an image that did not come whole has brought, as Docker does.
+    pub(super) async fn collect_after_failure(&self) {
+        if let Err(error) = self.collect_garbage().await {
+            tracing::warn!(%error, "what an image left that did not come is left behind");
+        }
+    }
+
     /// Removes what only a container that is gone had of its image, if that is gone too.
     pub(crate) async fn collect_after(&self, image: &str) {
         if self.image_id(image).is_some() {

@@ -100,6 +100,22 @@ async fn a_container_takes_over_what_its_image_says() {
 }
 
 #[tokio::test]
+async fn archives_that_do_not_load_leave_nothing() {
+    let world = World::new();
+    let engine = world.open().await;
+    let mut damaged = archive("demo:1", crate::host::architecture());
+    let content = damaged.windows(6).position(|bytes| bytes == b"demo:1");
+    damaged[content.unwrap()] ^= 1;
+    let failed = engine.load(Cursor::new(damaged)).await;
+    let words = failed.unwrap_err().to_string();
+    assert!(words.contains("wrong diff id"), "{words}");
+    for dir in ["blobs/sha256", "layers", "roots"] {
+        let entries = std::fs::read_dir(world.root.path().join(dir)).unwrap();
+        assert_eq!(entries.count(), 0, "{dir}");
+    }
+}
+
+#[tokio::test]
 async fn images_that_are_not_here_are_named() {
     let world = World::new();
     let engine = world.open().await;

@@ -12,7 +12,7 @@ use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
 use super::pull::check_config;
-use super::{Loaded, Store, blocking};
+use super::{Loaded, Store, blocking, root};
 use crate::archive::Archive;
 use crate::index::Record;
 use crate::ingest::add_file;
@@ -53,12 +53,12 @@ impl Store {
         let all = documents
             .iter()
             .copied()
-            .chain(diff_ids.clone())
+            .chain(root::needs(&diff_ids))
             .chain(claimed)
             .chain([id]);
         let _lease = self.inner.leases.take(all);
         let mut blobs = Vec::new();
-        for (layer, diff_id) in found.layers.into_iter().zip(diff_ids) {
+        for (layer, diff_id) in found.layers.into_iter().zip(diff_ids.iter().copied()) {
             let _making = self.inner.making.lock(diff_id).await;
             let (home, limits) = (self.inner.home.clone(), self.inner.limits.layer);
             // Alive until its files are taken.
@@ -71,6 +71,8 @@ impl Store {
             .await?;
             blobs.push((blob, diff_id));
         }
+        // An image whose layers do not fit together gets no name.
+        self.disk_of(&diff_ids).await.map_err(PullError::Root)?;
         let store = self.clone();
         let (references, manifest) = (found.names, found.manifest);
         blocking(move || {

@@ -10,7 +10,7 @@ use hull_registry::{
 };
 use tokio::sync::mpsc::{Sender, channel};
 
-use super::{PullOptions, Pulled, Store, blocking};
+use super::{PullOptions, Pulled, Store, blocking, root};
 use crate::index::{LayerRecord, Record};
 use crate::ingest::{Expected, Ingest, from_store};
 use crate::layer::Layer;
@@ -20,13 +20,13 @@ use crate::{Image, ImageConfig, LayerStatus, Progress, PullError, StoreError};
 type Notify = dyn Fn(Progress) + Send + Sync;
 
 impl Store {
-    /// Pulls an image. Progress is in the shape of Docker's messages.
+    /// Pulls an image and builds its root disk. Progress is in the shape of Docker's messages.
     ///
     /// Dropping the future ends the pull: what is half done is removed.
     ///
     /// # Errors
     /// In Docker's words where it has them; nothing half done is left, and what was pulled whole
-    /// is used by the next pull.
+    /// is used by the next pull unless [`Store::gc`] comes first.
     pub async fn pull(
         &self,
         reference: &Reference,
@@ -63,14 +63,13 @@ impl Store {
             .leases
             .take(documents.into_iter().chain(blobs).chain([id]));
         let config = self.config(&repository, &resolved.manifest).await?;
-        let _layers = self
-            .inner
-            .leases
-            .take(config.rootfs.diff_ids.iter().copied());
+        let _layers = self.inner.leases.take(root::needs(&config.rootfs.diff_ids));
         if !self.has_whole(&id) {
             self.layers(&repository, &resolved.manifest, &config, &notify)
                 .await?;
         }
+        // An image whose layers do not fit together gets no name.
+        self.disk_of(&config.rootfs.diff_ids).await?;
         let pulled = self.commit(&reference, resolved, config).await?;
         notify(Progress::note(format!("Digest: {}", pulled.digest)));
         let outcome = if pulled.newer {

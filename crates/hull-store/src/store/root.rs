@@ -20,13 +20,15 @@ impl Store {
     /// The disk stays while the image is there; containers keep it longer by naming it to
     /// [`Store::gc`] and [`Store::remove`].
     pub async fn root_disk(&self, image: &Image) -> Result<RootDisk, RootError> {
-        let id = id(&image.diff_ids);
-        let lease = self
-            .inner
-            .leases
-            .take(image.diff_ids.iter().copied().chain([id]));
+        self.disk_of(&image.diff_ids).await
+    }
+
+    /// The root disk of a chain of layers, built on first use.
+    pub(super) async fn disk_of(&self, diff_ids: &[Digest]) -> Result<RootDisk, RootError> {
+        let id = id(diff_ids);
+        let lease = self.inner.leases.take(needs(diff_ids));
         let making = self.inner.making.lock(id).await;
-        let (store, diff_ids) = (self.clone(), image.diff_ids.clone());
+        let (store, diff_ids) = (self.clone(), diff_ids.to_vec());
         blocking(move || {
             let _held = (lease, making);
             store.inner.home.disk(id, &diff_ids)
@@ -47,6 +49,11 @@ pub(super) fn id(diff_ids: &[Digest]) -> Digest {
         text.push('\n');
     }
     Digest::of(text.as_bytes())
+}
+
+/// What to take a lease on for the root disk of a chain of layers: the layers and the disk.
+pub(super) fn needs(diff_ids: &[Digest]) -> impl Iterator<Item = Digest> {
+    diff_ids.iter().copied().chain([id(diff_ids)])
 }
 
 /// The layers a root disk consists of.
