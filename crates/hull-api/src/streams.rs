@@ -1,5 +1,7 @@
 //! Connects the standard streams of a process with a client's raw connection.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -75,25 +77,26 @@ impl Handover {
 }
 
 async fn run(stream: UnixStream, head: String, early: Bytes, attached: Attached) {
-    let (reader, mut writer) = stream.into_split();
+    let (mut reader, mut writer) = stream.into_split();
     if writer.write_all(head.as_bytes()).await.is_err() {
         return;
     }
     let Attached {
         input, output, tty, ..
     } = attached;
-    let feeding = feed(reader, early, input);
     let draining = drain(output, writer, tty);
     tokio::select! {
         // The end of the output ends the connection, whether or not there is more input.
         () = draining => {}
         // The end of the input does not: this future stays pending then.
-        () = feeding => {}
+        () = feed(&mut reader, early, input) => return,
     }
+    // A socket closed with input unread looks broken to the client, not ended.
+    let _ = tokio::time::timeout(LINGER, take(&mut reader)).await;
 }
 
 /// Passes on what the client sends. Ends only if the client's connection breaks.
-async fn feed(mut reader: OwnedReadHalf, early: Bytes, input: Option<Input>) {
+async fn feed(reader: &mut OwnedReadHalf, early: Bytes, input: Option<Input>) {
     let Some(mut input) = input else {
         // What a client sends to a process without standard input goes nowhere, but must be
         // taken, or the client would wait for ever to send it.
@@ -119,13 +122,18 @@ async fn feed(mut reader: OwnedReadHalf, early: Bytes, input: Option<Input>) {
     }
 }
 
-async fn discard(mut reader: OwnedReadHalf) {
-    let mut buffer = [0; 4096];
-    while let Ok(count) = reader.read(&mut buffer).await {
-        if count == 0 {
-            return std::future::pending().await;
-        }
+/// Reads to nowhere. Ends only if the client's connection breaks.
+async fn discard(reader: &mut OwnedReadHalf) {
+    if take(reader).await.is_ok() {
+        std::future::pending().await
     }
+}
+
+/// Reads to nowhere until the client has no more.
+async fn take(reader: &mut OwnedReadHalf) -> std::io::Result<()> {
+    let mut buffer = [0; 4096];
+    while reader.read(&mut buffer).await? > 0 {}
+    Ok(())
 }
 
 /// Passes on what the process writes, until it ends or the client reads no more.
@@ -162,3 +170,6 @@ async fn write_both(
 }
 
 const BUFFER: usize = 32 << 10;
+
+/// How long a client may take to close its side once the output has ended.
+const LINGER: Duration = Duration::from_secs(2);

@@ -1,5 +1,7 @@
 //! Raw connections: attach and exec.
 
+use std::io::ErrorKind;
+
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -32,8 +34,12 @@ impl Reader {
             return Ok(std::mem::take(&mut self.early));
         }
         let mut buffer = BytesMut::with_capacity(BUFFER);
-        self.stream.read_buf(&mut buffer).await?;
-        Ok(buffer.freeze())
+        match self.stream.read_buf(&mut buffer).await {
+            Ok(_) => Ok(buffer.freeze()),
+            // The other side closed without reading all that was sent to it.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(Bytes::new()),
+            Err(error) => Err(error),
+        }
     }
 }
 
