@@ -97,6 +97,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             start(&client, &id, run.timings).await.map_err(before)?;
             return output::line(&id);
         }
+        if !streams.stdout && !streams.stderr {
+            // Nothing else would be written: Docker names the container then.
+            output::line(&id)?;
+        }
         let attachment = Attachment {
             id,
             streams,

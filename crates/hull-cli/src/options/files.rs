@@ -10,9 +10,9 @@ pub(crate) fn read_env_file(path: &str) -> Result<Vec<String>, Failure> {
     read(path, |name| Some(format!("{name}={}", raw_variable(name)?)))
 }
 
-/// Reads labels.
+/// Reads labels. A name without a value is left out, as Docker does.
 pub(crate) fn read_label_file(path: &str) -> Result<Vec<String>, Failure> {
-    read(path, |name| Some(name.to_owned()))
+    read(path, |_| None)
 }
 
 fn read(path: &str, alone: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Failure> {
