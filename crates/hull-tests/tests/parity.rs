@@ -85,6 +85,8 @@ const RUNS: &[Case] = &[
     case(&["--read-only", "{busybox}", "touch", "/file"]),
     case(&["--read-only", "--tmpfs", "/scratch", "{busybox}", "sh", "-c", "touch /scratch/file && ls /scratch"]),
     case(&["--tmpfs", "/t:size=1m,mode=700", "{busybox}", "sh", "-c", "stat -c %a /t; df -k /t | tail -1 | awk '{print $2}'"]),
+    case(&["--tmpfs", "/made", "--tmpfs", "/etc", "{busybox}", "stat", "-c", "%n %u %g %a", "/made", "/etc"]),
+    case(&["--read-only", "{busybox}", "touch", "/etc/hosts"]),
     case(&["--tmpfs", "/t:exec", "{busybox}", "sh", "-c", "cp /bin/busybox /t/echo && /t/echo runs"]),
     case(&["--sysctl", "kernel.msgmax=4096", "{busybox}", "cat", "/proc/sys/kernel/msgmax"]),
     case(&["--sysctl", "nonsense", "{busybox}", "true"]),
@@ -113,6 +115,8 @@ const RUNS: &[Case] = &[
     fed(&["-i", "{busybox}", "head", "-c", "3"], b"abcdefghij"),
     fed(&["-i", "{busybox}", "sh", "-c", "exec <&-; echo closed"], b"unread"),
     fed(&["-i", "{busybox}", "wc", "-c"], &[0xff; 100_000]),
+    fed(&["-i", "{busybox}", "sh", "-c", "head -c 10 > /dev/null; exit 3"], &[0; 3_000_000]),
+    fed(&["-a", "stdout", "{busybox}", "sh", "-c", "echo out; echo err >&2; exit 4"], b""),
     // Flags that docker refuses.
     case(&["--nosuchflag", "{busybox}", "true"]),
     case(&["-t", "{busybox}", "tty"]),
