@@ -25,10 +25,7 @@ impl<S: Sync> FromRequest<S> for Json {
         if body.is_empty() {
             return Ok(Self(Value::Null));
         }
-        let kind = kind
-            .as_ref()
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
+        let kind = kind.as_ref().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(ApiError::bad_request(format!(
@@ -48,8 +45,6 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("request body is larger than {LIMIT} bytes"),
         )),
-        Err(error) => Err(ApiError::bad_request(format!(
-            "cannot read the request body: {error}"
-        ))),
+        Err(error) => Err(ApiError::bad_request(format!("cannot read the request body: {error}"))),
     }
 }

@@ -32,9 +32,7 @@ impl Hijacker {
     {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender
-            && sender
-                .send(Box::new(|stream, early| Box::pin(then(stream, early))))
-                .is_ok()
+            && sender.send(Box::new(|stream, early| Box::pin(then(stream, early)))).is_ok()
         {
             std::future::pending::<()>().await;
         }

@@ -16,11 +16,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            hint: None,
-        }
+        Self { status, message: message.into(), hint: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -59,11 +55,7 @@ impl From<hull_engine::Error> for ApiError {
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self {
-            status,
-            message: chain(&error),
-            hint: error.hint().map(str::to_owned),
-        }
+        Self { status, message: chain(&error), hint: error.hint().map(str::to_owned) }
     }
 }
 

@@ -37,10 +37,7 @@ mod tests {
 
     #[test]
     fn header_is_stdcopys() {
-        assert_eq!(
-            header(Channel::Stdout, 0x0102_0304),
-            [1, 0, 0, 0, 1, 2, 3, 4]
-        );
+        assert_eq!(header(Channel::Stdout, 0x0102_0304), [1, 0, 0, 0, 1, 2, 3, 4]);
         assert_eq!(header(Channel::Stderr, 5), [2, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(&system_error("no")[..], b"\x03\0\0\0\0\0\0\x02no");
     }

@@ -32,10 +32,7 @@ pub enum BindError {
 /// # Errors
 /// Something else than a socket is there, the path is too long, or the directory is not writable.
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
-    let failed = |source| BindError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| BindError::Io { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(BindError::NoSocket(path.to_owned()));

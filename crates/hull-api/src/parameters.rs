@@ -23,19 +23,12 @@ impl Parameters {
     }
 
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns a switch: on for everything but nothing, `0`, `no`, `false` and `none`.
     pub(crate) fn switch(&self, name: &str) -> bool {
-        let value = self
-            .text(name)
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let value = self.text(name).unwrap_or_default().trim().to_ascii_lowercase();
         !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
     }
 
@@ -55,9 +48,7 @@ impl Parameters {
             return Ok(None);
         };
         parse_time(text).map(Some).ok_or_else(|| {
-            ApiError::bad_request(format!(
-                "invalid value {text:?} for {name:?}: no point in time"
-            ))
+            ApiError::bad_request(format!("invalid value {text:?} for {name:?}: no point in time"))
         })
     }
 
@@ -158,10 +149,7 @@ mod tests {
     fn times_are_seconds_or_rfc_3339() {
         let nanoseconds = |text| parse_time(text).map(Timestamp::as_nanosecond);
         assert_eq!(nanoseconds("1.5"), Some(1_500_000_000));
-        assert_eq!(
-            nanoseconds("2026-01-01T00:00:00Z").unwrap() % 1_000_000_000,
-            0
-        );
+        assert_eq!(nanoseconds("2026-01-01T00:00:00Z").unwrap() % 1_000_000_000, 0);
         assert_eq!(nanoseconds("1.x"), None);
         assert_eq!(nanoseconds("yesterday"), None);
     }

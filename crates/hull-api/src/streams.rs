@@ -36,9 +36,7 @@ impl Handover {
     /// goes away or detaches.
     pub(crate) async fn connect(self, hijacker: Hijacker, attached: Attached) -> Response {
         let head = self.head(attached.tty);
-        hijacker
-            .take(move |stream, early| run(stream, head, early, attached))
-            .await;
+        hijacker.take(move |stream, early| run(stream, head, early, attached)).await;
         // Only reached if the connection was taken over before, which a request cannot ask twice.
         ApiError::bad_request("the connection is already in use").into_response()
     }
@@ -81,9 +79,7 @@ async fn run(stream: UnixStream, head: String, early: Bytes, attached: Attached)
     if writer.write_all(head.as_bytes()).await.is_err() {
         return;
     }
-    let Attached {
-        input, output, tty, ..
-    } = attached;
+    let Attached { input, output, tty, .. } = attached;
     let draining = drain(output, writer, tty);
     tokio::select! {
         // The end of the output ends the connection, whether or not there is more input.

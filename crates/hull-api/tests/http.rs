@@ -1,9 +1,6 @@
 //! The server over a real socket, with an engine that has no containers: what clients get when
 //! they ask in odd ways.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a helper fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails its test")]
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -16,11 +13,7 @@ use tokio_util::sync::CancellationToken;
 #[test]
 fn ping_tells_what_speaks() {
     let daemon = Daemon::start();
-    for (request, body) in [
-        ("GET /_ping", "OK"),
-        ("GET /v1.24/_ping", "OK"),
-        ("HEAD /_ping", ""),
-    ] {
+    for (request, body) in [("GET /_ping", "OK"), ("GET /v1.24/_ping", "OK"), ("HEAD /_ping", "")] {
         let answer = daemon.ask(request, "", "");
         assert_eq!(answer.status, 200, "{request}");
         assert_eq!(answer.body, body);
@@ -50,44 +43,16 @@ fn versions_and_paths_that_there_are_not() {
         ("DELETE /info", 404, "page not found"),
         ("POST /images/x/nosuch", 404, "page not found"),
         ("GET /containers/x/json", 404, "No such container: x"),
-        (
-            "GET /containers/%2e%2e%2fetc/json",
-            404,
-            "No such container: ../etc",
-        ),
+        ("GET /containers/%2e%2e%2fetc/json", 404, "No such container: ../etc"),
         ("POST /containers/x/start", 404, "No such container: x"),
         ("POST /containers/x/wait", 404, "No such container: x"),
-        (
-            "POST /containers/x/wait?condition=odd",
-            400,
-            "invalid condition: \"odd\"",
-        ),
-        (
-            "POST /containers/x/attach?stream=1",
-            404,
-            "No such container: x",
-        ),
-        (
-            "GET /containers/x/logs?stdout=1",
-            404,
-            "No such container: x",
-        ),
-        (
-            "GET /containers/x/logs",
-            400,
-            "Bad parameters: you must choose at least one stream",
-        ),
-        (
-            "POST /containers/x/resize?h=a&w=1",
-            400,
-            "invalid value \"a\" for \"h\": no number",
-        ),
+        ("POST /containers/x/wait?condition=odd", 400, "invalid condition: \"odd\""),
+        ("POST /containers/x/attach?stream=1", 404, "No such container: x"),
+        ("GET /containers/x/logs?stdout=1", 404, "No such container: x"),
+        ("GET /containers/x/logs", 400, "Bad parameters: you must choose at least one stream"),
+        ("POST /containers/x/resize?h=a&w=1", 400, "invalid value \"a\" for \"h\": no number"),
         ("DELETE /containers/x", 404, "No such container: x"),
-        (
-            "DELETE /containers/x?link=1",
-            400,
-            "links are not supported",
-        ),
+        ("DELETE /containers/x?link=1", 400, "links are not supported"),
         ("GET /exec/x/json", 404, "No such exec instance: x"),
         ("GET /images/a/b/c/json", 404, "No such image: a/b/c:latest"),
         (
@@ -95,28 +60,12 @@ fn versions_and_paths_that_there_are_not() {
             400,
             "invalid filter: expected value at line 1 column 1",
         ),
-        (
-            "POST /images/create",
-            400,
-            "fromImage is required: no image to pull",
-        ),
-        (
-            "POST /images/create?fromSrc=-",
-            400,
-            "parameter fromSrc is not supported: -",
-        ),
+        ("POST /images/create", 400, "fromImage is required: no image to pull"),
+        ("POST /images/create?fromSrc=-", 400, "parameter fromSrc is not supported: -"),
     ] {
         let answer = daemon.ask(request, "", "");
-        assert_eq!(
-            (answer.status, answer.message().as_str()),
-            (status, message),
-            "{request}"
-        );
-        assert_eq!(
-            answer.header("content-type"),
-            "application/json",
-            "{request}"
-        );
+        assert_eq!((answer.status, answer.message().as_str()), (status, message), "{request}");
+        assert_eq!(answer.header("content-type"), "application/json", "{request}");
     }
 }
 
@@ -130,31 +79,16 @@ fn bodies_that_make_no_sense() {
     };
     assert_eq!(
         create(json, "{\"x"),
-        (
-            400,
-            "invalid JSON: EOF while parsing a string at line 1 column 3".into()
-        )
+        (400, "invalid JSON: EOF while parsing a string at line 1 column 3".into())
     );
-    assert_eq!(
-        create(json, ""),
-        (
-            400,
-            "invalid JSON: got EOF while reading request body".into()
-        )
-    );
+    assert_eq!(create(json, ""), (400, "invalid JSON: got EOF while reading request body".into()));
     assert_eq!(
         create("Content-Type: text/plain\r\n", "{}"),
-        (
-            400,
-            "unsupported Content-Type header (text/plain): must be 'application/json'".into()
-        )
+        (400, "unsupported Content-Type header (text/plain): must be 'application/json'".into())
     );
     assert_eq!(
         create(json, "[]"),
-        (
-            400,
-            "invalid JSON: the body must be an object, not a list".into()
-        )
+        (400, "invalid JSON: the body must be an object, not a list".into())
     );
     assert_eq!(
         create(json, r#"{"Image":"x","HostConfig":{"Binds":["/a:/b"]}}"#),
@@ -163,10 +97,7 @@ fn bodies_that_make_no_sense() {
     let deep = "[".repeat(100_000);
     assert_eq!(create(json, &deep).0, 400);
     let huge = format!("{{\"Image\":\"{}\"}}", "x".repeat(5 << 20));
-    assert_eq!(
-        create(json, &huge),
-        (413, "request body is larger than 4194304 bytes".into())
-    );
+    assert_eq!(create(json, &huge), (413, "request body is larger than 4194304 bytes".into()));
 }
 
 #[test]
@@ -199,31 +130,17 @@ impl Daemon {
         let (ready, wait) = std::sync::mpsc::channel();
         let socket = dir.path().join("s");
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let settings = Settings::new(home, "/nonexistent", "/nonexistent");
                 let engine = Engine::open(settings).await.unwrap();
                 let listener = hull_api::bind(&socket).unwrap();
                 ready.send(()).unwrap();
-                hull_api::serve(
-                    listener,
-                    Server {
-                        engine,
-                        stop: token,
-                    },
-                )
-                .await;
+                hull_api::serve(listener, Server { engine, stop: token }).await;
             });
         });
         wait.recv().unwrap();
-        Self {
-            dir,
-            stop,
-            thread: Some(thread),
-        }
+        Self { dir, stop, thread: Some(thread) }
     }
 
     fn ask(&self, request: &str, headers: &str, body: &str) -> Answer {
@@ -261,23 +178,12 @@ impl Answer {
     fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .unwrap()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
             .map(|line| line.split_once(':').unwrap())
             .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
             .collect();
-        Self {
-            status,
-            headers,
-            body: body.to_owned(),
-        }
+        Self { status, headers, body: body.to_owned() }
     }
 
     fn header(&self, name: &str) -> &str {

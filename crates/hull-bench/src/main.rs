@@ -61,22 +61,10 @@ fn measure(rounds: usize) -> Vec<Sample> {
         .inspect(|docker| docker.pull(&registry, &[Image::Busybox]))
         .inspect_err(|reason| println!("docker is left out: {reason}"))
         .ok();
-    let runc = Runc::new()
-        .inspect_err(|reason| println!("runc is left out: {reason}"))
-        .ok();
+    let runc = Runc::new().inspect_err(|reason| println!("runc is left out: {reason}")).ok();
 
     let start = ["run", "--rm", "--network", "none", &image, "true"];
-    let sleep = [
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sleep",
-        "10000",
-    ];
+    let sleep = ["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "10000"];
     let exec = ["exec", "box", "true"];
     let mut hull_start = Sample::new("hull run --rm true");
     let mut docker_start = Sample::new("docker run --rm true");
@@ -102,10 +90,7 @@ fn measure(rounds: usize) -> Vec<Sample> {
             docker_exec.time(|| docker.docker(&exec).success());
         }
     }
-    println!(
-        "memory of an idle container: {} MiB PSS",
-        idle_memory(&home) >> 20
-    );
+    println!("memory of an idle container: {} MiB PSS", idle_memory(&home) >> 20);
     home.hull(&["rm", "-f", "box"]).success();
     if let Some(docker) = &docker {
         docker.docker(&["rm", "-f", "box"]).success();
@@ -120,9 +105,7 @@ fn measure(rounds: usize) -> Vec<Sample> {
 /// that runs.
 fn idle_memory(home: &Home) -> u64 {
     let processes = home.processes();
-    let own = processes
-        .iter()
-        .filter(|(_, line)| !line.contains("hull daemon"));
+    let own = processes.iter().filter(|(_, line)| !line.contains("hull daemon"));
     own.map(|(pid, _)| {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = std::fs::read_to_string(path).unwrap_or_default();

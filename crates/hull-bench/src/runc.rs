@@ -24,10 +24,7 @@ impl Runc {
         fs::create_dir_all(&bin).map_err(text)?;
         fs::copy("/bin/busybox", bin.join("busybox")).map_err(text)?;
         symlink("busybox", bin.join("true")).map_err(text)?;
-        let spec = Command::new("runc")
-            .arg("spec")
-            .current_dir(bundle.path())
-            .status();
+        let spec = Command::new("runc").arg("spec").current_dir(bundle.path()).status();
         if !spec.map_err(text)?.success() {
             return Err("`runc spec` failed".into());
         }
@@ -40,21 +37,13 @@ impl Runc {
         fs::write(&path, config.to_string()).map_err(text)?;
         let runc = Self { bundle };
         let first = runc.run();
-        if first.code == 0 {
-            Ok(runc)
-        } else {
-            Err(first.errors())
-        }
+        if first.code == 0 { Ok(runc) } else { Err(first.errors()) }
     }
 
     pub(crate) fn run(&self) -> Output {
         let mut command = Command::new("runc");
         let root = self.bundle.path().join("state");
-        command
-            .arg("--root")
-            .arg(root)
-            .args(["run", "--bundle"])
-            .arg(self.bundle.path());
+        command.arg("--root").arg(root).args(["run", "--bundle"]).arg(self.bundle.path());
         hull_tests::run(command.arg("hull-bench"), Duration::from_secs(60))
     }
 }

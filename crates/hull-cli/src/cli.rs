@@ -31,12 +31,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         "Directory of Docker's client configuration, with credentials for registries",
     );
     flags.both(&mut debug, 'D', "debug", "Enable debug mode");
-    flags.both(
-        &mut version,
-        'v',
-        "version",
-        "Print version information and quit",
-    );
+    flags.both(&mut version, 'v', "version", "Print version information and quit");
     let options = flags.options();
     let rest = match flags.parse_leading(arguments) {
         Ok(rest) => rest,

@@ -14,37 +14,23 @@ pub(crate) enum Failure {
     /// `--help` was asked for: no failure at all.
     Help(String),
     /// One text (of one or more lines) and an exit code.
-    Message {
-        text: String,
-        hint: Option<String>,
-        code: u8,
-    },
+    Message { text: String, hint: Option<String>, code: u8 },
 }
 
 impl Failure {
     /// A failure with exit code 1.
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self::Message {
-            text: text.into(),
-            hint: None,
-            code: 1,
-        }
+        Self::Message { text: text.into(), hint: None, code: 1 }
     }
 
     /// A failure with exit code 1 and a way out of it.
     pub(crate) fn with_hint(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Message {
-            text: text.into(),
-            hint: Some(hint.into()),
-            code: 1,
-        }
+        Self::Message { text: text.into(), hint: Some(hint.into()), code: 1 }
     }
 
     /// A flag that there is not, or a value that it cannot have.
     pub(crate) fn flag(usage: &Usage, message: impl fmt::Display) -> Self {
-        let Usage {
-            path, arguments, ..
-        } = usage;
+        let Usage { path, arguments, .. } = usage;
         Self::Message {
             text: format!(
                 "{message}\n\nUsage:  {path} {arguments}\n\nRun '{path} --help' for more information"
@@ -56,15 +42,9 @@ impl Failure {
 
     /// The wrong number of arguments.
     pub(crate) fn arity(usage: &Usage, what: &str) -> Self {
-        let Usage {
-            path, arguments, ..
-        } = usage;
+        let Usage { path, arguments, .. } = usage;
         // Docker says it in two ways, and scripts that compare see the difference.
-        let see = if what.starts_with("requires at least") {
-            "See"
-        } else {
-            "Run"
-        };
+        let see = if what.starts_with("requires at least") { "See" } else { "Run" };
         Self::Message {
             text: format!(
                 "hull: '{path}' {what}\n\nUsage:  {path} {arguments}\n\n\
@@ -112,11 +92,7 @@ impl fmt::Display for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::Message {
-            text: chain(&error),
-            hint: error.hint().map(str::to_owned),
-            code: 1,
-        }
+        Self::Message { text: chain(&error), hint: error.hint().map(str::to_owned), code: 1 }
     }
 }
 

@@ -38,30 +38,15 @@ pub enum Outcome {
 
 impl Check {
     fn good(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            outcome: Outcome::Good,
-            found: found.into(),
-            hint: None,
-        }
+        Self { name, outcome: Outcome::Good, found: found.into(), hint: None }
     }
 
     fn warning(name: &'static str, found: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            name,
-            outcome: Outcome::Warning,
-            found: found.into(),
-            hint: Some(hint.into()),
-        }
+        Self { name, outcome: Outcome::Warning, found: found.into(), hint: Some(hint.into()) }
     }
 
     fn bad(name: &'static str, found: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            name,
-            outcome: Outcome::Bad,
-            found: found.into(),
-            hint: Some(hint.into()),
-        }
+        Self { name, outcome: Outcome::Bad, found: found.into(), hint: Some(hint.into()) }
     }
 }
 
@@ -109,10 +94,9 @@ impl Engine {
         let name = "guest agent";
         let path = self.agent_path();
         match fs::read(&path) {
-            Ok(bytes) if bytes.starts_with(b"\x7fELF") => Check::good(
-                name,
-                format!("{} ({} KiB)", path.display(), bytes.len() >> 10),
-            ),
+            Ok(bytes) if bytes.starts_with(b"\x7fELF") => {
+                Check::good(name, format!("{} ({} KiB)", path.display(), bytes.len() >> 10))
+            }
             Ok(_) => Check::bad(
                 name,
                 format!("{} is no program", path.display()),
@@ -159,9 +143,7 @@ impl Engine {
         if answer.accelerator != Accelerator::Tcg {
             return Check::good(name, found);
         }
-        let reason = answer
-            .reason
-            .unwrap_or_else(|| "there is none for these guests".into());
+        let reason = answer.reason.unwrap_or_else(|| "there is none for these guests".into());
         Check::warning(
             name,
             format!("{found}: no hardware virtualization is used ({reason})"),
@@ -249,19 +231,14 @@ async fn check_qemu() -> Check {
 
 /// Finds QEMU and asks for its version.
 pub(crate) async fn qemu_version() -> Result<(PathBuf, Version), FindError> {
-    let missing = || FindError::Missing {
-        name: format!("qemu-system-{}", std::env::consts::ARCH),
-    };
+    let missing = || FindError::Missing { name: format!("qemu-system-{}", std::env::consts::ARCH) };
     let program = qemu::find(guest_arch().map_err(|_| missing())?)?;
     let output = Command::new(&program)
         .arg("--version")
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| FindError::Unusable {
-            program: program.clone(),
-            source,
-        })?;
+        .map_err(|source| FindError::Unusable { program: program.clone(), source })?;
     match Version::parse(&String::from_utf8_lossy(&output.stdout)) {
         Some(version) if version < Version::OLDEST => Err(FindError::TooOld { found: version }),
         Some(version) => Ok((program, version)),
@@ -305,11 +282,7 @@ fn check_descriptors() -> Check {
 }
 
 /// Since then read-only mappings of a template's memory are safe from discards.
-const RECOMMENDED: Version = Version {
-    major: 8,
-    minor: 2,
-    micro: 0,
-};
+const RECOMMENDED: Version = Version { major: 8, minor: 2, micro: 0 };
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 const TOO_LITTLE: u64 = 256 << 20;
 const LITTLE: u64 = 2 << 30;

@@ -14,12 +14,8 @@ pub(crate) enum Survives {
 
 /// Writes a file that nobody reads before it is renamed, mode 0600.
 pub(crate) fn write(path: &Path, content: &[u8], survives: Survives) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     if survives == Survives::PowerCut {
         file.sync_all()?;
@@ -58,9 +54,6 @@ mod tests {
         replace(&path, b"two", Survives::PowerCut).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -84,11 +84,7 @@ pub enum Error {
     /// A container or exec could not be started. The text is what Docker shows;
     /// `exit_code` is what the container's state then says (126, 127 or 128).
     #[error("{message}")]
-    Start {
-        message: String,
-        exit_code: i32,
-        hint: Option<String>,
-    },
+    Start { message: String, exit_code: i32, hint: Option<String> },
     /// The container's supervisor failed to do what it was asked for.
     #[error("{context}: {}", one_line(&**cause))]
     Supervisor {
@@ -123,10 +119,7 @@ impl Error {
             Self::NotImplemented(_) => ErrorKind::NotImplemented,
             Self::NotModified(_) => ErrorKind::NotModified,
             // As dockerd: a program that is missing or not executable is the caller's mistake.
-            Self::Start {
-                exit_code: 126 | 127,
-                ..
-            } => ErrorKind::InvalidParameter,
+            Self::Start { exit_code: 126 | 127, .. } => ErrorKind::InvalidParameter,
             Self::Start { .. } => ErrorKind::Internal,
             Self::Unauthorized(_) => ErrorKind::Unauthorized,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
@@ -158,36 +151,23 @@ impl Error {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::File {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::File { action, path, source }
     }
 
     pub(crate) fn internal(
         context: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Internal {
-            context: context.into(),
-            source: Some(source.into()),
-        }
+        Self::Internal { context: context.into(), source: Some(source.into()) }
     }
 
     pub(crate) fn supervisor(context: impl Into<String>) -> impl FnOnce(ClientError) -> Self {
         let context = context.into();
-        move |cause| Self::Supervisor {
-            context,
-            cause: Box::new(cause),
-        }
+        move |cause| Self::Supervisor { context, cause: Box::new(cause) }
     }
 
     pub(crate) fn within(self, context: impl Into<String>) -> Self {
-        Self::Within {
-            context: context.into(),
-            inner: Box::new(self),
-        }
+        Self::Within { context: context.into(), inner: Box::new(self) }
     }
 
     /// Returns another error for another of several who wait for the same work.
@@ -200,10 +180,7 @@ impl Error {
             Self::NotImplemented(message) => Self::NotImplemented(message.clone()),
             Self::NoSuchImage(name) => Self::NoSuchImage(name.clone()),
             Self::Unauthorized(message) => Self::Unauthorized(message.clone()),
-            error => Self::Internal {
-                context: one_line(error),
-                source: None,
-            },
+            error => Self::Internal { context: one_line(error), source: None },
         }
     }
 }

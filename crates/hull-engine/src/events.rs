@@ -143,10 +143,7 @@ pub(crate) struct Hub {
 
 impl Default for Hub {
     fn default() -> Self {
-        Self {
-            sender: broadcast::Sender::new(BACKLOG),
-            past: Mutex::default(),
-        }
+        Self { sender: broadcast::Sender::new(BACKLOG), past: Mutex::default() }
     }
 }
 
@@ -182,10 +179,7 @@ fn includes(filters: &Filters, event: &Event) -> bool {
     let name = event.attributes.get("name").map_or("", String::as_str);
     let action = {
         let by_prefix = ["exec_create", "exec_start", "health_status"];
-        let prefix = filters
-            .values("event")
-            .iter()
-            .any(|v| by_prefix.contains(&v.as_str()));
+        let prefix = filters.values("event").iter().any(|v| by_prefix.contains(&v.as_str()));
         if prefix {
             filters.is_start_of("event", &event.action)
         } else {
@@ -199,14 +193,9 @@ fn includes(filters: &Filters, event: &Event) -> bool {
             EventKind::Image => name,
             _ => event.attributes.get("image").map_or("", String::as_str),
         };
-        [
-            &event.actor,
-            image,
-            repository(&event.actor),
-            repository(image),
-        ]
-        .iter()
-        .any(|candidate| filters.is_exactly("image", candidate))
+        [&event.actor, image, repository(&event.actor), repository(image)]
+            .iter()
+            .any(|candidate| filters.is_exactly("image", candidate))
     };
     action
         && image
@@ -228,15 +217,7 @@ fn repository(reference: &str) -> &str {
 
 const BACKLOG: usize = 4096;
 const REMEMBERED: usize = 256;
-const FILTERS: &[&str] = &[
-    "container",
-    "daemon",
-    "event",
-    "image",
-    "label",
-    "scope",
-    "type",
-];
+const FILTERS: &[&str] = &["container", "daemon", "event", "image", "label", "scope", "type"];
 
 #[cfg(test)]
 mod tests {
@@ -280,11 +261,7 @@ mod tests {
             ("type", "container", true),
             ("type", "image", false),
         ] {
-            assert_eq!(
-                includes(&only(key, value), &event),
-                included,
-                "{key}={value}"
-            );
+            assert_eq!(includes(&only(key, value), &event), included, "{key}={value}");
         }
     }
 

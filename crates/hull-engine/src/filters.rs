@@ -44,11 +44,7 @@ impl Filters {
 
     /// True if `key` has not been given or `source` starts with one of its values.
     pub(crate) fn is_start_of(&self, key: &str, source: &str) -> bool {
-        !self.contains(key)
-            || self
-                .values(key)
-                .iter()
-                .any(|value| source.starts_with(value))
+        !self.contains(key) || self.values(key).iter().any(|value| source.starts_with(value))
     }
 
     /// True if `key` has not been given, or `source` matches one of its values as a regular
@@ -63,12 +59,10 @@ impl Filters {
 
     /// True if all values of `key` (`name` or `name=value`) are among `labels`.
     pub(crate) fn all_labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.values(key)
-            .iter()
-            .all(|wanted| match wanted.split_once('=') {
-                Some((name, value)) => labels.get(name).is_some_and(|have| have == value),
-                None => labels.contains_key(wanted),
-            })
+        self.values(key).iter().all(|wanted| match wanted.split_once('=') {
+            Some((name, value)) => labels.get(name).is_some_and(|have| have == value),
+            None => labels.contains_key(wanted),
+        })
     }
 
     /// Reads a filter that is true or false.
@@ -80,9 +74,7 @@ impl Filters {
             (true, ..) => Ok(None),
             (_, true, false) => Ok(Some(true)),
             (_, false, true) => Ok(Some(false)),
-            _ => Err(Error::InvalidParameter(format!(
-                "invalid filter '{key}={values:?}'"
-            ))),
+            _ => Err(Error::InvalidParameter(format!("invalid filter '{key}={values:?}'"))),
         }
     }
 }
@@ -123,15 +115,8 @@ mod tests {
 
     #[test]
     fn booleans_are_one_of_two() {
-        assert_eq!(
-            filters(&[("dangling", "1")]).boolean("dangling").unwrap(),
-            Some(true)
-        );
+        assert_eq!(filters(&[("dangling", "1")]).boolean("dangling").unwrap(), Some(true));
         assert_eq!(filters(&[]).boolean("dangling").unwrap(), None);
-        assert!(
-            filters(&[("dangling", "maybe")])
-                .boolean("dangling")
-                .is_err()
-        );
+        assert!(filters(&[("dangling", "maybe")]).boolean("dangling").is_err());
     }
 }

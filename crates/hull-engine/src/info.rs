@@ -79,14 +79,8 @@ impl Engine {
     pub async fn version(&self) -> Version {
         Version {
             hull: env!("CARGO_PKG_VERSION"),
-            host_kernel: rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
-            qemu: doctor::qemu_version()
-                .await
-                .ok()
-                .map(|(_, version)| version.to_string()),
+            host_kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            qemu: doctor::qemu_version().await.ok().map(|(_, version)| version.to_string()),
             architecture: host::architecture(),
             os: std::env::consts::OS,
         }
@@ -123,13 +117,7 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    ];
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
     parts.join("-")
 }
 
@@ -138,9 +126,7 @@ fn operating_system() -> String {
     let text = fs::read_to_string("/etc/os-release")
         .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
         .unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     match name {
         Some(name) => name.trim_matches(['"', '\'']).to_owned(),
         None => std::env::consts::OS.to_owned(),

@@ -69,9 +69,7 @@ impl Engine {
                 path.display()
             )));
         }
-        blocking(move || Ok(kernel_check::check(&path, guest_arch()?)?))
-            .await
-            .map(drop)
+        blocking(move || Ok(kernel_check::check(&path, guest_arch()?)?)).await.map(drop)
     }
 
     fn describe_kernel(&self) -> Result<KernelInfo> {
@@ -122,9 +120,7 @@ impl Engine {
             let directory = to.parent().unwrap_or(&to);
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
-            builder
-                .create(directory)
-                .map_err(Error::file("make", directory))?;
+            builder.create(directory).map_err(Error::file("make", directory))?;
             fs::copy(&from, &to).map_err(Error::file("copy", &from))?;
             // The copy is checked, not the original: that may change.
             kernel_check::check(&to, guest_arch()?)?;

@@ -72,9 +72,8 @@ fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container
         return Ok(None);
     };
     let driver = engine.inner.drivers.named(&record.config.host.isolation)?;
-    let found = driver
-        .recover(dir)
-        .map_err(Error::supervisor("cannot tell whether the container runs"))?;
+    let found =
+        driver.recover(dir).map_err(Error::supervisor("cannot tell whether the container runs"))?;
     let on_disk = match &found {
         Liveness::Alive => supervisor::State::read(dir).ok().flatten(),
         Liveness::Dead(state) => state.clone(),

@@ -49,26 +49,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let start = Instant::now();
     let merged = hull_layer::merge(&trees)?;
-    println!(
-        "merge: {} inodes, {:?}",
-        merged.nodes().len(),
-        start.elapsed()
-    );
+    println!("merge: {} inodes, {:?}", merged.nodes().len(), start.elapsed());
     let start = Instant::now();
     let mut meta = File::create(directory.join("meta.erofs"))?;
     let layout = hull_erofs::write(&merged, &lengths, &mut meta)?;
     println!("image: {} bytes, {:?}", layout.meta_len, start.elapsed());
     let names: Vec<String> = (0..lengths.len()).map(|n| format!("{n}.data")).collect();
-    let mut extents = vec![Extent {
-        path: "meta.erofs",
-        len: layout.meta_len,
-    }];
-    extents.extend(
-        names
-            .iter()
-            .zip(&lengths)
-            .map(|(path, len)| Extent { path, len: *len }),
-    );
+    let mut extents = vec![Extent { path: "meta.erofs", len: layout.meta_len }];
+    extents.extend(names.iter().zip(&lengths).map(|(path, len)| Extent { path, len: *len }));
     let descriptor = vmdk::descriptor(&extents, hull_erofs::DISK_SIZE)?;
     std::fs::write(directory.join("disk.vmdk"), descriptor)?;
     Ok(())

@@ -34,10 +34,7 @@ impl Attributes {
             *offset = u32::try_from(len).map_err(|_| WriteError::Metadata)?;
             len += entry_len(attribute) as u64;
         }
-        Ok(Self {
-            shared,
-            shared_len: len,
-        })
+        Ok(Self { shared, shared_len: len })
     }
 
     /// Returns the bytes behind an inode that has `attributes`; 0 if it has none.

@@ -39,11 +39,7 @@ impl Superblock {
     pub(crate) fn put(&self, image: &mut [u8], uuid: [u8; 16]) {
         let block = &mut image[SUPERBLOCK..BLOCK as usize];
         let compat = COMPAT_SUPERBLOCK_CHECKSUM | COMPAT_MTIME;
-        let incompat = if self.has_chunks {
-            INCOMPAT_CHUNKED_FILE
-        } else {
-            0
-        };
+        let incompat = if self.has_chunks { INCOMPAT_CHUNKED_FILE } else { 0 };
         put(block, 0, &MAGIC.to_le_bytes());
         put(block, 4, &[0; 4]);
         put(block, 8, &compat.to_le_bytes());

@@ -82,23 +82,13 @@ impl Plan {
             };
             let total = head + behind as u64;
             // An inode and its tail may not cross a block's end; long attributes have to.
-            let together = if total <= BLOCK {
-                total
-            } else {
-                INODE_LEN as u64
-            };
+            let together = if total <= BLOCK { total } else { INODE_LEN as u64 };
             let offset = match end % BLOCK + together > BLOCK {
                 true => end.next_multiple_of(BLOCK),
                 false => end,
             };
             end = (offset + total).next_multiple_of(SLOT);
-            placed.push(Placed {
-                offset,
-                attributes_len,
-                size,
-                body,
-                parent: 0,
-            });
+            placed.push(Placed { offset, attributes_len, size, body, parent: 0 });
         }
         let blocks_start = end.next_multiple_of(BLOCK);
         for node in &mut placed {
@@ -157,22 +147,14 @@ fn file_body(file: &File) -> Result<Body, WriteError> {
     let end = file.size.next_multiple_of(BLOCK);
     match file.extents[..] {
         _ if file.size == 0 => return Ok(Body::Empty),
-        [
-            Extent {
-                offset: 0,
-                data,
-                len,
-            },
-        ] if len == end => {
+        [Extent { offset: 0, data, len }] if len == end => {
             return Ok(Body::Extent { data, len });
         }
         _ => {}
     }
     // The largest unit that every extent starts at and, unless the file ends there, ends at.
     let ends = file.extents.iter().map(|e| e.offset + e.len);
-    let bounds = ends
-        .filter(|e| *e != end)
-        .chain(file.extents.iter().map(|e| e.offset));
+    let bounds = ends.filter(|e| *e != end).chain(file.extents.iter().map(|e| e.offset));
     let common = bounds.fold(0, |bits, bound| bits | bound);
     let chunk = match common {
         0 => end.next_power_of_two(),
@@ -192,8 +174,5 @@ fn file_body(file: &File) -> Result<Body, WriteError> {
             done += len;
         }
     }
-    Ok(Body::Chunks {
-        size_log2: chunk.trailing_zeros(),
-        chunks,
-    })
+    Ok(Body::Chunks { size_log2: chunk.trailing_zeros(), chunks })
 }

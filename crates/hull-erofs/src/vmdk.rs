@@ -52,10 +52,7 @@ pub fn descriptor(extents: &[Extent<'_>], virtual_size: u64) -> Result<String, V
     }
     check("the disk", virtual_size)?;
     if end > virtual_size {
-        return Err(VmdkError::TooLarge {
-            len: end,
-            size: virtual_size,
-        });
+        return Err(VmdkError::TooLarge { len: end, size: virtual_size });
     }
     let last = extents.last().ok_or(VmdkError::Empty)?;
     if end < virtual_size {
@@ -79,10 +76,7 @@ fn check(path: &str, len: u64) -> Result<u64, VmdkError> {
     if len.is_multiple_of(SECTOR) {
         return Ok(len);
     }
-    Err(VmdkError::Unaligned {
-        path: path.to_owned(),
-        len,
-    })
+    Err(VmdkError::Unaligned { path: path.to_owned(), len })
 }
 
 const SECTOR: u64 = 512;
@@ -95,19 +89,10 @@ mod tests {
     fn descriptor_refuses_what_the_format_cannot_say() {
         let describe = |path, len| descriptor(&[Extent { path, len }], 4096);
         for path in ["", "a\"b", "a\nb", "nbd:x", "a\\b"] {
-            assert!(
-                matches!(describe(path, 512), Err(VmdkError::Name(_))),
-                "{path}"
-            );
+            assert!(matches!(describe(path, 512), Err(VmdkError::Name(_))), "{path}");
         }
-        assert!(matches!(
-            describe("a", 100),
-            Err(VmdkError::Unaligned { .. })
-        ));
-        assert!(matches!(
-            describe("a", 8192),
-            Err(VmdkError::TooLarge { .. })
-        ));
+        assert!(matches!(describe("a", 100), Err(VmdkError::Unaligned { .. })));
+        assert!(matches!(describe("a", 8192), Err(VmdkError::TooLarge { .. })));
         assert!(matches!(descriptor(&[], 4096), Err(VmdkError::Empty)));
     }
 
@@ -116,11 +101,7 @@ mod tests {
         let extents = [("m", 4096), ("0", 0), ("1", 8192)].map(|(path, len)| Extent { path, len });
         let text = descriptor(&extents, 1 << 20).unwrap();
         let lines: Vec<&str> = text.lines().filter(|l| l.contains("FLAT")).collect();
-        let expected = [
-            "RW 8 FLAT \"m\" 0",
-            "RW 16 FLAT \"1\" 0",
-            "RW 2024 FLAT \"1\" 16",
-        ];
+        let expected = ["RW 8 FLAT \"m\" 0", "RW 16 FLAT \"1\" 0", "RW 2024 FLAT \"1\" 16"];
         assert_eq!(lines, expected);
         assert!(!descriptor(&extents[..1], 4096).unwrap().contains(" 8\n"));
     }

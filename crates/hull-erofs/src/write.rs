@@ -52,18 +52,12 @@ pub fn write(
 ) -> Result<Layout, WriteError> {
     let plan = Plan::new(merged)?;
     let layout = layout(&plan, layer_lengths)?;
-    let image = Image {
-        merged,
-        plan: &plan,
-        layer_offsets: &layout.layer_offsets,
-        layer_lengths,
-    };
+    let image = Image { merged, plan: &plan, layer_offsets: &layout.layer_offsets, layer_lengths };
     let mut bytes = vec![0; plan.len as usize];
     for index in 0..merged.nodes().len() {
         image.put_node(&mut bytes, index)?;
     }
-    plan.attributes
-        .put_shared(&mut bytes[plan.shared_offset as usize..]);
+    plan.attributes.put_shared(&mut bytes[plan.shared_offset as usize..]);
     let superblock = Superblock {
         root_nid: plan.nid(0) as u16,
         inodes: merged.nodes().len() as u64,
@@ -90,17 +84,9 @@ fn layout(plan: &Plan, layer_lengths: &[u64]) -> Result<Layout, WriteError> {
             .unwrap_or(u64::MAX);
     }
     if end > DISK_SIZE {
-        return Err(WriteError::TooLarge {
-            needed: end,
-            available: DISK_SIZE,
-        });
+        return Err(WriteError::TooLarge { needed: end, available: DISK_SIZE });
     }
-    Ok(Layout {
-        meta_len: plan.len,
-        layer_offsets,
-        disk_len: end,
-        uuid: [0; 16],
-    })
+    Ok(Layout { meta_len: plan.len, layer_offsets, disk_len: end, uuid: [0; 16] })
 }
 
 /// Returns a UUID of version 8 (RFC 9562, "custom") that is a digest of the image.
@@ -127,9 +113,7 @@ impl Image<'_> {
         let at = placed.offset as usize;
         let attributes = at + format::INODE_LEN;
         let tail = attributes + placed.attributes_len as usize;
-        self.plan
-            .attributes
-            .put_inline(&inode.xattrs, &mut out[attributes..tail]);
+        self.plan.attributes.put_inline(&inode.xattrs, &mut out[attributes..tail]);
         let (data_layout, union) = match &placed.body {
             Body::Empty => (format::FLAT_PLAIN, device(&inode.kind)),
             Body::Extent { data, len } => {

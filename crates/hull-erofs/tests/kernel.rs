@@ -35,9 +35,7 @@ fn large_directories_and_block_bounds() {
         let name = format!("many/{}", format!("{number:05}").repeat(1 + number % 9));
         append(&mut tar, &name, b"");
     }
-    for name in [
-        "dots/.!x", "dots/!", "dots/..x", "dots/-", "dots/...", "dots/.-",
-    ] {
+    for name in ["dots/.!x", "dots/!", "dots/..x", "dots/-", "dots/...", "dots/.-"] {
         append(&mut tar, name, b"d");
     }
     // Directories whose last block fits behind the inode, or just does not.
@@ -60,16 +58,10 @@ fn data_outside_of_its_layer_returns_error() {
     let image = Image::new(&[tar.into_inner().unwrap()]);
     for lengths in [&[8192][..], &[]] {
         let result = hull_erofs::write(&image.merged, lengths, &mut Vec::new());
-        assert!(matches!(
-            result,
-            Err(hull_erofs::WriteError::Data { layer: 0 })
-        ));
+        assert!(matches!(result, Err(hull_erofs::WriteError::Data { layer: 0 })));
     }
     let result = hull_erofs::write(&image.merged, &[1 << 40], &mut Vec::new());
-    assert!(matches!(
-        result,
-        Err(hull_erofs::WriteError::TooLarge { .. })
-    ));
+    assert!(matches!(result, Err(hull_erofs::WriteError::TooLarge { .. })));
 }
 
 impl Image {

@@ -22,15 +22,7 @@ pub(crate) fn write(
         let at = (number - 1) as usize * INODE_LEN as usize;
         file.put(&mut table[at..][..INODE_LEN as usize], number, options);
     };
-    place(
-        ROOT,
-        &Inode {
-            mode: 0o040_755,
-            links: 3,
-            block: geometry.root_block,
-            blocks: 1,
-        },
-    );
+    place(ROOT, &Inode { mode: 0o040_755, links: 3, block: geometry.root_block, blocks: 1 });
     place(
         LOST_FOUND,
         &Inode {
@@ -121,11 +113,7 @@ fn block(inode: u32, entries: &[(u32, &str)], options: &Options) -> Vec<u8> {
     let mut at = 0;
     for (index, (number, name)) in entries.iter().enumerate() {
         let is_last = index + 1 == entries.len();
-        let len = if is_last {
-            end - at
-        } else {
-            8 + name.len().next_multiple_of(4)
-        };
+        let len = if is_last { end - at } else { 8 + name.len().next_multiple_of(4) };
         put(&mut out, at, &number.to_le_bytes());
         put(&mut out, at + 4, &(len as u16).to_le_bytes());
         out[at + 6] = name.len() as u8;

@@ -79,9 +79,7 @@ pub enum FormatError {
 pub fn format(file: &File, options: &Options) -> Result<(), FormatError> {
     let geometry = Geometry::new(options)?;
     let disk = Disk(file);
-    file.set_len(0)
-        .and_then(|()| file.set_len(options.size))
-        .map_err(FormatError::Io)?;
+    file.set_len(0).and_then(|()| file.set_len(options.size)).map_err(FormatError::Io)?;
     inodes::write(&geometry, options, &disk)?;
     if geometry.journal_blocks > 0 {
         journal::write(&geometry, &disk)?;

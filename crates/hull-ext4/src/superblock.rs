@@ -59,10 +59,7 @@ fn encode(geometry: &Geometry, options: &Options, group: u64) -> [u8; LEN] {
         (0x04c, 1),
         (0x054, USED_INODES),
         (0x05c, COMPAT_EXT_ATTR | COMPAT_DIR_INDEX | journal_feature),
-        (
-            0x060,
-            INCOMPAT_FILETYPE | INCOMPAT_EXTENTS | INCOMPAT_64BIT | INCOMPAT_FLEX_BG,
-        ),
+        (0x060, INCOMPAT_FILETYPE | INCOMPAT_EXTENTS | INCOMPAT_64BIT | INCOMPAT_FLEX_BG),
         (
             0x064,
             RO_COMPAT_SPARSE_SUPER

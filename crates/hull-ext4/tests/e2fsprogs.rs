@@ -16,13 +16,7 @@ fn e2fsck_finds_nothing() {
     let path = directory.path().join("disk");
     // Around the ends of groups and flex groups, where the last group may have no room.
     let group = 128 * MIB;
-    let mut sizes = vec![
-        16 * MIB,
-        17 * MIB + 513,
-        64 * MIB,
-        Options::SCRATCH_SIZE,
-        2 << 40,
-    ];
+    let mut sizes = vec![16 * MIB, 17 * MIB + 513, 64 * MIB, Options::SCRATCH_SIZE, 2 << 40];
     for groups in [1, 2, 16, 17, 33] {
         sizes.extend([groups * group - 4096, groups * group, groups * group + 4096]);
         sizes.extend([groups * group + 200 * 4096, groups * group + 60 * MIB]);
@@ -65,11 +59,7 @@ fn what_the_file_held_is_dropped_and_little_is_written() {
     format(&file, &Options::new(Options::SCRATCH_SIZE, [7; 16])).unwrap();
     let metadata = file.metadata().unwrap();
     assert_eq!(metadata.len(), Options::SCRATCH_SIZE);
-    assert!(
-        metadata.blocks() * 512 < MIB,
-        "{} sectors",
-        metadata.blocks()
-    );
+    assert!(metadata.blocks() * 512 < MIB, "{} sectors", metadata.blocks());
     check(&path);
 }
 
@@ -101,15 +91,7 @@ fn kernel_uses_and_grows_it() {
     std::fs::create_dir(&mount).unwrap();
     let options = Options::new(2 << 30, *b"0123456789abcdef");
     format(&File::create(&path).unwrap(), &options).unwrap();
-    let mounting = run(
-        "mount",
-        &[
-            "-o",
-            "loop",
-            path.to_str().unwrap(),
-            mount.to_str().unwrap(),
-        ],
-    );
+    let mounting = run("mount", &["-o", "loop", path.to_str().unwrap(), mount.to_str().unwrap()]);
     if let Err(reason) = mounting {
         eprintln!("skipped: no loop mounts here: {reason}");
         return;
@@ -119,12 +101,7 @@ fn kernel_uses_and_grows_it() {
     used.unwrap();
     check(&path);
     // Offline growth, past the descriptors' block and into further flex groups.
-    File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(24 << 30)
-        .unwrap();
+    File::options().write(true).open(&path).unwrap().set_len(24 << 30).unwrap();
     match run("resize2fs", &[path.to_str().unwrap()]) {
         Ok(()) => drop(check(&path)),
         Err(reason) => eprintln!("growth not tried: {reason}"),
@@ -136,10 +113,7 @@ fn use_it(mount: &Path) -> std::io::Result<()> {
         let directory = mount.join(format!("d{directory}"));
         std::fs::create_dir(&directory)?;
         for file in 0..500 {
-            std::fs::write(
-                directory.join(format!("file-{file}")),
-                vec![file as u8; 3000],
-            )?;
+            std::fs::write(directory.join(format!("file-{file}")), vec![file as u8; 3000])?;
         }
     }
     std::fs::write(mount.join("large"), vec![1; 200 << 20])?;
@@ -155,11 +129,7 @@ fn check(path: &Path) -> bool {
             return false;
         }
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     true
 }
 

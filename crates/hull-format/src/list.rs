@@ -48,10 +48,7 @@ impl Format {
         };
         let template = template.trim_matches(' ');
         let template = template.replace("\\t", "\t").replace("\\n", "\n");
-        Ok(Self {
-            template: Template::parse(&template)?,
-            table,
-        })
+        Ok(Self { template: Template::parse(&template)?, table })
     }
 
     /// Prints all rows, each on its own line, a table with its titles above.

@@ -4,10 +4,7 @@
 /// Aligns the cells of `text`, which end with tabs. What follows the last tab of a line belongs to
 /// no column. A column reaches over adjacent lines that have a cell in it.
 pub fn align(text: &str) -> String {
-    let lines: Vec<Vec<&str>> = text
-        .split('\n')
-        .map(|line| line.split('\t').collect())
-        .collect();
+    let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
     let mut widths: Vec<Vec<usize>> = lines.iter().map(|line| vec![0; line.len() - 1]).collect();
     measure(&lines, &mut widths);
 
@@ -38,9 +35,7 @@ fn measure(lines: &[Vec<&str>], widths: &mut [Vec<usize>]) {
             let has = |line: &Vec<&str>| line.len() > column + 1;
             let length = lines[start..].iter().take_while(|line| has(line)).count();
             let block = start..start + length;
-            let cells = lines[block.clone()]
-                .iter()
-                .map(|line| line[column].chars().count());
+            let cells = lines[block.clone()].iter().map(|line| line[column].chars().count());
             let width = cells.max().map_or(0, |widest| LEAST.max(widest + PADDING));
             for line in block {
                 widths[line][column] = width;
@@ -59,21 +54,12 @@ mod tests {
         for (text, aligned) in [
             ("", ""),
             ("no tabs\n", "no tabs\n"),
-            (
-                "ID\tNAME\n1234567890\tx\n",
-                "ID           NAME\n1234567890   x\n",
-            ),
+            ("ID\tNAME\n1234567890\tx\n", "ID           NAME\n1234567890   x\n"),
             ("A\tB\tC\n", "A         B         C\n"),
             ("A\t\tC\n", "A                   C\n"),
             // A line without a cell ends the column.
-            (
-                "long long cell\tx\n\nA\tx\n",
-                "long long cell   x\n\nA         x\n",
-            ),
-            (
-                "\u{e9}\u{e9}\tx\nab\tx",
-                "\u{e9}\u{e9}        x\nab        x",
-            ),
+            ("long long cell\tx\n\nA\tx\n", "long long cell   x\n\nA         x\n"),
+            ("\u{e9}\u{e9}\tx\nab\tx", "\u{e9}\u{e9}        x\nab        x"),
         ] {
             assert_eq!(align(text), aligned);
         }

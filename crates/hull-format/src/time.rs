@@ -16,11 +16,7 @@ pub fn rfc3339(time: Timestamp) -> String {
 /// Prints a time with nine digits behind the second: `docker logs --timestamps`.
 pub fn log_time(time: Timestamp) -> String {
     let utc = Offset::UTC.to_datetime(time);
-    format!(
-        "{}.{:09}Z",
-        utc.strftime("%Y-%m-%dT%H:%M:%S"),
-        utc.subsec_nanosecond()
-    )
+    format!("{}.{:09}Z", utc.strftime("%Y-%m-%dT%H:%M:%S"), utc.subsec_nanosecond())
 }
 
 /// Prints a time as Go's `Time.String` does: `2026-11-21 23:12:13 +0000 UTC`.
@@ -30,11 +26,7 @@ pub fn local_time(time: Timestamp, zone: &TimeZone) -> String {
         0 => String::new(),
         nanos => format!(".{nanos:09}").trim_end_matches('0').to_owned(),
     };
-    format!(
-        "{}{nanos} {}",
-        zoned.strftime("%Y-%m-%d %H:%M:%S"),
-        zoned.strftime("%z %Z")
-    )
+    format!("{}{nanos} {}", zoned.strftime("%Y-%m-%d %H:%M:%S"), zoned.strftime("%z %Z"))
 }
 
 /// Prints a duration in words: `3 seconds`, `About a minute`, `2 weeks`.
@@ -177,9 +169,7 @@ fn parse_duration(text: &str) -> Option<SignedDuration> {
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        let end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, next) = after.split_at(end);
         let scale: i128 = match unit {
             "ns" => 1,
@@ -190,11 +180,7 @@ fn parse_duration(text: &str) -> Option<SignedDuration> {
             "h" => 3_600_000_000_000,
             _ => return None,
         };
-        let whole: i128 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
-        };
+        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         nanos = nanos.checked_add(whole.checked_mul(scale)?)?;
         let mut place = scale;
         for digit in fraction.bytes() {
@@ -223,11 +209,7 @@ mod tests {
     #[test]
     fn printing_times() {
         for (text, short, long) in [
-            (
-                "2026-11-21T23:12:13Z",
-                "2026-11-21T23:12:13Z",
-                "2026-11-21T23:12:13.000000000Z",
-            ),
+            ("2026-11-21T23:12:13Z", "2026-11-21T23:12:13Z", "2026-11-21T23:12:13.000000000Z"),
             (
                 "2026-11-21T23:12:13.120Z",
                 "2026-11-21T23:12:13.12Z",
@@ -238,20 +220,13 @@ mod tests {
                 "2026-11-21T23:12:10.000000001Z",
                 "2026-11-21T23:12:10.000000001Z",
             ),
-            (
-                "0001-01-01T00:00:00Z",
-                "0001-01-01T00:00:00Z",
-                "0001-01-01T00:00:00.000000000Z",
-            ),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000000Z"),
         ] {
             assert_eq!(rfc3339(at(text)), short);
             assert_eq!(log_time(at(text)), long);
         }
         let time = at("2026-11-21T23:12:13Z");
-        assert_eq!(
-            local_time(time, &TimeZone::UTC),
-            "2026-11-21 23:12:13 +0000 UTC"
-        );
+        assert_eq!(local_time(time, &TimeZone::UTC), "2026-11-21 23:12:13 +0000 UTC");
         assert_eq!(
             local_time(at("2026-11-21T23:12:13.5Z"), &TimeZone::UTC),
             "2026-11-21 23:12:13.5 +0000 UTC"
@@ -282,16 +257,9 @@ mod tests {
             (729 * DAY, "24 months"),
             (730 * DAY, "2 years"),
         ] {
-            assert_eq!(
-                human_duration(Duration::from_secs(seconds)),
-                words,
-                "{seconds}"
-            );
+            assert_eq!(human_duration(Duration::from_secs(seconds)), words, "{seconds}");
         }
-        assert_eq!(
-            human_duration(Duration::from_millis(999)),
-            "Less than a second"
-        );
+        assert_eq!(human_duration(Duration::from_millis(999)), "Less than a second");
     }
 
     #[test]
@@ -300,41 +268,11 @@ mod tests {
         let then = at("2026-11-21T11:55:00Z");
         for (status, text) in [
             (Status::Created, "Created"),
-            (
-                Status::Running {
-                    started: then,
-                    paused: false,
-                },
-                "Up 5 minutes",
-            ),
-            (
-                Status::Running {
-                    started: then,
-                    paused: true,
-                },
-                "Up 5 minutes (Paused)",
-            ),
-            (
-                Status::Running {
-                    started: now,
-                    paused: false,
-                },
-                "Up Less than a second",
-            ),
-            (
-                Status::Exited {
-                    code: 137,
-                    finished: then,
-                },
-                "Exited (137) 5 minutes ago",
-            ),
-            (
-                Status::Restarting {
-                    code: 1,
-                    finished: then,
-                },
-                "Restarting (1) 5 minutes ago",
-            ),
+            (Status::Running { started: then, paused: false }, "Up 5 minutes"),
+            (Status::Running { started: then, paused: true }, "Up 5 minutes (Paused)"),
+            (Status::Running { started: now, paused: false }, "Up Less than a second"),
+            (Status::Exited { code: 137, finished: then }, "Exited (137) 5 minutes ago"),
+            (Status::Restarting { code: 1, finished: then }, "Restarting (1) 5 minutes ago"),
             (Status::Dead, "Dead"),
             (Status::Removing, "Removal In Progress"),
         ] {
@@ -362,10 +300,7 @@ mod tests {
             ("2026-11-20T10:11:12.5", "2026-11-20T09:11:12.5Z"),
             ("2026-11-20T10:11Z", "2026-11-20T10:11:00Z"),
             ("2026-11-20T10:11:12-05:00", "2026-11-20T15:11:12Z"),
-            (
-                "2026-11-20T10:11:12.000000001Z",
-                "2026-11-20T10:11:12.000000001Z",
-            ),
+            ("2026-11-20T10:11:12.000000001Z", "2026-11-20T10:11:12.000000001Z"),
             ("0", "1970-01-01T00:00:00Z"),
             ("1136073600", "2006-01-01T00:00:00Z"),
             ("1136073600.000000001", "2006-01-01T00:00:00.000000001Z"),
@@ -389,10 +324,7 @@ mod tests {
                 continue;
             }
             let error = parse_time(text, now, &zone).unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("failed to parse value as time or duration: \"{text}\"")
-            );
+            assert_eq!(error, format!("failed to parse value as time or duration: \"{text}\""));
         }
     }
 }

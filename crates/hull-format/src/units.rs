@@ -9,22 +9,12 @@ pub fn human_size(bytes: u64) -> String {
 
 /// Prints a size with decimal units: lists of images and containers use three digits (`1.98MB`).
 pub fn human_size_with_precision(bytes: u64, digits: usize) -> String {
-    scaled(
-        bytes,
-        1000.0,
-        digits,
-        &["B", "kB", "MB", "GB", "TB", "PB", "EB"],
-    )
+    scaled(bytes, 1000.0, digits, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
 /// Prints a size with binary units and four significant digits: `64MiB`.
 pub fn bytes_size(bytes: u64) -> String {
-    scaled(
-        bytes,
-        1024.0,
-        4,
-        &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"],
-    )
+    scaled(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 }
 
 /// Why a size cannot be read, in Docker's words.
@@ -48,9 +38,7 @@ pub fn ram_in_bytes(text: &str) -> Result<i64, ParseSizeError> {
             None => return Err(ParseSizeError::Size(text.into())),
         },
     };
-    let plain = number
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'));
+    let plain = number.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'));
     let value = match number.parse::<f64>() {
         Ok(value) if plain && value.is_finite() => value,
         _ => return Err(ParseSizeError::Number(number.into())),
@@ -156,17 +144,10 @@ mod tests {
             ("32bb", "invalid suffix: 'bb'"),
             ("32kbb", "invalid suffix: 'kbb'"),
             ("32 ki", "invalid suffix: 'ki'"),
-            (
-                "1.2.3m",
-                "strconv.ParseFloat: parsing \"1.2.3\": invalid syntax",
-            ),
+            ("1.2.3m", "strconv.ParseFloat: parsing \"1.2.3\": invalid syntax"),
             ("m32", "strconv.ParseFloat: parsing \"m32\": invalid syntax"),
         ] {
-            assert_eq!(
-                ram_in_bytes(text).unwrap_err().to_string(),
-                message,
-                "{text}"
-            );
+            assert_eq!(ram_in_bytes(text).unwrap_err().to_string(), message, "{text}");
         }
     }
 }

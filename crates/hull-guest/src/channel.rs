@@ -82,9 +82,7 @@ impl Guest {
             .await
             .map_err(|_| ConnectError::Silent(patience))??;
         if hello.version != VERSION {
-            return Err(ConnectError::Version {
-                guest: hello.version,
-            });
+            return Err(ConnectError::Version { guest: hello.version });
         }
         let (control, control_queue) = mpsc::unbounded_channel();
         let (data, data_queue) = mpsc::unbounded_channel();
@@ -133,11 +131,7 @@ impl Guest {
             let id = state.next_stream();
             state.outputs.insert(
                 id,
-                OutputState {
-                    queue: queue.clone(),
-                    index,
-                    allowance: u64::from(INITIAL_WINDOW),
-                },
+                OutputState { queue: queue.clone(), index, allowance: u64::from(INITIAL_WINDOW) },
             );
             ids.push(id);
         }
@@ -154,12 +148,8 @@ async fn greet<S>(stream: &mut S, decoder: &mut Decoder, software: &str) -> Resu
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let hello = Hello {
-        version: VERSION,
-        software: software.to_owned(),
-        kernel: None,
-        uptime_us: None,
-    };
+    let hello =
+        Hello { version: VERSION, software: software.to_owned(), kernel: None, uptime_us: None };
     let mut wire = Vec::new();
     let payload = serde_json::to_vec(&hello).map_err(std::io::Error::from)?;
     Frame::new(Kind::Hello, 0, payload).encode(&mut wire);

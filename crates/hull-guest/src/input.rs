@@ -30,12 +30,7 @@ pub enum InputError {
 
 impl InputStream {
     pub(crate) fn new(shared: Arc<Shared>, changed: Arc<Notify>, id: StreamId) -> Self {
-        Self {
-            shared,
-            changed,
-            id,
-            ended: false,
-        }
+        Self { shared, changed, id, ended: false }
     }
 
     /// Returns the stream's number on the channel, to be named in a request.
@@ -66,10 +61,7 @@ impl InputStream {
         self.wait(|input| input.window.available() > 0).await?;
         // No slot is held while waiting for credit, so that a full stream holds up no other.
         let slots = self.shared.slots.clone();
-        let slot = slots
-            .acquire_owned()
-            .await
-            .map_err(|_| self.shared.reason())?;
+        let slot = slots.acquire_owned().await.map_err(|_| self.shared.reason())?;
         let taken = self
             .shared
             .lock()

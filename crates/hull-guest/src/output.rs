@@ -42,18 +42,9 @@ impl OutputStreams {
     pub(crate) fn new(shared: Arc<Shared>, queue: Arc<Queue>, ids: Vec<StreamId>) -> Self {
         let streams = ids
             .into_iter()
-            .map(|id| Stream {
-                id,
-                window: RecvWindow::default(),
-                ended: false,
-            })
+            .map(|id| Stream { id, window: RecvWindow::default(), ended: false })
             .collect();
-        Self {
-            shared,
-            queue,
-            streams,
-            taken: None,
-        }
+        Self { shared, queue, streams, taken: None }
     }
 
     /// Returns the number of a stream on the channel, to be named in a request.
@@ -79,10 +70,7 @@ impl OutputStreams {
                 return Ok(Some(match piece {
                     Piece::Data(stream, bytes) => {
                         self.taken = Some((stream, bytes.len()));
-                        Output::Data {
-                            stream,
-                            bytes: bytes.freeze(),
-                        }
+                        Output::Data { stream, bytes: bytes.freeze() }
                     }
                     Piece::Eof(stream) => {
                         self.streams[stream].ended = true;

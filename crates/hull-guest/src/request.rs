@@ -34,10 +34,7 @@ pub enum RequestError {
 
 impl Pending {
     pub(crate) fn send(shared: &Arc<Shared>, request: &Request) -> Self {
-        Self {
-            outcome: queue(shared, request),
-            shared: shared.clone(),
-        }
+        Self { outcome: queue(shared, request), shared: shared.clone() }
     }
 
     /// Waits for the response. Dropping the future leaves the request running in the guest.

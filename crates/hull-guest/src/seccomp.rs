@@ -58,11 +58,9 @@ mod tests {
 
     #[test]
     fn a_profile_is_compiled_and_taken_out() {
-        let spec = raw(
-            r#"{"hostname":"h","unknown":[1],"linux":{"cgroupsPath":"/c","seccomp":
+        let spec = raw(r#"{"hostname":"h","unknown":[1],"linux":{"cgroupsPath":"/c","seccomp":
             {"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],
-             "syscalls":[{"names":["read","write"],"action":"SCMP_ACT_ALLOW"}]}}}"#,
-        );
+             "syscalls":[{"names":["read","write"],"action":"SCMP_ACT_ALLOW"}]}}}"#);
         let (stripped, program) = extract(&spec, "x86_64").unwrap();
         let stripped: Value = serde_json::from_str(stripped.get()).unwrap();
         assert_eq!(stripped["unknown"][0], 1);

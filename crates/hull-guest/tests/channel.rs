@@ -95,24 +95,15 @@ async fn a_guest_of_another_version_is_refused() {
 async fn a_silent_guest_is_given_up() {
     let (ours, _fake) = pair();
     let error = Guest::connect(ours, "test", SOON).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the guest agent did not answer within 5s"
-    );
+    assert_eq!(error.to_string(), "the guest agent did not answer within 5s");
 }
 
 #[tokio::test]
 async fn garbage_instead_of_hello_is_refused() {
     let (ours, mut fake) = pair();
-    fake.stream
-        .write_all(b"Kernel panic - not syncing")
-        .await
-        .unwrap();
+    fake.stream.write_all(b"Kernel panic - not syncing").await.unwrap();
     let error = Guest::connect(ours, "test", SOON).await.unwrap_err();
-    assert!(
-        matches!(error, ConnectError::Closed(Closed::Violation(_))),
-        "{error}"
-    );
+    assert!(matches!(error, ConnectError::Closed(Closed::Violation(_))), "{error}");
 }
 
 #[tokio::test]
@@ -146,10 +137,7 @@ async fn an_answer_to_a_request_that_was_given_up_is_ignored() {
 async fn events_arrive_in_order_and_a_flood_closes_the_channel() {
     let (guest, mut events, mut fake) = connected().await;
     let event = Event::Exited {
-        target: Target {
-            container: "c".into(),
-            exec: None,
-        },
+        target: Target { container: "c".into(), exec: None },
         status: ExitStatus::Signal(9),
         oom_killed: true,
     };
@@ -176,25 +164,15 @@ async fn whatever_waits_learns_why_the_channel_closed() {
     let mut outputs = guest.outputs(1);
     let mut input = guest.input();
     fake.expect(Kind::Request).await;
-    fake.send(Frame::new(Kind::Data, outputs.id(0), *b"last words"))
-        .await;
+    fake.send(Frame::new(Kind::Data, outputs.id(0), *b"last words")).await;
     fake.stream.write_all(&[0xff; 64]).await.unwrap();
-    assert!(matches!(
-        pending.reply().await,
-        Err(RequestError::Closed(Closed::Violation(_)))
-    ));
+    assert!(matches!(pending.reply().await, Err(RequestError::Closed(Closed::Violation(_)))));
     assert_eq!(
         outputs.next().await.unwrap(),
-        Some(Output::Data {
-            stream: 0,
-            bytes: "last words".into()
-        })
+        Some(Output::Data { stream: 0, bytes: "last words".into() })
     );
     assert!(outputs.next().await.is_err());
-    assert!(matches!(
-        input.write(b"x").await,
-        Err(InputError::Closed(_))
-    ));
+    assert!(matches!(input.write(b"x").await, Err(InputError::Closed(_))));
     assert_eq!(events.next().await, None);
     assert!(guest.request(&Request::Sync).await.is_err());
     assert!(guest.outputs(1).next().await.is_err());
@@ -206,8 +184,7 @@ async fn data_beyond_the_window_closes_the_channel() {
     let outputs = guest.outputs(1);
     let mut sent = 0;
     while sent <= INITIAL_WINDOW as usize {
-        fake.send(Frame::new(Kind::Data, outputs.id(0), vec![0; MAX_DATA]))
-            .await;
+        fake.send(Frame::new(Kind::Data, outputs.id(0), vec![0; MAX_DATA])).await;
         sent += MAX_DATA;
     }
     let reason = timeout(SOON, guest.closed()).await.unwrap();
@@ -220,11 +197,9 @@ async fn a_stream_that_nobody_reads_holds_up_no_other() {
     let unread = guest.outputs(1);
     let mut read = guest.outputs(1);
     for _ in 0..INITIAL_WINDOW as usize / MAX_DATA {
-        fake.send(Frame::new(Kind::Data, unread.id(0), vec![0; MAX_DATA]))
-            .await;
+        fake.send(Frame::new(Kind::Data, unread.id(0), vec![0; MAX_DATA])).await;
     }
-    fake.send(Frame::new(Kind::Data, read.id(0), *b"here"))
-        .await;
+    fake.send(Frame::new(Kind::Data, read.id(0), *b"here")).await;
     fake.send(Frame::new(Kind::Eof, read.id(0), [])).await;
     let next = timeout(SOON, read.next()).await.unwrap().unwrap();
     assert!(matches!(next, Some(Output::Data { .. })));
@@ -300,10 +275,7 @@ async fn echo(mut fake: FakeGuest) {
             Kind::Data => {
                 echo.held.extend_from_slice(&frame.payload);
                 assert!(frame.payload.len() <= MAX_DATA);
-                assert!(
-                    echo.held.len() <= INITIAL_WINDOW as usize,
-                    "credit was exceeded"
-                );
+                assert!(echo.held.len() <= INITIAL_WINDOW as usize, "credit was exceeded");
             }
             Kind::Eof => echo.ended = true,
             _ => echo.send.grant(frame.credit_bytes().unwrap()),

@@ -154,10 +154,7 @@ impl Agent {
 
     fn timeout(&self) -> Option<u32> {
         let polls = self.shutdown.is_some()
-            || self
-                .containers
-                .values()
-                .any(|c| c.delete.is_some() || !c.freezing.is_empty());
+            || self.containers.values().any(|c| c.delete.is_some() || !c.freezing.is_empty());
         match (polls, self.disconnected) {
             (true, _) => Some(5),
             (false, true) => Some(20),
@@ -231,14 +228,12 @@ impl Agent {
                 self.request(stream, &frame.payload);
             }
             Kind::Data => {
-                self.streams
-                    .data(stream, &frame.payload, &self.poller, &mut self.outbox);
+                self.streams.data(stream, &frame.payload, &self.poller, &mut self.outbox);
             }
             Kind::Eof => self.streams.end(stream, &self.poller, &mut self.outbox),
             Kind::Credit => {
                 if let Some(bytes) = frame.credit_bytes() {
-                    self.streams
-                        .credit(stream, bytes, &self.poller, &mut self.outbox);
+                    self.streams.credit(stream, bytes, &self.poller, &mut self.outbox);
                 }
             }
             Kind::Reset => self.streams.remove(stream, &self.poller),
@@ -280,9 +275,7 @@ impl Agent {
     }
 
     fn reconnect(&mut self) {
-        let watched = self
-            .poller
-            .add(self.channel.fd(), Token::Channel, EventFlags::IN);
+        let watched = self.poller.add(self.channel.fd(), Token::Channel, EventFlags::IN);
         self.disconnected = watched.is_err();
         self.read_channel();
     }
@@ -309,10 +302,8 @@ impl Agent {
     fn reap(&mut self) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_nonzero().get();
-            let Some(key) = self
-                .children
-                .iter()
-                .find_map(|(key, child)| (child.pid == pid).then_some(*key))
+            let Some(key) =
+                self.children.iter().find_map(|(key, child)| (child.pid == pid).then_some(*key))
             else {
                 continue;
             };
@@ -396,10 +387,7 @@ impl Agent {
         container.entered(pid);
         container.state = State::Created;
         let start = container.start.take();
-        let request = self
-            .children
-            .get_mut(&key)
-            .and_then(|child| child.request.take());
+        let request = self.children.get_mut(&key).and_then(|child| child.request.take());
         if let Some(request) = request {
             self.respond(request, Ok(Reply::Created { pid }));
         }
@@ -411,11 +399,7 @@ impl Agent {
 
     /// Lets a child that is ready execute its program.
     pub(crate) fn let_go(&mut self, key: u32) {
-        if let Some(control) = self
-            .children
-            .get(&key)
-            .and_then(|child| child.control.as_ref())
-        {
+        if let Some(control) = self.children.get(&key).and_then(|child| child.control.as_ref()) {
             go(control);
         }
     }
@@ -592,11 +576,7 @@ impl Agent {
                     }
                 }
                 if !process.failed {
-                    self.event(&Event::Exited {
-                        target: process.target,
-                        status,
-                        oom_killed,
-                    });
+                    self.event(&Event::Exited { target: process.target, status, oom_killed });
                 }
             }
         }

@@ -181,10 +181,8 @@ pub(crate) fn device_events() -> Result<OwnedFd> {
 /// Waits until a device comes, goes or changes, for at most `timeout`.
 pub(crate) fn wait_event(events: &OwnedFd, timeout: Duration) {
     let mut fds = [PollFd::new(events, PollFlags::IN)];
-    let timeout = Timespec {
-        tv_sec: timeout.as_secs() as i64,
-        tv_nsec: i64::from(timeout.subsec_nanos()),
-    };
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
     let _ = poll(&mut fds, Some(&timeout));
     let mut buffer = [0; 4096];
     while rustix::net::recv(events, &mut buffer[..], RecvFlags::empty()).is_ok() {}
@@ -229,10 +227,7 @@ mod tests {
     #[test]
     fn frames_survive_a_narrow_channel() {
         let mut outbox = Outbox::default();
-        let mut channel = Narrow {
-            taken: Vec::new(),
-            room: 0,
-        };
+        let mut channel = Narrow { taken: Vec::new(), room: 0 };
         let mut sent = Vec::new();
         for round in 0..100_u32 {
             let byte = round as u8;
@@ -244,10 +239,7 @@ mod tests {
             };
             assert_eq!(outbox.push_data(round, 32768, read), Ok(9000));
             sent.push((Kind::Data, vec![byte; 9000]));
-            assert_eq!(
-                outbox.push_data(round, 10, |_| Err(Errno::AGAIN)),
-                Err(Errno::AGAIN)
-            );
+            assert_eq!(outbox.push_data(round, 10, |_| Err(Errno::AGAIN)), Err(Errno::AGAIN));
             channel.room = 5000 + 100 * round as usize;
             outbox.flush(&mut channel).unwrap();
         }

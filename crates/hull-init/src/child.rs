@@ -30,10 +30,7 @@ pub(crate) enum Role {
     /// A container's process.
     Process(Process),
     /// A helper of the agent's, the container that it works in, and what it has answered so far.
-    Task {
-        container: Option<String>,
-        answer: Vec<u8>,
-    },
+    Task { container: Option<String>, answer: Vec<u8> },
 }
 
 /// A process of a container, or a child that is becoming one.

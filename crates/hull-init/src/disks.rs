@@ -59,9 +59,7 @@ impl Disks {
 
 fn mount_point(serial: &str) -> Result<String> {
     if serial.is_empty() || serial.contains(['/', '\0']) || serial.starts_with('.') {
-        return Err(Failure::invalid(format!(
-            "malformed disk serial {serial:?}"
-        )));
+        return Err(Failure::invalid(format!("malformed disk serial {serial:?}")));
     }
     Ok(format!("{STATE_DIR}/disk/{serial}"))
 }

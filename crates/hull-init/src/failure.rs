@@ -19,10 +19,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
@@ -74,10 +71,7 @@ impl fmt::Display for Failure {
 
 impl From<Failure> for RpcError {
     fn from(failure: Failure) -> Self {
-        Self {
-            code: failure.code,
-            message: failure.message,
-        }
+        Self { code: failure.code, message: failure.message }
     }
 }
 
@@ -142,10 +136,7 @@ mod tests {
 
     #[test]
     fn quoting_is_that_of_go() {
-        assert_eq!(
-            quoted("a\"b\\c\n\u{1}\u{e9}"),
-            "\"a\\\"b\\\\c\\n\\x01\u{e9}\""
-        );
+        assert_eq!(quoted("a\"b\\c\n\u{1}\u{e9}"), "\"a\\\"b\\\\c\\n\\x01\u{e9}\"");
     }
 
     #[test]

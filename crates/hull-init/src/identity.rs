@@ -35,16 +35,12 @@ pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let file =
         rustix::fs::open(path.as_str(), flags, Mode::empty()).context(|| format!("open {path}"))?;
-    rustix::io::write(&file, value.as_bytes())
-        .map(drop)
-        .context(|| format!("write {path}"))
+    rustix::io::write(&file, value.as_bytes()).map(drop).context(|| format!("write {path}"))
 }
 
 /// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.1/x` alike: the first separator decides.
 fn sysctl_path(key: &str) -> Result<String> {
-    let slashes = key
-        .find(['.', '/'])
-        .is_some_and(|at| key.as_bytes()[at] == b'/');
+    let slashes = key.find(['.', '/']).is_some_and(|at| key.as_bytes()[at] == b'/');
     let path: String = match slashes {
         true => key.into(),
         false => key
@@ -63,13 +59,10 @@ fn sysctl_path(key: &str) -> Result<String> {
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
     let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
-    rest.is_empty()
-        .then(|| pairs.iter().map(|pair| pair[0] << 4 | pair[1]).collect())
+    rest.is_empty().then(|| pairs.iter().map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]
@@ -80,14 +73,8 @@ mod tests {
     fn sysctl_keys_become_paths() {
         let path = |key| sysctl_path(key).unwrap();
         assert_eq!(path("net.ipv4.ip_forward"), "/proc/sys/net/ipv4/ip_forward");
-        assert_eq!(
-            path("net.ipv4.conf.eth0/1.x"),
-            "/proc/sys/net/ipv4/conf/eth0.1/x"
-        );
-        assert_eq!(
-            path("net/ipv4/conf/eth0.1/x"),
-            "/proc/sys/net/ipv4/conf/eth0.1/x"
-        );
+        assert_eq!(path("net.ipv4.conf.eth0/1.x"), "/proc/sys/net/ipv4/conf/eth0.1/x");
+        assert_eq!(path("net/ipv4/conf/eth0.1/x"), "/proc/sys/net/ipv4/conf/eth0.1/x");
         assert!(sysctl_path("net/../../../etc/passwd").is_err());
         assert!(sysctl_path("").is_err());
     }

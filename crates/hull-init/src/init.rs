@@ -78,9 +78,7 @@ fn execute(args: &[CString]) -> ! {
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let pid = rustix::process::getpid().as_raw_nonzero();
-    say(&format!(
-        "[FATAL tini ({pid})] exec {program} failed: {text}"
-    ));
+    say(&format!("[FATAL tini ({pid})] exec {program} failed: {text}"));
     sys::exit_now(match errno {
         Errno::NOENT => 127,
         Errno::ACCESS => 126,

@@ -4,8 +4,7 @@ use hull_protocol::frame::MAX_EVENT;
 
 /// Cuts the log into texts that each fit into one event, whatever bytes are in it.
 pub(crate) fn pieces(log: &[u8]) -> impl Iterator<Item = String> {
-    log.chunks(PIECE)
-        .map(|piece| String::from_utf8_lossy(piece).into_owned())
+    log.chunks(PIECE).map(|piece| String::from_utf8_lossy(piece).into_owned())
 }
 
 /// One byte becomes at most six of JSON (`\u001b`).

@@ -53,10 +53,7 @@ impl Poller {
             tv_sec: i64::from(ms / 1000),
             tv_nsec: i64::from(ms % 1000) * 1_000_000,
         });
-        let mut events = [Event {
-            flags: EventFlags::empty(),
-            data: EventData::new_u64(0),
-        }; 32];
+        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
         match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok(count) => events[..count]
                 .iter()

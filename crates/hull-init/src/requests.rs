@@ -51,16 +51,8 @@ impl Agent {
                 Ok(None)
             }
             Request::Exec(exec) => self.exec(number, &exec),
-            Request::Signal {
-                target,
-                signal,
-                all,
-            } => self.signal(&target, signal, all),
-            Request::Resize {
-                target,
-                rows,
-                columns,
-            } => self.resize(&target, rows, columns),
+            Request::Signal { target, signal, all } => self.signal(&target, signal, all),
+            Request::Resize { target, rows, columns } => self.resize(&target, rows, columns),
             Request::Pause { container } => self.pause(number, &container),
             Request::Resume { container } => {
                 self.container(&container)?.cgroup.freeze(false)?;
@@ -74,10 +66,7 @@ impl Agent {
                 let pids = self.container(&container)?.cgroup.processes();
                 self.task(number, None, &[], || tasks::processes(&pids))
             }
-            Request::Update {
-                container,
-                resources,
-            } => {
+            Request::Update { container, resources } => {
                 let resources: Resources = serde_json::from_str(resources.get())
                     .map_err(|error| Failure::invalid(format!("resources: {error}")))?;
                 self.container(&container)?.cgroup.apply(&resources)?;
@@ -85,21 +74,14 @@ impl Agent {
             }
             Request::Stat { container, path } => {
                 let root = self.container(&container)?.view()?;
-                self.task(number, Some(container), &[root.as_fd()], || {
-                    tasks::stat(&root, &path)
-                })
+                self.task(number, Some(container), &[root.as_fd()], || tasks::stat(&root, &path))
             }
-            Request::CopyOut {
-                container,
-                path,
-                stream,
-            } => self.copy_out(number, &container, &path, stream),
-            Request::CopyIn {
-                container,
-                path,
-                stream,
-                no_overwrite_dir_non_dir,
-            } => self.copy_in(number, &container, &path, stream, no_overwrite_dir_non_dir),
+            Request::CopyOut { container, path, stream } => {
+                self.copy_out(number, &container, &path, stream)
+            }
+            Request::CopyIn { container, path, stream, no_overwrite_dir_non_dir } => {
+                self.copy_in(number, &container, &path, stream, no_overwrite_dir_non_dir)
+            }
             Request::Delete { container } => {
                 let found = self.container_mut(&container)?;
                 if found.delete.is_some() {
@@ -126,10 +108,7 @@ impl Agent {
 
     fn create(&mut self, number: u32, request: &Create) -> Result<Option<Reply>> {
         if self.containers.contains_key(&request.container) {
-            return Err(Failure::invalid(format!(
-                "container {} exists",
-                request.container
-            )));
+            return Err(Failure::invalid(format!("container {} exists", request.container)));
         }
         phase("request read");
         self.check_streams(&request.stdio)?;
@@ -140,20 +119,15 @@ impl Agent {
         }
         let name = request.container.clone();
         self.containers.insert(name.clone(), container);
-        let target = Target {
-            container: name,
-            exec: None,
-        };
+        let target = Target { container: name, exec: None };
         self.adopt(child, number, target, spawned, &request.stdio);
         Ok(None)
     }
 
     fn exec(&mut self, number: u32, request: &Exec) -> Result<Option<Reply>> {
         self.check_streams(&request.stdio)?;
-        let target = Target {
-            container: request.container.clone(),
-            exec: Some(request.exec.clone()),
-        };
+        let target =
+            Target { container: request.container.clone(), exec: Some(request.exec.clone()) };
         if self.find(&target).is_some() {
             return Err(Failure::invalid(format!("process {} exists", request.exec)));
         }
@@ -292,11 +266,9 @@ impl Agent {
     }
 
     fn find(&self, target: &Target) -> Option<&Child> {
-        self.children.values().find(|child| {
-            child
-                .process()
-                .is_some_and(|process| process.target == *target)
-        })
+        self.children
+            .values()
+            .find(|child| child.process().is_some_and(|process| process.target == *target))
     }
 
     fn pause(&mut self, number: u32, name: &str) -> Result<Option<Reply>> {
@@ -367,9 +339,7 @@ impl Agent {
 
     /// Whether children of the agent belong to a container or work in it.
     pub(crate) fn has_processes(&self, name: &str) -> bool {
-        self.children
-            .values()
-            .any(|child| child.container() == Some(name))
+        self.children.values().any(|child| child.container() == Some(name))
     }
 }
 
@@ -381,9 +351,6 @@ fn done() -> Result<Option<Reply>> {
 pub(crate) fn check_path(path: &str) -> Result<()> {
     match path.starts_with('/') && !path.contains('\0') {
         true => Ok(()),
-        false => Err(Failure::new(
-            ErrorCode::Invalid,
-            format!("path {path:?} is not absolute"),
-        )),
+        false => Err(Failure::new(ErrorCode::Invalid, format!("path {path:?} is not absolute"))),
     }
 }

@@ -57,10 +57,7 @@ fn memory_stat(lines: &str) -> BTreeMap<String, u64> {
 fn block_counters(lines: &str) -> [u64; 4] {
     let mut sums = [0; 4];
     for word in lines.split_ascii_whitespace() {
-        for (sum, key) in sums
-            .iter_mut()
-            .zip(["rbytes=", "wbytes=", "rios=", "wios="])
-        {
+        for (sum, key) in sums.iter_mut().zip(["rbytes=", "wbytes=", "rios=", "wios="]) {
             if let Some(value) = word.strip_prefix(key) {
                 *sum += value.parse::<u64>().unwrap_or(0);
             }
@@ -98,11 +95,7 @@ fn networks(lines: &str) -> BTreeMap<String, NetworkStatistics> {
 
 /// Sums the first line of /proc/stat as Docker does: user to softirq, in ticks of 1/100 s.
 fn system_cpu_ns(lines: &str) -> u64 {
-    let Some(line) = lines
-        .lines()
-        .next()
-        .and_then(|line| line.strip_prefix("cpu "))
-    else {
+    let Some(line) = lines.lines().next().and_then(|line| line.strip_prefix("cpu ")) else {
         return 0;
     };
     let ticks = line.split_ascii_whitespace().take(7);

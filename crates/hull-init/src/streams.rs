@@ -69,9 +69,7 @@ impl Streams {
 
     /// Forgets the outputs of a container, whether all was sent or not.
     pub(crate) fn remove_owned(&mut self, owner: u32, poller: &Poller) {
-        let owned = self
-            .outputs
-            .extract_if(.., |_, output| output.owner == Some(owner));
+        let owned = self.outputs.extract_if(.., |_, output| output.owner == Some(owner));
         for (_, output) in owned {
             output.unregister(poller);
         }
@@ -117,9 +115,7 @@ impl Streams {
 
     /// Whether all that was written before [`Streams::drain`] has been sent.
     pub(crate) fn is_drained(&self, stream: u32) -> bool {
-        self.outputs
-            .get(&stream)
-            .is_none_or(|output| output.drain == Drain::Done)
+        self.outputs.get(&stream).is_none_or(|output| output.drain == Drain::Done)
     }
 
     /// Takes data from the host.

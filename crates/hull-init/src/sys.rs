@@ -201,16 +201,8 @@ pub(crate) fn kill(pid: i32, signal: c_int) -> Result<()> {
 pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<()> {
     let info = ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo is allowed.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            info,
-            0,
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) })
+        .map(drop)
 }
 
 /// prctl(2) with two integer arguments.
@@ -253,10 +245,7 @@ pub(crate) fn set_uid(uid: u32) -> Result<()> {
 
 /// setrlimit(2).
 pub(crate) fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
-    let limit = libc::rlimit64 {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: `limit` is live; a null old limit is allowed.
     check(unsafe {
         let old = ptr::null_mut::<libc::rlimit64>();
@@ -267,12 +256,8 @@ pub(crate) fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
 
 /// Loads a seccomp program (`struct sock_filter[]`) with the `SECCOMP_FILTER_FLAG_*` given.
 pub(crate) fn seccomp(program: &[u8], flags: c_ulong) -> Result<()> {
-    let instructions: Vec<u64> = program
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|chunk| u64::from_ne_bytes(*chunk))
-        .collect();
+    let instructions: Vec<u64> =
+        program.as_chunks::<8>().0.iter().map(|chunk| u64::from_ne_bytes(*chunk)).collect();
     let program = libc::sock_fprog {
         len: u16::try_from(instructions.len()).map_err(|_| Errno::INVAL)?,
         filter: instructions.as_ptr() as *mut libc::sock_filter,
@@ -280,12 +265,7 @@ pub(crate) fn seccomp(program: &[u8], flags: c_ulong) -> Result<()> {
     const SECCOMP_SET_MODE_FILTER: c_ulong = 1;
     // SAFETY: `filter` points to `len` instructions of 8 bytes that live until the call returns.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            SECCOMP_SET_MODE_FILTER,
-            flags,
-            &raw const program,
-        )
+        libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     })
     .map(drop)
 }
@@ -324,12 +304,7 @@ pub(crate) fn attach_device_filter(cgroup: BorrowedFd<'_>, program: &[u64]) -> R
     };
     // SAFETY: the attribute's layout is that of bpf(2); its pointers outlive the call.
     let fd = check(unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_LOAD,
-            &raw const load,
-            size_of::<BpfLoad>(),
-        )
+        libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<BpfLoad>())
     })?;
     // SAFETY: the kernel returned a new descriptor.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as c_int) };
@@ -342,12 +317,7 @@ pub(crate) fn attach_device_filter(cgroup: BorrowedFd<'_>, program: &[u64]) -> R
     };
     // SAFETY: as above.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_ATTACH,
-            &raw const attach,
-            size_of::<BpfAttach>(),
-        )
+        libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw const attach, size_of::<BpfAttach>())
     })
     .map(drop)
 }
@@ -367,12 +337,7 @@ pub(crate) fn mount_setattr(
     clear: u64,
     recursive: bool,
 ) -> Result<()> {
-    let attributes = MountAttributes {
-        set,
-        clear,
-        propagation: 0,
-        user_namespace: 0,
-    };
+    let attributes = MountAttributes { set, clear, propagation: 0, user_namespace: 0 };
     let mut flags = libc::AT_EMPTY_PATH;
     if recursive {
         flags |= libc::AT_RECURSIVE;
@@ -409,10 +374,7 @@ pub(crate) fn add_entropy(random: BorrowedFd<'_>, entropy: &[u8]) -> Result<()> 
 
 /// Sets the wall clock to `seconds` and `nanoseconds` since 1970.
 pub(crate) fn set_clock(seconds: i64, nanoseconds: i64) -> Result<()> {
-    let time = libc::timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds,
-    };
+    let time = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     // SAFETY: `time` is live.
     check(unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &raw const time) } as c_long).map(drop)
 }
@@ -426,13 +388,8 @@ pub(crate) fn interface_up(socket: BorrowedFd<'_>, name: &str) -> Result<()> {
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as _;
     // SAFETY: SIOCSIFFLAGS reads a `struct ifreq`.
-    let result = unsafe {
-        libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCSIFFLAGS as _,
-            &raw const request,
-        )
-    };
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
     check(result as c_long).map(drop)
 }
 

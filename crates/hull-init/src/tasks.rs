@@ -45,16 +45,10 @@ impl Agent {
         let (read, write) = spawn::pipe()?;
         rustix::io::ioctl_fionbio(&read, true).context(|| "pipe".into())?;
         let keep = [root.as_fd(), write.as_fd()];
-        self.helper(
-            number,
-            Some(container.into()),
-            (None, Some(stream)),
-            &keep,
-            || {
-                enter(&root)?;
-                pack::pack(path, &write).map(|()| Reply::Done)
-            },
-        )?;
+        self.helper(number, Some(container.into()), (None, Some(stream)), &keep, || {
+            enter(&root)?;
+            pack::pack(path, &write).map(|()| Reply::Done)
+        })?;
         self.streams.add_output(stream, read, Some(owner));
         Ok(None)
     }
@@ -74,16 +68,10 @@ impl Agent {
         let (read, write) = spawn::pipe()?;
         rustix::io::ioctl_fionbio(&write, true).context(|| "pipe".into())?;
         let keep = [root.as_fd(), read.as_fd()];
-        self.helper(
-            number,
-            Some(container.into()),
-            (Some(stream), None),
-            &keep,
-            || {
-                enter(&root)?;
-                unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
-            },
-        )?;
+        self.helper(number, Some(container.into()), (Some(stream), None), &keep, || {
+            enter(&root)?;
+            unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
+        })?;
         self.streams.add_input(stream, write, false, &self.poller);
         Ok(None)
     }
@@ -105,10 +93,7 @@ impl Agent {
         let child = Child {
             pid,
             pidfd,
-            role: Role::Task {
-                container,
-                answer: Vec::new(),
-            },
+            role: Role::Task { container, answer: Vec::new() },
             request: Some(number),
             control: Some(pipe),
             status: None,
@@ -153,9 +138,7 @@ pub(crate) fn stat(root: &OwnedFd, path: &str) -> Result<Reply> {
         |failure| {
             Failure::new(
                 failure.code,
-                failure
-                    .message
-                    .replacen(&format!("lstat {parent}/"), &format!("lstat {path}"), 1),
+                failure.message.replacen(&format!("lstat {parent}/"), &format!("lstat {path}"), 1),
             )
         },
     )?;
@@ -184,9 +167,7 @@ pub(crate) fn processes(pids: &[i32]) -> Result<Reply> {
     // Parents are told by their numbers in the container.
     let own_number = |pid: i32| -> Option<i32> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let numbers = status
-            .lines()
-            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
         numbers.split_ascii_whitespace().last()?.parse().ok()
     };
     let describe = |pid: i32| -> Option<Process> {
@@ -216,9 +197,7 @@ pub(crate) fn processes(pids: &[i32]) -> Result<Reply> {
             },
         })
     };
-    Ok(Reply::Processes {
-        processes: pids.iter().filter_map(|pid| describe(*pid)).collect(),
-    })
+    Ok(Reply::Processes { processes: pids.iter().filter_map(|pid| describe(*pid)).collect() })
 }
 
 /// Changes the root of a helper to a container's: from here on every path is the container's, and
@@ -279,10 +258,7 @@ fn answer(pipe: &OwnedFd, result: Result<Reply>) {
 
 /// Names a controlling terminal as ps(1) does, from `tty_nr` of proc_pid_stat(5).
 fn terminal_name(number: i64) -> String {
-    let (major, minor) = (
-        (number >> 8) & 0xfff,
-        (number & 0xff) | ((number >> 12) & 0xfff00),
-    );
+    let (major, minor) = ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
     match major {
         136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
         _ => "?".into(),

@@ -131,9 +131,7 @@ impl<R: Read> Reader<R> {
         if max == 0 {
             return Ok(&[]);
         }
-        let bytes = self
-            .source
-            .take(usize::try_from(max).unwrap_or(usize::MAX))?;
+        let bytes = self.source.take(usize::try_from(max).unwrap_or(usize::MAX))?;
         if bytes.is_empty() {
             return Err(ArchiveError::Cut);
         }
@@ -182,11 +180,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn start_data(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        let size = if header_only(entry.kind) {
-            0
-        } else {
-            entry.size
-        };
+        let size = if header_only(entry.kind) { 0 } else { entry.size };
         if size > i64::MAX as u64 {
             return Err(ArchiveError::Header("negative size"));
         }
@@ -276,10 +270,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn too_long(&self, len: u64) -> ArchiveError {
-        ArchiveError::HeaderTooLong {
-            len,
-            max: self.max_header,
-        }
+        ArchiveError::HeaderTooLong { len, max: self.max_header }
     }
 }
 

@@ -61,18 +61,11 @@ pub fn convert(
     let mut unpacker = Unpacker::new(limits);
     let mut used = Used::default();
     let mut last = Vec::new();
-    let archive = |last: &[u8], source| ConvertError::Archive {
-        last: display(last),
-        source,
-    };
+    let archive = |last: &[u8], source| ConvertError::Archive { last: display(last), source };
     while let Some(entry) = reader.next().map_err(|error| archive(&last, error))? {
         used.add(&entry, limits)?;
         unpack(&mut unpacker, &entry, &mut reader, &mut data)?;
-        check(
-            "metadata bytes",
-            unpacker.metadata_bytes(),
-            limits.max_metadata_bytes,
-        )?;
+        check("metadata bytes", unpacker.metadata_bytes(), limits.max_metadata_bytes)?;
         last = entry.name;
     }
     let diff_id = reader.finish().map_err(|error| archive(&last, error))?;
@@ -90,26 +83,17 @@ fn unpack<R: Read, W: Write>(
     data: &mut DataWriter<W>,
 ) -> Result<(), ConvertError> {
     // Like mknod(2): 12 bits of the major number, 20 of the minor one.
-    let device = Device {
-        major: entry.major as u32 & 0xfff,
-        minor: entry.minor as u32 & 0xf_ffff,
-    };
+    let device = Device { major: entry.major as u32 & 0xfff, minor: entry.minor as u32 & 0xf_ffff };
     if entry.kind == b'g' {
         return Ok(());
     }
-    let error = |source| ConvertError::Entry {
-        name: display(&entry.name),
-        source,
-    };
+    let error = |source| ConvertError::Entry { name: display(&entry.name), source };
     let place = unpacker.place(entry).map_err(error)?;
     if let Place::Done = place {
         return Ok(());
     }
     let kind = match entry.kind {
-        b'0' => Kind::File(
-            data.copy(reader, entry)
-                .map_err(|source| data_error(entry, source))?,
-        ),
+        b'0' => Kind::File(data.copy(reader, entry).map_err(|source| data_error(entry, source))?),
         b'1' => return unpacker.link(&place, entry).map_err(error),
         b'2' => Kind::Symlink(unpacker.target(entry).map_err(error)?),
         b'3' => Kind::CharDevice(device),

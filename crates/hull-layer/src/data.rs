@@ -46,11 +46,7 @@ impl<W: Write> DataWriter<W> {
             let data = self.len;
             self.copy_bytes(reader, size)?;
             self.pad_to(data + size.next_multiple_of(BLOCK_SIZE))?;
-            let extent = Extent {
-                offset: 0,
-                data,
-                len: self.len - data,
-            };
+            let extent = Extent { offset: 0, data, len: self.len - data };
             let extents = if size == 0 { vec![] } else { vec![extent] };
             return Ok(File { size, extents });
         };
@@ -73,11 +69,7 @@ impl<W: Write> DataWriter<W> {
                     if let Some(last) = last {
                         self.close(last, chunk, file_end)?;
                     }
-                    extents.push(Extent {
-                        offset: start,
-                        data: self.len,
-                        len: 0,
-                    });
+                    extents.push(Extent { offset: start, data: self.len, len: 0 });
                     self.pad_to(self.len + (region.offset - start))?;
                 }
             }
@@ -130,7 +122,5 @@ impl<W: Write> DataWriter<W> {
 
 /// Returns the unit in which holes of a file of `size` bytes are kept: a power of two.
 fn chunk_size(size: u64) -> u64 {
-    size.div_ceil(MAX_CHUNKS)
-        .max(BLOCK_SIZE)
-        .next_power_of_two()
+    size.div_ceil(MAX_CHUNKS).max(BLOCK_SIZE).next_power_of_two()
 }

@@ -126,10 +126,7 @@ mod tests {
     fn members_and_frames_are_joined() {
         let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3].to_vec();
         let frame = |data: &[u8]| zstd::encode_all(data, 1).unwrap();
-        assert_eq!(
-            read(&[gzip(b"one"), gzip(b"two")].concat()).unwrap(),
-            b"onetwo"
-        );
+        assert_eq!(read(&[gzip(b"one"), gzip(b"two")].concat()).unwrap(), b"onetwo");
         let frames = [skippable, frame(b"one"), frame(b"two")].concat();
         assert_eq!(read(&frames).unwrap(), b"onetwo");
         assert_eq!(read(b"plain").unwrap(), b"plain");

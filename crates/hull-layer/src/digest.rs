@@ -63,10 +63,6 @@ mod tests {
         for text in ["", "sha256:", "sha512:00", &"0a".repeat(32)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
-        assert!(
-            format!("sha256:{}", "0A".repeat(32))
-                .parse::<Digest>()
-                .is_err()
-        );
+        assert!(format!("sha256:{}", "0A".repeat(32)).parse::<Digest>().is_err());
     }
 }

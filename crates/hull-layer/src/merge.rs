@@ -39,17 +39,9 @@ pub struct Node {
 #[non_exhaustive]
 pub enum MergeError {
     #[error("hard link `{name}` of layer {layer} leads to `{target}`, which is a directory")]
-    LinkToDirectory {
-        layer: usize,
-        name: String,
-        target: String,
-    },
+    LinkToDirectory { layer: usize, name: String, target: String },
     #[error("hard link `{name}` of layer {layer} leads to `{target}`, which does not exist")]
-    LinkTarget {
-        layer: usize,
-        name: String,
-        target: String,
-    },
+    LinkTarget { layer: usize, name: String, target: String },
 }
 
 /// Merges `layers`, the lowest first; no layers make an empty root directory.
@@ -57,10 +49,7 @@ pub enum MergeError {
 /// # Errors
 /// If a hard link's target is neither in its layer nor in those below.
 pub fn merge(layers: &[Arc<Tree>]) -> Result<Merged, MergeError> {
-    let mut stack = Stack {
-        layers: layers.to_vec(),
-        nodes: vec![],
-    };
+    let mut stack = Stack { layers: layers.to_vec(), nodes: vec![] };
     if layers.is_empty() {
         stack.layers = vec![Arc::new(Tree::empty())];
     }
@@ -157,11 +146,7 @@ impl Stack {
     }
 
     fn create(&mut self, layer: usize, inode: InodeId) -> NodeId {
-        self.nodes.push(Building {
-            layer,
-            inode,
-            children: BTreeMap::new(),
-        });
+        self.nodes.push(Building { layer, inode, children: BTreeMap::new() });
         NodeId((self.nodes.len() - 1) as u32)
     }
 
@@ -190,18 +175,10 @@ impl Stack {
                 let found = self.look_up(target);
                 let (name, text) = (display(name), display(target));
                 let Some(node) = found else {
-                    return Err(MergeError::LinkTarget {
-                        layer,
-                        name,
-                        target: text,
-                    });
+                    return Err(MergeError::LinkTarget { layer, name, target: text });
                 };
                 if self.is_directory(node) {
-                    return Err(MergeError::LinkToDirectory {
-                        layer,
-                        name,
-                        target: text,
-                    });
+                    return Err(MergeError::LinkToDirectory { layer, name, target: text });
                 }
                 links.insert(target.clone(), node);
             }
@@ -215,10 +192,9 @@ impl Stack {
         if self.nodes.is_empty() {
             return None;
         }
-        path.split(|&b| b == b'/')
-            .try_fold(Merged::ROOT, |at, name| {
-                self.nodes[at.0 as usize].children.get(name).copied()
-            })
+        path.split(|&b| b == b'/').try_fold(Merged::ROOT, |at, name| {
+            self.nodes[at.0 as usize].children.get(name).copied()
+        })
     }
 
     fn is_directory(&self, node: NodeId) -> bool {
@@ -255,22 +231,14 @@ impl Stack {
             nodes[next].children = children;
             next += 1;
         }
-        Merged {
-            layers: self.layers,
-            nodes,
-        }
+        Merged { layers: self.layers, nodes }
     }
 
     fn take(&mut self, node: NodeId) -> Node {
         let building = self.node_mut(node);
         let children = std::mem::take(&mut building.children).into_iter().collect();
         let (layer, inode) = (building.layer, building.inode);
-        Node {
-            layer,
-            nlink: if self.is_directory(node) { 2 } else { 0 },
-            children,
-            inode,
-        }
+        Node { layer, nlink: if self.is_directory(node) { 2 } else { 0 }, children, inode }
     }
 }
 
@@ -279,10 +247,7 @@ fn is_directory(tree: &Tree, id: InodeId) -> bool {
 }
 
 fn directory(tree: &Tree, id: InodeId) -> &Directory {
-    static EMPTY: Directory = Directory {
-        opaque: false,
-        entries: BTreeMap::new(),
-    };
+    static EMPTY: Directory = Directory { opaque: false, entries: BTreeMap::new() };
     match &tree.inode(id).kind {
         Kind::Directory(directory) => directory,
         _ => &EMPTY,

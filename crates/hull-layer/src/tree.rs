@@ -36,11 +36,7 @@ impl Inode {
     /// Returns a new file of root's, from 1970. The mode of symbolic links is always 0777.
     pub(crate) fn new(kind: Kind, mode: u16) -> Self {
         Self {
-            mode: if matches!(kind, Kind::Symlink(_)) {
-                0o777
-            } else {
-                mode
-            },
+            mode: if matches!(kind, Kind::Symlink(_)) { 0o777 } else { mode },
             uid: 0,
             gid: 0,
             mtime: Timestamp::default(),
@@ -129,9 +125,7 @@ impl Tree {
 
     /// Returns the tree of a layer without entries.
     pub fn empty() -> Self {
-        Self {
-            inodes: vec![Inode::new(Kind::Directory(Directory::default()), 0o755)],
-        }
+        Self { inodes: vec![Inode::new(Kind::Directory(Directory::default()), 0o755)] }
     }
 
     /// Returns how many inodes there are.

@@ -41,11 +41,7 @@ pub enum EntryError {
     #[error("its link target is empty")]
     TargetEmpty,
     #[error("its {what} has {len} bytes, more than the {max} that are allowed")]
-    TooLong {
-        what: &'static str,
-        len: usize,
-        max: usize,
-    },
+    TooLong { what: &'static str, len: usize, max: usize },
     #[error("tar entries of type `{0}` are not supported")]
     Type(char),
     #[error("a whiteout of nothing")]
@@ -128,9 +124,7 @@ impl Unpacker {
         };
         // A directory of overlayfs shows no such device: it is its whiteout.
         if let Kind::CharDevice(Device { major: 0, minor: 0 }) = kind {
-            self.dir_mut(parent)
-                .entries
-                .insert(name.clone(), Slot::Whiteout);
+            self.dir_mut(parent).entries.insert(name.clone(), Slot::Whiteout);
             return Ok(());
         }
         let is_directory = |inode: &Inode| matches!(inode.kind, Kind::Directory(_));
@@ -142,9 +136,7 @@ impl Unpacker {
             (Some(id), Kind::Directory(_)) => id,
             _ => {
                 let id = self.create(parent, kind, 0o644);
-                self.dir_mut(parent)
-                    .entries
-                    .insert(name.clone(), Slot::Inode(id));
+                self.dir_mut(parent).entries.insert(name.clone(), Slot::Inode(id));
                 id
             }
         };
@@ -173,9 +165,7 @@ impl Unpacker {
             Some(slot) => slot,
             None => Slot::LowerLink(target.join(&b'/').into()),
         };
-        self.dir_mut(*parent)
-            .entries
-            .insert(name.clone(), slot.clone());
+        self.dir_mut(*parent).entries.insert(name.clone(), slot.clone());
         match slot {
             Slot::Inode(id) => self.apply_metadata(id, entry),
             Slot::LowerLink(_) | Slot::Whiteout => Ok(()),
@@ -232,11 +222,7 @@ impl Unpacker {
                 }
             }
             Some(_) => {}
-            None => drop(
-                self.dir_mut(parent)
-                    .entries
-                    .insert(name.into(), Slot::Whiteout),
-            ),
+            None => drop(self.dir_mut(parent).entries.insert(name.into(), Slot::Whiteout)),
         }
     }
 
@@ -266,11 +252,7 @@ impl Unpacker {
             self.metadata += (attribute.name.len() + attribute.value.len()) as u64;
             xattr::set(inode, attribute)?;
         }
-        let len = inode
-            .xattrs
-            .iter()
-            .map(|x| x.name.len() + x.value.len())
-            .sum();
+        let len = inode.xattrs.iter().map(|x| x.name.len() + x.value.len()).sum();
         if !is_symlink {
             inode.mode = (entry.mode & 0o7777) as u16;
             xattr::apply_mode(inode);
@@ -315,19 +297,13 @@ impl Unpacker {
 /// Returns a name for messages.
 pub(crate) fn display(name: &[u8]) -> String {
     let text = name.get(..300).unwrap_or(name).escape_ascii().to_string();
-    if text.len() < name.len() {
-        text + "..."
-    } else {
-        text
-    }
+    if text.len() < name.len() { text + "..." } else { text }
 }
 
 /// Docker sets times that do not fit into nanoseconds since 1970 to 1970, except of links.
 fn time(time: Timestamp, is_symlink: bool) -> Timestamp {
-    const MAX: Timestamp = Timestamp {
-        sec: i64::MAX / 1_000_000_000,
-        nsec: (i64::MAX % 1_000_000_000) as u32,
-    };
+    const MAX: Timestamp =
+        Timestamp { sec: i64::MAX / 1_000_000_000, nsec: (i64::MAX % 1_000_000_000) as u32 };
     if is_symlink || (Timestamp::default()..=MAX).contains(&time) {
         return time;
     }

@@ -14,21 +14,12 @@ use sha2::{Digest as _, Sha256};
 /// What this crate does where it deliberately differs from Docker.
 const DEVIATIONS: &[(&str, Outcome)] = &[
     // The image specification lets a layer have a name and its whiteout; Docker fails on mknod.
-    (
-        "dir_then_wh",
-        Outcome::Tree(&["d/new", "!d/lower", "!d/sub/x"]),
-    ),
+    ("dir_then_wh", Outcome::Tree(&["d/new", "!d/lower", "!d/sub/x"])),
     ("file_then_wh", Outcome::Tree(&["f"])),
     ("wh_twice", Outcome::Tree(&["!f"])),
-    (
-        "wh_then_child",
-        Outcome::Tree(&["d/new", "!d/lower", "!d/sub/x"]),
-    ),
+    ("wh_then_child", Outcome::Tree(&["d/new", "!d/lower", "!d/sub/x"])),
     // Files of AUFS itself.
-    (
-        "wh_plnk",
-        Outcome::Tree(&["!.wh..wh.plnk", "!.wh..wh.plnk/1", "f"]),
-    ),
+    ("wh_plnk", Outcome::Tree(&["!.wh..wh.plnk", "!.wh..wh.plnk/1", "f"])),
     // Docker moves these back into the root.
     ("dotdot", Outcome::Error("leads out of the root")),
     ("dotdot_deep", Outcome::Error("leads out of the root")),
@@ -78,11 +69,9 @@ fn trees_equal_dockers() {
             (None, Some(expected), Ok(lines)) => compare(expected, lines),
             (None, None, Err(error)) => named(&case, error),
             (None, Some(_), Err(error)) => Err(format!("error: {error}")),
-            (None, None, Ok(lines)) => Err(format!(
-                "no error; docker: {}\n  {}",
-                case["error"],
-                lines.join("\n  ")
-            )),
+            (None, None, Ok(lines)) => {
+                Err(format!("no error; docker: {}\n  {}", case["error"], lines.join("\n  ")))
+            }
         };
         if let Err(problem) = verdict {
             wrong.push(format!("{name}: {problem}"));
@@ -128,12 +117,7 @@ fn layers(case: &Value) -> Vec<Vec<u8>> {
         std::io::Read::read_to_end(&mut reader, &mut out).unwrap();
         out
     };
-    case["layers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(decode)
-        .collect()
+    case["layers"].as_array().unwrap().iter().map(decode).collect()
 }
 
 /// Returns lines as `record.py` writes them, or an error with its sources.
@@ -146,10 +130,7 @@ fn unpack(case: &Value) -> Result<Vec<String>, String> {
             convert(&layer[..], &mut blob, &Limits::default()).map_err(|e| chain(&e))?;
         assert_eq!(converted.data_len, blob.len() as u64);
         assert_eq!(blob.len() % 4096, 0);
-        assert_eq!(
-            converted.diff_id.0,
-            <[u8; 32]>::from(Sha256::digest(&layer))
-        );
+        assert_eq!(converted.diff_id.0, <[u8; 32]>::from(Sha256::digest(&layer)));
         trees.push(Arc::new(converted.tree));
         blobs.push(blob);
     }
@@ -160,9 +141,7 @@ fn unpack(case: &Value) -> Result<Vec<String>, String> {
 }
 
 fn line(entry: &WalkEntry<'_>, blobs: &[Vec<u8>]) -> String {
-    let WalkEntry {
-        path, node, inode, ..
-    } = entry;
+    let WalkEntry { path, node, inode, .. } = entry;
     let (kind, detail) = match &inode.kind {
         Kind::BlockDevice(d) => ('b', format!("{},{}", d.major, d.minor)),
         Kind::CharDevice(d) => ('c', format!("{},{}", d.major, d.minor)),
@@ -245,10 +224,7 @@ fn named(case: &Value, error: &str) -> Result<(), String> {
 
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |e| e.source());
-    sources
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn latin1(bytes: &[u8]) -> String {

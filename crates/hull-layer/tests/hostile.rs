@@ -71,11 +71,7 @@ proptest! {
 fn limits_hold() {
     let unpacks = |a: &Vec<u8>| convert(&a[..], &mut std::io::sink(), &Limits::default()).is_ok();
     // The longest have extended headers.
-    let archive = archives()
-        .into_iter()
-        .filter(unpacks)
-        .max_by_key(Vec::len)
-        .unwrap();
+    let archive = archives().into_iter().filter(unpacks).max_by_key(Vec::len).unwrap();
     let with = |change: fn(&mut Limits)| {
         let mut limits = Limits::default();
         change(&mut limits);
@@ -103,10 +99,7 @@ fn endless_zeros_end() {
         limits
     };
     let result = convert(std::io::repeat(0), &mut std::io::sink(), &limits);
-    assert!(
-        matches!(result, Err(ConvertError::Archive { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(ConvertError::Archive { .. })), "{result:?}");
 }
 
 fn check(archive: &[u8]) {

@@ -118,9 +118,7 @@ fn normalize(field: &str, names: &[String]) -> Result<Vec<String>, Error> {
             if KNOWN.contains(&name.as_str()) {
                 Ok(name)
             } else {
-                Err(Error::invalid(format!(
-                    "invalid {field}: unknown capability: \"{name}\""
-                )))
+                Err(Error::invalid(format!("invalid {field}: unknown capability: \"{name}\"")))
             }
         })
         .collect()
@@ -142,11 +140,7 @@ mod tests {
 
     fn config(add: &[&str], drop: &[&str]) -> HostConfig {
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        HostConfig {
-            cap_add: owned(add),
-            cap_drop: owned(drop),
-            ..HostConfig::default()
-        }
+        HostConfig { cap_add: owned(add), cap_drop: owned(drop), ..HostConfig::default() }
     }
 
     #[test]
@@ -172,17 +166,9 @@ mod tests {
     #[test]
     fn unknown_names() {
         for (add, drop, message) in [
-            (
-                "foo",
-                "chown",
-                "invalid CapAdd: unknown capability: \"CAP_FOO\"",
-            ),
+            ("foo", "chown", "invalid CapAdd: unknown capability: \"CAP_FOO\""),
             ("chown", "", "invalid CapDrop: unknown capability: \"CAP_\""),
-            (
-                "cap_x",
-                "cap_y",
-                "invalid CapAdd: unknown capability: \"CAP_X\"",
-            ),
+            ("cap_x", "cap_y", "invalid CapAdd: unknown capability: \"CAP_X\""),
         ] {
             let error = granted(&config(&[add], &[drop])).unwrap_err();
             assert_eq!(error.to_string(), message);

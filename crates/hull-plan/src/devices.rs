@@ -4,11 +4,7 @@ use hull_spec::{Device, DeviceRule};
 
 /// Access rules of the control group: runc's own defaults come before these in the guest.
 pub(crate) fn rules(privileged: bool) -> Vec<DeviceRule> {
-    let all = |allow| DeviceRule {
-        allow,
-        access: "rwm".into(),
-        ..DeviceRule::default()
-    };
+    let all = |allow| DeviceRule { allow, access: "rwm".into(), ..DeviceRule::default() };
     if privileged {
         return vec![all(true)];
     }

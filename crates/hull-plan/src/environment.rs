@@ -44,10 +44,7 @@ mod tests {
     fn order_and_removal() {
         let words = |text: &str| text.split(' ').map(Into::into).collect::<Vec<String>>();
         assert_eq!(
-            overlay(
-                words("PATH=/a HOSTNAME=h A=1"),
-                &words("B=2 PATH=/b A HOSTNAME=x C C=3=4 D=")
-            ),
+            overlay(words("PATH=/a HOSTNAME=h A=1"), &words("B=2 PATH=/b A HOSTNAME=x C C=3=4 D=")),
             words("PATH=/b HOSTNAME=x B=2 C=3=4 D=")
         );
     }

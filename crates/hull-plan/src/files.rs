@@ -34,10 +34,7 @@ pub(crate) fn files(
     Ok(BTreeMap::from([
         ("/etc/hostname".into(), format!("{hostname}\n")),
         ("/etc/hosts".into(), hosts(config)?),
-        (
-            "/etc/resolv.conf".into(),
-            resolv_conf(config, &host.resolv_conf),
-        ),
+        ("/etc/resolv.conf".into(), resolv_conf(config, &host.resolv_conf)),
     ]))
 }
 
@@ -65,9 +62,7 @@ fn resolv_conf(config: &HostConfig, host: &str) -> String {
         return host.to_owned();
     }
     let inherited = |keyword: &str| -> Vec<String> {
-        let lines = host
-            .lines()
-            .map(|line| line.split(['#', ';']).next().unwrap_or(""));
+        let lines = host.lines().map(|line| line.split(['#', ';']).next().unwrap_or(""));
         let mut words = lines.map(str::split_whitespace);
         let mut found: Vec<String> = Vec::new();
         for line in words.by_ref() {
@@ -106,9 +101,7 @@ fn extra_host(text: &str) -> Result<(&str, IpAddr), Error> {
     let (name, address) = match text.split_once(':') {
         Some((name, address)) if !name.is_empty() => (name, address),
         _ => {
-            return Err(Error::invalid(format!(
-                "bad format for add-host: \"{text}\""
-            )));
+            return Err(Error::invalid(format!("bad format for add-host: \"{text}\"")));
         }
     };
     if address == "host-gateway" {
@@ -117,16 +110,12 @@ fn extra_host(text: &str) -> Result<(&str, IpAddr), Error> {
         ));
     }
     if name.contains(char::is_whitespace) {
-        return Err(Error::invalid(format!(
-            "bad format for add-host: \"{text}\""
-        )));
+        return Err(Error::invalid(format!("bad format for add-host: \"{text}\"")));
     }
     let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
     match bare.unwrap_or(address).parse() {
         Ok(parsed) => Ok((name, parsed)),
-        Err(_) => Err(Error::invalid(format!(
-            "invalid IP address in add-host: \"{address}\""
-        ))),
+        Err(_) => Err(Error::invalid(format!("invalid IP address in add-host: \"{address}\""))),
     }
 }
 
@@ -148,10 +137,7 @@ mod tests {
             "# comment\nnameserver 10.0.0.1\nnameserver 10.0.0.2 # two\nsearch a b\noptions x\n";
         let of = |json: &str| resolv_conf(&serde_json::from_str(json).unwrap(), host);
         assert_eq!(of("{}"), host);
-        assert_eq!(
-            of(r#"{"dns": ["9.9.9.9"]}"#),
-            "search a b\nnameserver 9.9.9.9\noptions x\n"
-        );
+        assert_eq!(of(r#"{"dns": ["9.9.9.9"]}"#), "search a b\nnameserver 9.9.9.9\noptions x\n");
         assert_eq!(
             of(r#"{"dns": ["9.9.9.9"], "dns_search": ["x.y"], "dns_options": ["ndots:2"]}"#),
             "search x.y\nnameserver 9.9.9.9\noptions ndots:2\n"
@@ -176,10 +162,7 @@ mod tests {
             ("a", "bad format for add-host: \"a\""),
             (":1.2.3.4", "bad format for add-host: \":1.2.3.4\""),
             ("a:x", "invalid IP address in add-host: \"x\""),
-            (
-                "a:1.2.3.4\nb",
-                "invalid IP address in add-host: \"1.2.3.4\nb\"",
-            ),
+            ("a:1.2.3.4\nb", "invalid IP address in add-host: \"1.2.3.4\nb\""),
         ] {
             assert_eq!(extra_host(text).unwrap_err().to_string(), message);
         }

@@ -28,10 +28,7 @@ impl VmSize {
         // The kernel's page descriptors take 1/64 of the memory they describe.
         let bytes = limit + limit / 64 + GUEST_OWN;
         let mib = bytes.div_ceil(STEP) * STEP / MIB;
-        Self {
-            vcpus: vcpus(config),
-            memory_mib: u32::try_from(mib).unwrap_or(u32::MAX),
-        }
+        Self { vcpus: vcpus(config), memory_mib: u32::try_from(mib).unwrap_or(u32::MAX) }
     }
 }
 
@@ -56,11 +53,7 @@ impl FromStr for Ulimit {
                 )));
             }
         };
-        let ulimit = Self {
-            name: name.into(),
-            hard: integer(hard)?,
-            soft: integer(soft)?,
-        };
+        let ulimit = Self { name: name.into(), hard: integer(hard)?, soft: integer(soft)? };
         ulimit.check()?;
         Ok(ulimit)
     }
@@ -150,17 +143,11 @@ pub(crate) fn rlimits(config: &HostConfig) -> Vec<Rlimit> {
         .collect();
     // What containers inherit from a Docker daemon started by Docker's own service file. Here
     // there is nothing to inherit from but a kernel's defaults.
-    for (kind, limit) in [
-        ("RLIMIT_NOFILE", 1_048_576),
-        ("RLIMIT_NPROC", u64::MAX),
-        ("RLIMIT_CORE", u64::MAX),
-    ] {
+    for (kind, limit) in
+        [("RLIMIT_NOFILE", 1_048_576), ("RLIMIT_NPROC", u64::MAX), ("RLIMIT_CORE", u64::MAX)]
+    {
         if !rlimits.iter().any(|rlimit| rlimit.kind == kind) {
-            rlimits.push(Rlimit {
-                kind: kind.into(),
-                soft: limit,
-                hard: limit,
-            });
+            rlimits.push(Rlimit { kind: kind.into(), soft: limit, hard: limit });
         }
     }
     rlimits
@@ -180,9 +167,7 @@ pub(crate) fn resources(config: &ContainerConfig) -> Resources {
         },
     };
     let mut cpu = Cpu {
-        shares: u64::try_from(host.cpu_shares)
-            .ok()
-            .filter(|shares| *shares > 0),
+        shares: u64::try_from(host.cpu_shares).ok().filter(|shares| *shares > 0),
         cpus: host.cpuset_cpus.clone(),
         mems: host.cpuset_mems.clone(),
         ..Cpu::default()
@@ -201,9 +186,7 @@ pub(crate) fn resources(config: &ContainerConfig) -> Resources {
         devices: devices::rules(host.privileged),
         memory: Some(memory),
         cpu: (cpu != Cpu::default()).then_some(cpu),
-        pids: host.pids_limit.map(|limit| Pids {
-            limit: if limit <= 0 { -1 } else { limit },
-        }),
+        pids: host.pids_limit.map(|limit| Pids { limit: if limit <= 0 { -1 } else { limit } }),
     }
 }
 
@@ -238,9 +221,7 @@ const RLIMITS: [&str; 15] = [
 
 fn integer(text: &str) -> Result<i64, Error> {
     text.parse().map_err(|_| {
-        Error::invalid(format!(
-            "strconv.ParseInt: parsing \"{text}\": invalid syntax"
-        ))
+        Error::invalid(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
     })
 }
 
@@ -258,9 +239,7 @@ fn vcpus(config: &HostConfig) -> u32 {
     } else if config.cpu_quota > 0 {
         let period = u64::try_from(config.cpu_period).ok().filter(|p| *p > 0);
         let quota = config.cpu_quota as u64;
-        quota
-            .div_ceil(period.unwrap_or(PERIOD))
-            .max(DEFAULT_CPUS.into())
+        quota.div_ceil(period.unwrap_or(PERIOD)).max(DEFAULT_CPUS.into())
     } else {
         DEFAULT_CPUS.into()
     };
@@ -268,12 +247,7 @@ fn vcpus(config: &HostConfig) -> u32 {
 }
 
 fn validate_memory(config: &HostConfig) -> Result<(), Error> {
-    let HostConfig {
-        memory,
-        memory_swap,
-        memory_reservation,
-        ..
-    } = *config;
+    let HostConfig { memory, memory_swap, memory_reservation, .. } = *config;
     let message = if memory != 0 && memory < MINIMUM {
         "Minimum memory limit allowed is 6MB"
     } else if memory > 0 && memory_swap > 0 && memory_swap < memory {
@@ -322,9 +296,7 @@ fn validate_cpu(config: &HostConfig, host: &Host) -> Result<(), Error> {
         ));
     }
     if config.cpu_quota > 0 && config.cpu_quota < 1000 {
-        return Err(Error::invalid(
-            "CPU cfs quota can not be less than 1ms (i.e. 1000)",
-        ));
+        return Err(Error::invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
     }
     if config.cpu_shares < 0 {
         return Err(Error::invalid("shares: invalid argument"));
@@ -343,11 +315,8 @@ fn check_set(field: &str, what: &str, list: &str, count: u32, all: &str) -> Resu
     if list.is_empty() {
         return Ok(());
     }
-    let malformed = || {
-        Error::invalid(format!(
-            "Invalid value {list} for {field}: invalid format: {list}"
-        ))
-    };
+    let malformed =
+        || Error::invalid(format!("Invalid value {list} for {field}: invalid format: {list}"));
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let number = |text: &str| text.parse::<u32>().map_err(|_| malformed());

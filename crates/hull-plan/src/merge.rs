@@ -29,9 +29,7 @@ pub fn merge_image(config: &mut ContainerConfig, image: &ImageConfig) -> Result<
         config.working_dir = path::clean(&config.working_dir);
     }
     config.volumes.extend(image.volumes.keys().cloned());
-    config
-        .exposed_ports
-        .extend(image.exposed_ports.keys().cloned());
+    config.exposed_ports.extend(image.exposed_ports.keys().cloned());
     if config.stop_signal.as_deref().unwrap_or("").is_empty() {
         config.stop_signal.clone_from(&image.stop_signal);
     }
@@ -95,17 +93,9 @@ mod tests {
         type Case = (Words, Words, Result<(Words, Words), ()>);
         let cases: [Case; 6] = [
             (None, None, Ok((Some(&["/entry", "e"]), Some(&["c"])))),
-            (
-                None,
-                Some(&["x"]),
-                Ok((Some(&["/entry", "e"]), Some(&["x"]))),
-            ),
+            (None, Some(&["x"]), Ok((Some(&["/entry", "e"]), Some(&["x"])))),
             (Some(&["/own"]), None, Ok((Some(&["/own"]), None))),
-            (
-                Some(&["/own"]),
-                Some(&["x"]),
-                Ok((Some(&["/own"]), Some(&["x"]))),
-            ),
+            (Some(&["/own"]), Some(&["x"]), Ok((Some(&["/own"]), Some(&["x"])))),
             (Some(&[""]), Some(&["x"]), Ok((None, Some(&["x"])))),
             (Some(&[""]), None, Err(())),
         ];

@@ -16,9 +16,7 @@ pub(crate) fn validate(config: &ContainerConfig) -> Result<(), Error> {
             )));
         }
         if path::clean(destination) == "/" {
-            return Err(Error::invalid(
-                "invalid specification: destination can't be '/'",
-            ));
+            return Err(Error::invalid("invalid specification: destination can't be '/'"));
         }
     }
     for options in config.host.tmpfs.values() {
@@ -69,49 +67,17 @@ fn own(config: &ContainerConfig) -> Vec<Mount> {
     let shm_size = format!("size={}", host.shm_size);
     let own: [(&str, &str, &str, &[&str]); 7] = [
         ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        (
-            "/dev",
-            "tmpfs",
-            "tmpfs",
-            &["nosuid", "strictatime", "mode=755", "size=65536k"],
-        ),
+        ("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         (
             "/dev/pts",
             "devpts",
             "devpts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
-        (
-            "/sys",
-            "sysfs",
-            "sysfs",
-            &["nosuid", "noexec", "nodev", read_only],
-        ),
-        (
-            "/sys/fs/cgroup",
-            "cgroup",
-            "cgroup",
-            &[read_only, "nosuid", "noexec", "nodev"],
-        ),
-        (
-            "/dev/mqueue",
-            "mqueue",
-            "mqueue",
-            &["nosuid", "noexec", "nodev"],
-        ),
-        (
-            "/dev/shm",
-            "tmpfs",
-            "shm",
-            &["nosuid", "noexec", "nodev", "mode=1777", &shm_size],
-        ),
+        ("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", read_only]),
+        ("/sys/fs/cgroup", "cgroup", "cgroup", &[read_only, "nosuid", "noexec", "nodev"]),
+        ("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        ("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size]),
     ];
     own.into_iter()
         .filter(|(destination, ..)| *destination != "/dev/shm" || host.ipc_mode != "none")
@@ -137,11 +103,7 @@ pub(crate) fn tmpfs_options(text: &str) -> Result<Vec<String>, Error> {
     }
     let mut seen = Vec::new();
     let mut merged = Vec::new();
-    for option in options
-        .into_iter()
-        .rev()
-        .filter(|option| *option != "defaults")
-    {
+    for option in options.into_iter().rev().filter(|option| *option != "defaults") {
         let Some(subject) = subject(option) else {
             let name = option.split('=').next().unwrap_or(option);
             return Err(Error::invalid(format!("invalid tmpfs option [\"{name}\"]")));
@@ -158,15 +120,7 @@ pub(crate) fn tmpfs_options(text: &str) -> Result<Vec<String>, Error> {
 /// What an option is about: two options about the same contradict each other.
 fn subject(option: &str) -> Option<&str> {
     if let Some((name, _)) = option.split_once('=') {
-        const VALUES: [&str; 7] = [
-            "size",
-            "mode",
-            "uid",
-            "gid",
-            "nr_inodes",
-            "nr_blocks",
-            "mpol",
-        ];
+        const VALUES: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
         return VALUES.contains(&name).then_some(name);
     }
     Some(match option {
@@ -199,14 +153,8 @@ mod tests {
             ("defaults", "noexec,nosuid,nodev,rprivate"),
             ("rw,size=1m,exec", "nosuid,nodev,rprivate,rw,size=1m,exec"),
             ("size=1m,noexec,exec", "nosuid,nodev,rprivate,size=1m,exec"),
-            (
-                "mode=1777,uid=5,rshared",
-                "noexec,nosuid,nodev,mode=1777,uid=5,rshared",
-            ),
-            (
-                "size=1m,mode=1777,size=2m",
-                "noexec,nosuid,nodev,rprivate,mode=1777,size=2m",
-            ),
+            ("mode=1777,uid=5,rshared", "noexec,nosuid,nodev,mode=1777,uid=5,rshared"),
+            ("size=1m,mode=1777,size=2m", "noexec,nosuid,nodev,rprivate,mode=1777,size=2m"),
         ] {
             assert_eq!(tmpfs_options(text).unwrap().join(","), options, "{text}");
         }

@@ -21,12 +21,9 @@ mod tests {
 
     #[test]
     fn cleaning() {
-        for (path, cleaned) in [
-            ("/", "/"),
-            ("//a//b/", "/a/b"),
-            ("/a/./b/../c", "/a/c"),
-            ("/../..", "/"),
-        ] {
+        for (path, cleaned) in
+            [("/", "/"), ("//a//b/", "/a/b"), ("/a/./b/../c", "/a/c"), ("/../..", "/")]
+        {
             assert_eq!(clean(path), cleaned);
         }
     }

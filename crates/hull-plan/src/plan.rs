@@ -95,10 +95,7 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
     let spec = Spec {
         oci_version: "1.2.0".into(),
         process: Some(process),
-        root: Some(Root {
-            path: "rootfs".into(),
-            readonly: config.host.readonly_rootfs,
-        }),
+        root: Some(Root { path: "rootfs".into(), readonly: config.host.readonly_rootfs }),
         hostname: hostname.into(),
         domainname: config.domainname.clone(),
         mounts,
@@ -159,13 +156,8 @@ const MASKED: [&str; 11] = [
     "/sys/devices/virtual/powercap",
 ];
 
-const READ_ONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
+const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// A privileged container has neither list unless it asks for one.
 fn paths(config: &ContainerConfig, own: Option<&Vec<String>>, default: &[&str]) -> Vec<String> {
@@ -181,9 +173,6 @@ fn namespaces(config: &ContainerConfig) -> Vec<Namespace> {
     ["mount", "uts", "pid", "ipc", "cgroup"]
         .into_iter()
         .filter(|kind| *kind != "cgroup" || !shares_cgroups)
-        .map(|kind| Namespace {
-            kind: kind.into(),
-            path: String::new(),
-        })
+        .map(|kind| Namespace { kind: kind.into(), path: String::new() })
         .collect()
 }

@@ -86,9 +86,9 @@ impl Security {
         match &self.profile {
             SeccompProfile::Default => Ok(Some(docker_default(arch, capabilities))),
             SeccompProfile::Unconfined => Ok(None),
-            SeccompProfile::Own(profile) => profile
-                .resolve(arch, capabilities, GUEST_KERNEL)
-                .map_err(Error::Seccomp),
+            SeccompProfile::Own(profile) => {
+                profile.resolve(arch, capabilities, GUEST_KERNEL).map_err(Error::Seccomp)
+            }
         }
     }
 }
@@ -113,24 +113,13 @@ mod tests {
     #[test]
     fn options() {
         assert!(parse(&["no-new-privileges"]).unwrap().no_new_privileges);
-        assert!(
-            parse(&["no-new-privileges:true"])
-                .unwrap()
-                .no_new_privileges
-        );
-        assert!(
-            !parse(&["no-new-privileges=false"])
-                .unwrap()
-                .no_new_privileges
-        );
+        assert!(parse(&["no-new-privileges:true"]).unwrap().no_new_privileges);
+        assert!(!parse(&["no-new-privileges=false"]).unwrap().no_new_privileges);
         assert!(parse(&["label=disable", "apparmor=unconfined", "seccomp=builtin"]).is_ok());
         for (option, message) in [
             ("foo", "invalid --security-opt 1: \"foo\""),
             ("foo=bar", "invalid --security-opt 2: \"foo=bar\""),
-            (
-                "no-new-privileges=x",
-                "invalid --security-opt 2: \"no-new-privileges=x\"",
-            ),
+            ("no-new-privileges=x", "invalid --security-opt 2: \"no-new-privileges=x\""),
             ("seccomp=/not/json", "invalid seccomp profile"),
             (
                 "apparmor=mine",
@@ -145,24 +134,15 @@ mod tests {
     #[test]
     fn profiles() {
         let profile = |options: &[&str], privileged| {
-            let host = HostConfig {
-                privileged,
-                ..HostConfig::default()
-            };
+            let host = HostConfig { privileged, ..HostConfig::default() };
             let security = parse(options).unwrap();
             security.seccomp(&host, Arch::X86_64, &[]).unwrap()
         };
-        assert_eq!(
-            profile(&[], false).unwrap().default_action,
-            "SCMP_ACT_ERRNO"
-        );
+        assert_eq!(profile(&[], false).unwrap().default_action, "SCMP_ACT_ERRNO");
         assert!(profile(&[], true).is_none());
         assert!(profile(&["seccomp=unconfined"], false).is_none());
         let own = r#"seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}"#;
-        assert_eq!(
-            profile(&[own], false).unwrap().default_action,
-            "SCMP_ACT_ALLOW"
-        );
+        assert_eq!(profile(&[own], false).unwrap().default_action, "SCMP_ACT_ALLOW");
         assert!(profile(&["seccomp={}"], false).is_none());
     }
 }

@@ -91,18 +91,9 @@ mod tests {
         ] {
             assert_eq!(parse_signal(text).unwrap(), number, "{text}");
         }
-        for text in [
-            "",
-            "0",
-            "-1",
-            "65",
-            "FOO",
-            "SIG",
-            "SIGSIGTERM",
-            "RTMIN+16",
-            "RTMIN+0",
-            "RTMAX-15",
-        ] {
+        for text in
+            ["", "0", "-1", "65", "FOO", "SIG", "SIGSIGTERM", "RTMIN+16", "RTMIN+0", "RTMAX-15"]
+        {
             let message = parse_signal(text).unwrap_err().to_string();
             assert_eq!(message, format!("Invalid signal: {text}"));
         }

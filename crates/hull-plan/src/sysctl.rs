@@ -29,10 +29,8 @@ pub(crate) fn sysctls(config: &ContainerConfig) -> BTreeMap<String, String> {
         // ICMP echo sockets need none either.
         ("net.ipv4.ping_group_range", "0 2147483647"),
     ];
-    let mut sysctls: BTreeMap<_, _> = defaults
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
+    let mut sysctls: BTreeMap<_, _> =
+        defaults.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     sysctls.extend(config.host.sysctls.clone());
     sysctls
 }
@@ -62,23 +60,11 @@ mod tests {
 
     #[test]
     fn what_has_a_namespace() {
-        for text in [
-            "net.core.somaxconn=9",
-            "kernel.sem=1 2 3 4",
-            "fs.mqueue.msg_max=5",
-            "net.x=",
-        ] {
+        for text in ["net.core.somaxconn=9", "kernel.sem=1 2 3 4", "fs.mqueue.msg_max=5", "net.x="]
+        {
             assert!(parse_sysctl(text).is_ok(), "{text}");
         }
-        for text in [
-            "",
-            "a",
-            "=1",
-            "foo=1",
-            "kernel.hostname=x",
-            "kernel.shmmaxx=1",
-            "net.foo",
-        ] {
+        for text in ["", "a", "=1", "foo=1", "kernel.hostname=x", "kernel.shmmaxx=1", "net.foo"] {
             let message = parse_sysctl(text).unwrap_err().to_string();
             assert_eq!(message, format!("sysctl '{text}' is not allowed"));
         }

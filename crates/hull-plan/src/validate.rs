@@ -22,9 +22,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     }
     for variable in &config.env {
         if variable.is_empty() || variable.starts_with('=') {
-            return Err(Error::invalid(format!(
-                "invalid environment variable: {variable}"
-            )));
+            return Err(Error::invalid(format!("invalid environment variable: {variable}")));
         }
         if variable.contains('\0') {
             return Err(Error::invalid(format!(
@@ -55,10 +53,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     }
     for name in [&config.hostname, &config.domainname] {
         if name.contains(char::is_control) {
-            return Err(Error::invalid(format!(
-                "invalid hostname: \"{}\"",
-                name.escape_debug()
-            )));
+            return Err(Error::invalid(format!("invalid hostname: \"{}\"", name.escape_debug())));
         }
     }
     limits::validate(&config.host, host)?;
@@ -95,11 +90,7 @@ fn namespaces(host: &HostConfig) -> Result<(), Error> {
         ("PID", &host.pid_mode, &["private"]),
         ("UTS", &host.uts_mode, &["private"]),
         ("user namespace", &host.userns_mode, &["host"]),
-        (
-            "cgroup namespace",
-            &host.cgroupns_mode,
-            &["private", "host"],
-        ),
+        ("cgroup namespace", &host.cgroupns_mode, &["private", "host"]),
         ("network", &host.network_mode, &["default", "none"]),
     ];
     for (what, mode, supported) in modes {
@@ -129,12 +120,8 @@ mod tests {
 
     fn check(json: &str) -> Result<(), String> {
         let config: ContainerConfig = serde_json::from_str(json).unwrap();
-        let host = Host {
-            arch: Arch::X86_64,
-            cpus: 2,
-            memory: 8 << 30,
-            resolv_conf: String::new(),
-        };
+        let host =
+            Host { arch: Arch::X86_64, cpus: 2, memory: 8 << 30, resolv_conf: String::new() };
         validate(&config, &host).map_err(|error| error.to_string())
     }
 
@@ -191,27 +178,12 @@ mod tests {
                 r#"{"host": {"tmpfs": {"/x/..": ""}}}"#,
                 "invalid specification: destination can't be '/'",
             ),
-            (
-                r#"{"host": {"tmpfs": {"/a": "foo"}}}"#,
-                "invalid tmpfs option [\"foo\"]",
-            ),
-            (
-                r#"{"host": {"security_opt": ["foo"]}}"#,
-                "invalid --security-opt 1: \"foo\"",
-            ),
-            (
-                r#"{"host": {"sysctls": {"foo": "1"}}}"#,
-                "sysctl 'foo=1' is not allowed",
-            ),
-            (
-                r#"{"host": {"extra_hosts": ["a"]}}"#,
-                "bad format for add-host: \"a\"",
-            ),
+            (r#"{"host": {"tmpfs": {"/a": "foo"}}}"#, "invalid tmpfs option [\"foo\"]"),
+            (r#"{"host": {"security_opt": ["foo"]}}"#, "invalid --security-opt 1: \"foo\""),
+            (r#"{"host": {"sysctls": {"foo": "1"}}}"#, "sysctl 'foo=1' is not allowed"),
+            (r#"{"host": {"extra_hosts": ["a"]}}"#, "bad format for add-host: \"a\""),
             (r#"{"host": {"dns": ["x"]}}"#, "x is not an ip address"),
-            (
-                r#"{"host": {"memory": 4}}"#,
-                "Minimum memory limit allowed is 6MB",
-            ),
+            (r#"{"host": {"memory": 4}}"#, "Minimum memory limit allowed is 6MB"),
         ];
         for (json, message) in cases {
             assert_eq!(check(json).unwrap_err(), message, "{json}");

@@ -23,14 +23,8 @@ fn specifications_are_those_of_docker() {
         let theirs = normalize_theirs(case.spec);
         assert_eq!(ours, theirs, "{name}");
         assert_eq!(plan.files["/etc/hosts"], case.files["hosts"], "{name}");
-        assert_eq!(
-            plan.files["/etc/hostname"], case.files["hostname"],
-            "{name}"
-        );
-        assert_eq!(
-            plan.files["/etc/resolv.conf"], case.files["resolv.conf"],
-            "{name}"
-        );
+        assert_eq!(plan.files["/etc/hostname"], case.files["hostname"], "{name}");
+        assert_eq!(plan.files["/etc/resolv.conf"], case.files["resolv.conf"], "{name}");
         count += 1;
     }
     assert_eq!(count, 22);
@@ -48,10 +42,7 @@ fn what_is_no_mount_is_in_the_plan() {
     assert!(profile("priv").is_none());
     assert!(profile("plain").unwrap().syscalls.len() > 10);
     let plan = cases["plain"].plan();
-    assert_eq!(
-        (plan.path.as_str(), plan.args),
-        ("sleep", vec!["100".to_owned()])
-    );
+    assert_eq!((plan.path.as_str(), plan.args), ("sleep", vec!["100".to_owned()]));
 }
 
 /// Whole specifications, apart from the seccomp profile, which has tests of its own.
@@ -79,13 +70,9 @@ fn normalize_ours(mut spec: Value) -> Value {
     }
     let seccomp = linux.remove("seccomp").is_some();
     linux.insert("seccomp".into(), seccomp.into());
-    drop_items(&mut linux["namespaces"], |namespace| {
-        namespace["type"] == "cgroup"
-    });
+    drop_items(&mut linux["namespaces"], |namespace| namespace["type"] == "cgroup");
     if let Some(masked) = linux.get_mut("maskedPaths") {
-        drop_items(masked, |path| {
-            *path == json!("/sys/devices/virtual/powercap")
-        });
+        drop_items(masked, |path| *path == json!("/sys/devices/virtual/powercap"));
     }
     let memory = &mut linux["resources"]["memory"];
     if memory["limit"] == json!(hull_plan::DEFAULT_MEMORY) {
@@ -108,22 +95,13 @@ fn normalize_theirs(mut spec: Value) -> Value {
         args.drain(..2);
     }
     let linux = spec["linux"].as_object_mut().unwrap();
-    if let Some(domain) = linux["sysctl"]
-        .as_object_mut()
-        .unwrap()
-        .remove("kernel.domainname")
-    {
+    if let Some(domain) = linux["sysctl"].as_object_mut().unwrap().remove("kernel.domainname") {
         spec["domainname"] = domain;
     }
     let linux = spec["linux"].as_object_mut().unwrap();
-    drop_items(&mut linux["namespaces"], |namespace| {
-        namespace["type"] == "network"
-    });
+    drop_items(&mut linux["namespaces"], |namespace| namespace["type"] == "network");
     let resources = linux["resources"].as_object_mut().unwrap();
-    resources["memory"]
-        .as_object_mut()
-        .unwrap()
-        .remove("disableOOMKiller");
+    resources["memory"].as_object_mut().unwrap().remove("disableOOMKiller");
     let cpu = resources["cpu"].as_object_mut().unwrap();
     if cpu["shares"] == 0 {
         cpu.remove("shares");
@@ -228,11 +206,7 @@ struct DockerUlimit {
 impl Case {
     fn plan(&self) -> Plan {
         let (c, h) = (&self.config, &self.host_config);
-        let ulimit = |u: &DockerUlimit| Ulimit {
-            name: u.name.clone(),
-            soft: u.soft,
-            hard: u.hard,
-        };
+        let ulimit = |u: &DockerUlimit| Ulimit { name: u.name.clone(), soft: u.soft, hard: u.hard };
         let mut config = ContainerConfig {
             cmd: c.cmd.clone(),
             entrypoint: c.entrypoint.clone(),

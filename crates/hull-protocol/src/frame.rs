@@ -75,11 +75,7 @@ pub struct Frame {
 impl Frame {
     /// Returns a frame of `kind` on `stream`.
     pub fn new(kind: Kind, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
-        Self {
-            kind,
-            stream,
-            payload: payload.into(),
-        }
+        Self { kind, stream, payload: payload.into() }
     }
 
     /// Returns a [`Kind::Credit`] frame that grants `bytes` more on `stream`.
@@ -147,11 +143,7 @@ impl Decoder {
         let Some(payload) = rest.get(..length) else {
             return Ok(None);
         };
-        let frame = Frame {
-            kind,
-            stream,
-            payload: payload.to_vec(),
-        };
+        let frame = Frame { kind, stream, payload: payload.to_vec() };
         self.start += HEADER_LEN + length;
         Ok(Some(frame))
     }

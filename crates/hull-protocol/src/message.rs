@@ -63,21 +63,14 @@ pub enum Request {
     /// Replies [`Reply::Processes`].
     Processes { container: String },
     /// Changes limits of a running container. `resources` is an OCI `linux.resources` object.
-    Update {
-        container: String,
-        resources: Box<RawValue>,
-    },
+    Update { container: String, resources: Box<RawValue> },
     /// Describes one path in the container's root, the last component not followed.
     /// Replies [`Reply::Stat`].
     Stat { container: String, path: String },
     /// Sends `path` of the container as a tar archive (POSIX.1-2001 with PAX headers) to `stream`;
     /// the archive's root entry is named after the path's last component, as Docker names it.
     /// Replies when all has been sent.
-    CopyOut {
-        container: String,
-        path: String,
-        stream: StreamId,
-    },
+    CopyOut { container: String, path: String, stream: StreamId },
     /// Extracts the tar archive that comes on `stream` into the directory `path`.
     /// Replies when all has been written.
     CopyIn {
@@ -373,11 +366,7 @@ mod tests {
         let request = Request::Create(Box::new(Create {
             container: "c".into(),
             spec: RawValue::from_string(spec.into()).unwrap(),
-            rootfs: Rootfs {
-                image: "image".into(),
-                image_type: "erofs".into(),
-                scratch: None,
-            },
+            rootfs: Rootfs { image: "image".into(), image_type: "erofs".into(), scratch: None },
             seccomp: None,
             user: None,
             groups: vec![],
@@ -395,27 +384,13 @@ mod tests {
 
     #[test]
     fn flattened_targets_are_plain_fields() {
-        let target = Target {
-            container: "c".into(),
-            exec: None,
-        };
-        let wire = serde_json::to_string(&Request::Signal {
-            target,
-            signal: 9,
-            all: true,
-        })
-        .unwrap();
-        assert_eq!(
-            wire,
-            r#"{"signal":{"container":"c","signal":9,"all":true}}"#
-        );
+        let target = Target { container: "c".into(), exec: None };
+        let wire =
+            serde_json::to_string(&Request::Signal { target, signal: 9, all: true }).unwrap();
+        assert_eq!(wire, r#"{"signal":{"container":"c","signal":9,"all":true}}"#);
         assert!(matches!(
             serde_json::from_str(&wire).unwrap(),
-            Request::Signal {
-                signal: 9,
-                all: true,
-                ..
-            }
+            Request::Signal { signal: 9, all: true, .. }
         ));
     }
 }

@@ -11,9 +11,7 @@ pub struct SendWindow {
 
 impl Default for SendWindow {
     fn default() -> Self {
-        Self {
-            available: INITIAL_WINDOW,
-        }
+        Self { available: INITIAL_WINDOW }
     }
 }
 

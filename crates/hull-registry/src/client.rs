@@ -102,10 +102,7 @@ impl Default for Timeouts {
 impl Client {
     /// A client. Certificates are read when a registry needs them.
     pub fn new(settings: Settings) -> Self {
-        Self {
-            transport: Arc::new(Transport::new(settings)),
-            tokens: Arc::default(),
-        }
+        Self { transport: Arc::new(Transport::new(settings)), tokens: Arc::default() }
     }
 
     /// Reaches the registry of `reference` and finds out how it wants to be spoken to.

@@ -82,8 +82,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|e| serde::de::Error::custom(format!("digest `{text}`: {e}")))
+        text.parse().map_err(|e| serde::de::Error::custom(format!("digest `{text}`: {e}")))
     }
 }
 
@@ -144,10 +143,7 @@ mod tests {
             ("", DigestError::Format),
             ("e3b0", DigestError::Format),
             ("sha256:e3b0", DigestError::Length),
-            (
-                "md5:d41d8cd98f00b204e9800998ecf8427e",
-                DigestError::Algorithm,
-            ),
+            ("md5:d41d8cd98f00b204e9800998ecf8427e", DigestError::Algorithm),
             (upper.as_str(), DigestError::Format),
         ] {
             assert_eq!(text.parse::<Digest>(), Err(error), "{text}");

@@ -192,11 +192,7 @@ impl fmt::Display for Cause {
             Self::NoCredentials => f.write_str("no basic auth credentials"),
             Self::PlainHttp => f.write_str("http: server gave HTTP response to HTTPS client"),
             Self::Stalled(time) => {
-                write!(
-                    f,
-                    "no data received for {} seconds",
-                    time.as_secs_f32().round()
-                )
+                write!(f, "no data received for {} seconds", time.as_secs_f32().round())
             }
             Self::Timeout => f.write_str(
                 "net/http: request canceled while waiting for connection (Client.Timeout exceeded \
@@ -230,11 +226,7 @@ impl ApiError {
             if let Some(first) = answer.errors.unwrap_or_default().into_iter().next() {
                 let code = first.code.unwrap_or_default();
                 let message = first.message.unwrap_or_default();
-                return Self {
-                    status,
-                    code,
-                    message: printable(&message),
-                };
+                return Self { status, code, message: printable(&message) };
             }
             // What token servers and proxies send.
             if let Some(details) = answer.details.or(answer.message) {
@@ -244,30 +236,16 @@ impl ApiError {
                     429 => "TOOMANYREQUESTS",
                     _ => "UNKNOWN",
                 };
-                return Self {
-                    status,
-                    code: code.to_owned(),
-                    message: printable(&details),
-                };
+                return Self { status, code: code.to_owned(), message: printable(&details) };
             }
         }
         let (code, message) = match status {
             401 => ("UNAUTHORIZED", "authentication required".to_owned()),
-            403 => (
-                "DENIED",
-                "requested access to the resource is denied".to_owned(),
-            ),
+            403 => ("DENIED", "requested access to the resource is denied".to_owned()),
             429 => ("TOOMANYREQUESTS", "too many requests".to_owned()),
-            _ => (
-                "",
-                format!("received unexpected HTTP status: {status} {reason}"),
-            ),
+            _ => ("", format!("received unexpected HTTP status: {status} {reason}")),
         };
-        Self {
-            status,
-            code: code.to_owned(),
-            message,
-        }
+        Self { status, code: code.to_owned(), message }
     }
 }
 
@@ -283,10 +261,7 @@ impl fmt::Display for ApiError {
 
 /// Registries must not write control sequences to terminals, nor novels.
 fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(1000)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(1000).collect()
 }
 
 #[derive(Deserialize)]
@@ -320,26 +295,10 @@ mod tests {
                 "unauthorized: incorrect username or password",
             ),
             (401, "", "unauthorized: authentication required"),
-            (
-                500,
-                "<html>",
-                "received unexpected HTTP status: 500 Internal Server Error",
-            ),
-            (
-                403,
-                r#"{"errors":[]}"#,
-                "denied: requested access to the resource is denied",
-            ),
-            (
-                400,
-                "{\"errors\":[{\"code\":\"X\",\"message\":\"a\\u001b[2Jb\"}]}",
-                "x: a[2Jb",
-            ),
-            (
-                400,
-                r#"{"errors":null}"#,
-                "received unexpected HTTP status: 400 Bad Request",
-            ),
+            (500, "<html>", "received unexpected HTTP status: 500 Internal Server Error"),
+            (403, r#"{"errors":[]}"#, "denied: requested access to the resource is denied"),
+            (400, "{\"errors\":[{\"code\":\"X\",\"message\":\"a\\u001b[2Jb\"}]}", "x: a[2Jb"),
+            (400, r#"{"errors":null}"#, "received unexpected HTTP status: 400 Bad Request"),
         ] {
             assert_eq!(ApiError::parse(status, body.as_bytes()).to_string(), shown);
         }

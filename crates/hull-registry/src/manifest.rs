@@ -22,18 +22,10 @@ pub struct Descriptor {
     /// Size of the content in bytes.
     pub size: u64,
     /// Other places of the content.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Annotations.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Platform of the image, in indexes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,11 +106,8 @@ impl Index {
             Some(platform) => wanted.suits(platform),
             None => Some(usize::MAX),
         };
-        let mut found: Vec<_> = self
-            .manifests
-            .iter()
-            .filter_map(|m| rank(m).map(|rank| (rank, m)))
-            .collect();
+        let mut found: Vec<_> =
+            self.manifests.iter().filter_map(|m| rank(m).map(|rank| (rank, m))).collect();
         found.sort_by_key(|(rank, _)| *rank);
         found.into_iter().map(|(_, entry)| entry).collect()
     }

@@ -31,11 +31,7 @@ impl Platform {
     pub fn new(os: &str, architecture: &str, variant: &str) -> Self {
         let os = normal_os(os);
         let (architecture, variant) = normal_architecture(architecture, variant);
-        Self {
-            os,
-            architecture,
-            variant,
-        }
+        Self { os, architecture, variant }
     }
 
     /// This platform with aliases replaced: `x86_64` becomes `amd64`, `arm64/v8` becomes `arm64`.
@@ -51,9 +47,7 @@ impl Platform {
     /// taken as well, last.
     pub fn suits(&self, other: &Self) -> Option<usize> {
         let other = other.normalised();
-        candidates(&self.normalised())
-            .iter()
-            .position(|candidate| *candidate == other)
+        candidates(&self.normalised()).iter().position(|candidate| *candidate == other)
     }
 
     /// Whether an image for `other` is exactly what was asked for.
@@ -81,14 +75,9 @@ impl FromStr for Platform {
 
     /// Parses `os/arch/variant`, `os/arch`, `os` or `arch`; what is left out is the host's.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
-        let invalid = |reason| PlatformError {
-            text: text.to_owned(),
-            reason,
-        };
+        let invalid = |reason| PlatformError { text: text.to_owned(), reason };
         if text.contains('*') {
-            return Err(invalid(
-                "wildcards not yet supported: invalid argument".to_owned(),
-            ));
+            return Err(invalid("wildcards not yet supported: invalid argument".to_owned()));
         }
         let parts: Vec<&str> = text.split('/').collect();
         for part in &parts {
@@ -112,11 +101,7 @@ impl FromStr for Platform {
                 let (architecture, variant) = normal_architecture(one, "");
                 if KNOWN_ARCHITECTURES.contains(&architecture.as_str()) {
                     let os = "linux".to_owned();
-                    return Ok(Self {
-                        os,
-                        architecture,
-                        variant,
-                    });
+                    return Ok(Self { os, architecture, variant });
                 }
                 Err(invalid(format!(
                     "{}: unknown operating system or architecture: invalid argument",
@@ -183,10 +168,7 @@ fn candidates(wanted: &Platform) -> Vec<Platform> {
         variant: variant.to_owned(),
     };
     let lower = |variant: &str, least: u32| {
-        let level = variant
-            .strip_prefix('v')
-            .and_then(|v| v.parse::<u32>().ok())
-            .unwrap_or(0);
+        let level = variant.strip_prefix('v').and_then(|v| v.parse::<u32>().ok()).unwrap_or(0);
         (least..level.min(16)).rev()
     };
     let mut all = vec![wanted.clone()];
@@ -286,11 +268,7 @@ mod tests {
         ] {
             let platform = parse(text);
             assert_eq!(
-                (
-                    platform.os.as_str(),
-                    platform.architecture.as_str(),
-                    platform.variant.as_str()
-                ),
+                (platform.os.as_str(), platform.architecture.as_str(), platform.variant.as_str()),
                 (os, architecture, variant),
                 "{text}"
             );
@@ -301,15 +279,7 @@ mod tests {
 
     #[test]
     fn refuses_nonsense() {
-        for text in [
-            "",
-            "/",
-            "linux/",
-            "a/b/c/d",
-            "linux/*",
-            "toaster",
-            "linux/am d64",
-        ] {
+        for text in ["", "/", "linux/", "a/b/c/d", "linux/*", "toaster", "linux/am d64"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }
@@ -321,16 +291,8 @@ mod tests {
         assert!(wanted.suits(&parse("linux/arm/v7")).unwrap() > 0);
         assert_eq!(wanted.suits(&parse("linux/amd64")), None);
         assert_eq!(parse("linux/arm/v6").suits(&parse("linux/arm/v7")), None);
-        assert!(
-            parse("linux/arm/v7")
-                .suits(&parse("linux/arm/v6"))
-                .is_some()
-        );
-        assert!(
-            parse("linux/amd64/v3")
-                .suits(&parse("linux/amd64"))
-                .is_some()
-        );
+        assert!(parse("linux/arm/v7").suits(&parse("linux/arm/v6")).is_some());
+        assert!(parse("linux/amd64/v3").suits(&parse("linux/amd64")).is_some());
         assert_eq!(parse("linux/amd64").suits(&parse("linux/amd64/v2")), None);
         assert!(parse("linux/amd64").suits(&parse("linux/386")).is_some());
         assert_eq!(parse("linux/amd64").suits(&parse("windows/amd64")), None);

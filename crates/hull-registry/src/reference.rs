@@ -25,10 +25,7 @@ impl Reference {
         }
         let (domain, remainder) = split_domain(text);
         let name_end = remainder.find([':', '@']).unwrap_or(remainder.len());
-        if remainder[..name_end]
-            .bytes()
-            .any(|b| b.is_ascii_uppercase())
-        {
+        if remainder[..name_end].bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(ReferenceError::Uppercase);
         }
         let (rest, digest) = match remainder.split_once('@') {
@@ -45,20 +42,12 @@ impl Reference {
         if !digest.is_none_or(looks_like_digest) {
             return Err(ReferenceError::Format);
         }
-        let digest = digest
-            .map(str::parse)
-            .transpose()
-            .map_err(ReferenceError::Digest)?;
+        let digest = digest.map(str::parse).transpose().map_err(ReferenceError::Digest)?;
         // The limit of distribution/reference: on the whole name.
         if domain.len() + 1 + path.len() > MAX_NAME {
             return Err(ReferenceError::TooLong);
         }
-        Ok(Self {
-            domain,
-            path: path.to_owned(),
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(Self { domain, path: path.to_owned(), tag: tag.map(str::to_owned), digest })
     }
 
     /// Where the repository lives, as `docker.io` or `localhost:5000`.
@@ -196,11 +185,7 @@ fn split_domain(text: &str) -> (String, String) {
         }
         _ => (DEFAULT_DOMAIN, text),
     };
-    let domain = if domain == LEGACY_DOMAIN {
-        DEFAULT_DOMAIN
-    } else {
-        domain
-    };
+    let domain = if domain == LEGACY_DOMAIN { DEFAULT_DOMAIN } else { domain };
     let remainder = if domain == DEFAULT_DOMAIN && !remainder.contains('/') {
         format!("library/{remainder}")
     } else {
@@ -225,9 +210,7 @@ fn is_domain(domain: &str) -> bool {
             !label.is_empty()
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         }),
     };
     host_valid && port_valid

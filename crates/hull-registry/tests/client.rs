@@ -13,9 +13,7 @@ use hull_registry::{Credentials, Descriptor, Digest, Error, Kind, Platform, Refe
 use serde_json::{Value, json};
 
 async fn resolve(fake: &Fake, suffix: &str) -> Result<Resolved, Error> {
-    let repository = Fake::client()
-        .repository(&fake.reference(suffix), None)
-        .await?;
+    let repository = Fake::client().repository(&fake.reference(suffix), None).await?;
     repository.resolve(&Platform::host()).await
 }
 
@@ -31,18 +29,12 @@ async fn download(fake: &Fake, descriptor: &Value) -> Result<Vec<u8>, Error> {
 }
 
 fn content(length: usize) -> Bytes {
-    (0..length)
-        .map(|i| (i * 7 % 251) as u8)
-        .collect::<Vec<_>>()
-        .into()
+    (0..length).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>().into()
 }
 
 fn password(password: &str) -> Option<Credentials> {
     let username = "user".to_owned();
-    Some(Credentials::Password {
-        username,
-        password: password.to_owned(),
-    })
+    Some(Credentials::Password { username, password: password.to_owned() })
 }
 
 #[tokio::test]
@@ -65,19 +57,11 @@ async fn resolves_manifests_and_indexes() {
     assert_eq!(resolved.digest, digest(&outer));
     assert_eq!(resolved.manifest_digest, digest(&manifest));
     assert_eq!(resolved.documents.len(), 3);
-    let by_digest = resolve(&fake, &format!("@{}", digest(&outer)))
-        .await
-        .unwrap();
+    let by_digest = resolve(&fake, &format!("@{}", digest(&outer))).await.unwrap();
     assert_eq!(by_digest.manifest_digest, digest(&manifest));
 
-    let repository = Fake::client()
-        .repository(&fake.reference(":multi"), None)
-        .await
-        .unwrap();
-    let error = repository
-        .resolve(&"linux/s390x".parse().unwrap())
-        .await
-        .unwrap_err();
+    let repository = Fake::client().repository(&fake.reference(":multi"), None).await.unwrap();
+    let error = repository.resolve(&"linux/s390x".parse().unwrap()).await.unwrap_err();
     let message = "no matching manifest for linux/s390x in the manifest list entries";
     assert_eq!(error.to_string(), message);
     assert_eq!(error.kind(), Kind::NotFound);
@@ -118,12 +102,7 @@ async fn says_what_docker_says() {
             "nope",
             format!("manifest for {address}/x:bad not found: manifest unknown: manifest unknown"),
         ),
-        (
-            400,
-            vec![],
-            "",
-            "received unexpected HTTP status: 400 Bad Request".to_owned(),
-        ),
+        (400, vec![], "", "received unexpected HTTP status: 400 Bad Request".to_owned()),
         (
             429,
             vec![("retry-after", "86400".to_owned())],
@@ -133,10 +112,7 @@ async fn says_what_docker_says() {
     ] {
         let act = Act::Status(status, headers, body.to_owned());
         fake.always("/v2/x/manifests/bad", act);
-        assert_eq!(
-            resolve(&fake, ":bad").await.unwrap_err().to_string(),
-            expected
-        );
+        assert_eq!(resolve(&fake, ":bad").await.unwrap_err().to_string(), expected);
     }
 
     let port = {
@@ -144,10 +120,7 @@ async fn says_what_docker_says() {
         listener.local_addr().unwrap().port()
     };
     let reference: Reference = format!("127.0.0.1:{port}/x").parse().unwrap();
-    let error = Fake::client()
-        .repository(&reference, None)
-        .await
-        .unwrap_err();
+    let error = Fake::client().repository(&reference, None).await.unwrap_err();
     let message = format!(
         "Get \"http://127.0.0.1:{port}/v2/\": dial tcp 127.0.0.1:{port}: connect: connection refused"
     );
@@ -161,17 +134,12 @@ async fn verifies_digests_of_manifests() {
     let right = fake.image(Some("latest"), &[b"one"]);
     let path = format!("/v2/x/manifests/{}", digest(&right));
     fake.serve(&path, OCI_MANIFEST, "{}");
-    let error = resolve(&fake, &format!("@{}", digest(&right)))
-        .await
-        .unwrap_err();
+    let error = resolve(&fake, &format!("@{}", digest(&right))).await.unwrap_err();
     let message = format!("manifest verification failed for digest {}", digest(&right));
     assert_eq!(error.to_string(), message);
 
     let header = ("docker-content-digest", Digest::of(b"other").to_string());
-    fake.always(
-        "/v2/x/manifests/latest",
-        Act::Status(200, vec![header], "{}".to_owned()),
-    );
+    fake.always("/v2/x/manifests/latest", Act::Status(200, vec![header], "{}".to_owned()));
     let error = resolve(&fake, "").await.unwrap_err();
     assert!(matches!(error, Error::ManifestDigest { .. }), "{error}");
 }
@@ -191,11 +159,7 @@ async fn bombs_are_refused() {
     assert!(matches!(error, Error::Depth { .. }), "{error}");
 
     // One that never leads to an image, in many ways.
-    let leaf = fake.manifest(
-        None,
-        OCI_INDEX,
-        &json!({"schemaVersion": 2, "manifests": []}),
-    );
+    let leaf = fake.manifest(None, OCI_INDEX, &json!({"schemaVersion": 2, "manifests": []}));
     let wide = json!({"schemaVersion": 2, "manifests": vec![leaf; 900]});
     fake.manifest(Some("wide"), OCI_INDEX, &wide);
     assert!(resolve(&fake, ":wide").await.is_err());
@@ -203,10 +167,7 @@ async fn bombs_are_refused() {
     let huge = format!("{{\"x\":\"{}\"}}", "a".repeat(5 << 20));
     fake.serve("/v2/x/manifests/huge", OCI_MANIFEST, huge.clone());
     let error = resolve(&fake, ":huge").await.unwrap_err();
-    assert!(
-        error.to_string().contains("larger than 4194304 bytes"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("larger than 4194304 bytes"), "{error}");
     fake.script("/v2/x/manifests/chunked", [Act::Send(huge.into())]);
     assert!(resolve(&fake, ":chunked").await.is_err());
 
@@ -218,9 +179,7 @@ async fn bombs_are_refused() {
     fake.serve("/v2/x/manifests/odd", "application/x-odd", "{}");
     let error = resolve(&fake, ":odd").await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("unsupported manifest media type application/x-odd"),
+        error.to_string().contains("unsupported manifest media type application/x-odd"),
         "{error}"
     );
     let nested = "[".repeat(100_000);
@@ -229,16 +188,9 @@ async fn bombs_are_refused() {
 
     let mut lying = fake.image(None, &[b"two"]);
     lying["size"] = json!(3);
-    fake.manifest(
-        Some("size"),
-        OCI_INDEX,
-        &json!({"schemaVersion": 2, "manifests": [lying]}),
-    );
+    fake.manifest(Some("size"), OCI_INDEX, &json!({"schemaVersion": 2, "manifests": [lying]}));
     let error = resolve(&fake, ":size").await.unwrap_err();
-    assert!(
-        error.to_string().contains("the manifest list says 3 bytes"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("the manifest list says 3 bytes"), "{error}");
 }
 
 #[tokio::test]
@@ -250,32 +202,19 @@ async fn tries_again_what_may_pass() {
     fake.script(path, [failing(), failing()]);
     resolve(&fake, "").await.unwrap();
 
-    fake.script(
-        path,
-        [Act::Status(
-            429,
-            vec![("retry-after", "1".into())],
-            String::new(),
-        )],
-    );
+    fake.script(path, [Act::Status(429, vec![("retry-after", "1".into())], String::new())]);
     let start = Instant::now();
     resolve(&fake, "").await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1));
 
     fake.always(path, failing());
     let error = resolve(&fake, "").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "received unexpected HTTP status: 500 Internal Server Error"
-    );
+    assert_eq!(error.to_string(), "received unexpected HTTP status: 500 Internal Server Error");
 
     fake.always(path, Act::Hang);
     let start = Instant::now();
     let error = resolve(&fake, "").await.unwrap_err();
-    assert!(
-        error.to_string().contains("Client.Timeout exceeded"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("Client.Timeout exceeded"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(3));
 }
 
@@ -284,18 +223,11 @@ async fn a_registry_that_says_nothing_is_left() {
     let fake = Fake::start().await;
     fake.always("/v2/", Act::Hang);
     let error = resolve(&fake, "").await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("/v2/\": net/http: request canceled"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/v2/\": net/http: request canceled"), "{error}");
 
     // Not even HTTP: the connection is accepted by the kernel only.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let reference = format!("{}/x", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let reference = format!("{}/x", listener.local_addr().unwrap()).parse().unwrap();
     assert!(Fake::client().repository(&reference, None).await.is_err());
 }
 
@@ -307,16 +239,9 @@ async fn blobs_go_on_where_they_stopped() {
     let path = blob_path(&digest(&blob));
     assert_eq!(download(&fake, &blob).await.unwrap(), bytes);
 
-    fake.script(
-        &path,
-        [Act::Cut(100_000), Act::Cut(1), Act::HangAfter(50_000)],
-    );
+    fake.script(&path, [Act::Cut(100_000), Act::Cut(1), Act::HangAfter(50_000)]);
     assert_eq!(download(&fake, &blob).await.unwrap(), bytes);
-    let ranges: Vec<_> = fake
-        .seen(&path)
-        .into_iter()
-        .filter_map(|s| s.range)
-        .collect();
+    let ranges: Vec<_> = fake.seen(&path).into_iter().filter_map(|s| s.range).collect();
     assert_eq!(ranges, ["bytes=100000-", "bytes=100001-", "bytes=150001-"]);
 
     // A registry that does not know ranges.
@@ -373,12 +298,7 @@ async fn blobs_that_stay_broken_are_errors() {
         "digest": Digest::of(b"absent"), "size": 3, "urls": ["https://elsewhere.example/x"]
     });
     let error = download(&fake, &foreign).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("foreign layers are not supported"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("foreign layers are not supported"), "{error}");
 }
 
 #[tokio::test]
@@ -393,10 +313,7 @@ async fn authentication() {
     };
 
     fake.require(Auth::Basic);
-    assert_eq!(
-        try_as(password("secret")).await.unwrap().digest,
-        digest(&manifest)
-    );
+    assert_eq!(try_as(password("secret")).await.unwrap().digest, digest(&manifest));
     let error = try_as(password("wrong")).await.unwrap_err();
     assert_eq!(error.to_string(), "unauthorized: authentication required");
     assert_eq!(error.kind(), Kind::Unauthorized);
@@ -430,14 +347,7 @@ async fn authentication() {
         repository.resolve(&Platform::host()).await.unwrap();
     }
     assert_eq!(fake.seen("/token").len(), 1);
-    fake.script(
-        "/token",
-        [Act::Status(
-            200,
-            vec![],
-            r#"{"access_token":"stale"}"#.into(),
-        )],
-    );
+    fake.script("/token", [Act::Status(200, vec![], r#"{"access_token":"stale"}"#.into())]);
     let repository = Fake::client().repository(&reference, None).await.unwrap();
     repository.resolve(&Platform::host()).await.unwrap();
     assert_eq!(fake.seen("/token").len(), 3);
@@ -453,13 +363,9 @@ async fn redirects_never_carry_credentials_elsewhere() {
     fake.require(Auth::Basic);
     let download = async |to: &str| {
         fake.always(&path, Act::Redirect(to.to_owned()));
-        let repository = Fake::client()
-            .repository(&fake.reference(""), password("secret"))
-            .await
-            .unwrap();
-        repository
-            .blob_bytes(&serde_json::from_value(blob.clone()).unwrap())
-            .await
+        let repository =
+            Fake::client().repository(&fake.reference(""), password("secret")).await.unwrap();
+        repository.blob_bytes(&serde_json::from_value(blob.clone()).unwrap()).await
     };
     let elsewhere = format!("http://{}/storage?signature=x", other.address);
     assert_eq!(download(&elsewhere).await.unwrap(), bytes);
@@ -470,17 +376,10 @@ async fn redirects_never_carry_credentials_elsewhere() {
     assert_eq!(download("/v2/own").await.unwrap(), bytes);
     assert!(fake.seen("/v2/own")[0].authorization.is_some());
 
-    for to in [
-        "http://storage.example/x",
-        "file:///etc/passwd",
-        "ftp://x/y",
-    ] {
+    for to in ["http://storage.example/x", "file:///etc/passwd", "ftp://x/y"] {
         let error = download(to).await.unwrap_err();
         assert!(error.to_string().contains("refusing a redirect"), "{error}");
     }
     let error = download(&path).await.unwrap_err();
-    assert!(
-        error.to_string().contains("stopped after 10 redirects"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("stopped after 10 redirects"), "{error}");
 }

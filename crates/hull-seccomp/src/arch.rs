@@ -100,9 +100,7 @@ impl Abi {
             return None;
         }
         let find = |table: &[(&str, u32)]| table.iter().find(|e| e.0 == name).map(|e| e.1);
-        find(&SOCKETCALL)
-            .map(|n| ("socketcall", n))
-            .or_else(|| find(&IPC).map(|n| ("ipc", n)))
+        find(&SOCKETCALL).map(|n| ("socketcall", n)).or_else(|| find(&IPC).map(|n| ("ipc", n)))
     }
 }
 

@@ -61,15 +61,7 @@ fn allow(names: &str) -> Syscall {
 }
 
 fn allow_if(name: &str, index: u32, op: &str, value: u64) -> Syscall {
-    Syscall {
-        args: vec![SyscallArg {
-            index,
-            value,
-            value_two: 0,
-            op: op.into(),
-        }],
-        ..allow(name)
-    }
+    Syscall { args: vec![SyscallArg { index, value, value_two: 0, op: op.into() }], ..allow(name) }
 }
 
 const EPERM: u32 = 1;
@@ -102,15 +94,9 @@ const WITH_CAPABILITY: [(&str, &str); 14] = [
         "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace",
     ),
     ("CAP_SYS_RAWIO", "iopl ioperm"),
-    (
-        "CAP_SYS_TIME",
-        "settimeofday stime clock_settime clock_settime64",
-    ),
+    ("CAP_SYS_TIME", "settimeofday stime clock_settime clock_settime64"),
     ("CAP_SYS_TTY_CONFIG", "vhangup"),
-    (
-        "CAP_SYS_NICE",
-        "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
-    ),
+    ("CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
     ("CAP_SYSLOG", "syslog"),
     ("CAP_BPF", "bpf"),
     ("CAP_PERFMON", "perf_event_open"),

@@ -188,28 +188,15 @@ mod tests {
 
     fn names(arch: Arch, capabilities: &[&str], kernel: (u32, u32)) -> Vec<String> {
         let profile = Profile::parse(TEXT).unwrap();
-        let resolved = profile
-            .resolve(arch, capabilities, kernel)
-            .unwrap()
-            .unwrap();
-        resolved
-            .syscalls
-            .into_iter()
-            .flat_map(|s| s.names)
-            .collect()
+        let resolved = profile.resolve(arch, capabilities, kernel).unwrap().unwrap();
+        resolved.syscalls.into_iter().flat_map(|s| s.names).collect()
     }
 
     #[test]
     fn rules_depend_on_the_container() {
         let admin: &[&str] = &["CAP_SYS_ADMIN"];
-        assert_eq!(
-            names(Arch::X86_64, &[], (6, 1)),
-            ["read", "old", "user", "past"]
-        );
-        assert_eq!(
-            names(Arch::Aarch64, admin, (6, 12)),
-            ["read", "old", "arm", "admin", "new"]
-        );
+        assert_eq!(names(Arch::X86_64, &[], (6, 1)), ["read", "old", "user", "past"]);
+        assert_eq!(names(Arch::Aarch64, admin, (6, 12)), ["read", "old", "arm", "admin", "new"]);
     }
 
     #[test]
@@ -241,11 +228,6 @@ mod tests {
     #[test]
     fn an_empty_profile_is_no_filter() {
         let profile = Profile::parse("{}").unwrap();
-        assert!(
-            profile
-                .resolve(Arch::X86_64, &[""], (6, 12))
-                .unwrap()
-                .is_none()
-        );
+        assert!(profile.resolve(Arch::X86_64, &[""], (6, 12)).unwrap().is_none());
     }
 }

@@ -68,27 +68,15 @@ impl Table {
                     && action != default
                     && alternatives == [vec![]]
                 {
-                    let condition = Condition {
-                        argument: 0,
-                        test: Test::Equal(value.into()),
-                    };
-                    rules
-                        .entry(carrier)
-                        .or_default()
-                        .push((vec![condition], action));
+                    let condition = Condition { argument: 0, test: Test::Equal(value.into()) };
+                    rules.entry(carrier).or_default().push((vec![condition], action));
                 }
             }
         }
         let beyond = Action::beyond(profile)?;
-        let mut table = Self {
-            ranges: Vec::new(),
-            wide: abi.wide(),
-        };
+        let mut table = Self { ranges: Vec::new(), wide: abi.wide() };
         let mut next = 0;
-        let constant = |otherwise| Decision {
-            rules: vec![],
-            otherwise,
-        };
+        let constant = |otherwise| Decision { rules: vec![], otherwise };
         let first_beyond = last.map_or(0, |last| last + 1);
         for (number, rules) in rules {
             if number > next {
@@ -120,16 +108,10 @@ impl Table {
 /// As in libseccomp, a rule without conditions beats all that have some.
 fn decide(mut rules: Vec<(Vec<Condition>, Action)>, default: Action) -> Decision {
     match rules.iter().find(|(conditions, _)| conditions.is_empty()) {
-        Some((_, action)) => Decision {
-            rules: vec![],
-            otherwise: *action,
-        },
+        Some((_, action)) => Decision { rules: vec![], otherwise: *action },
         None => {
             rules.dedup();
-            Decision {
-                rules,
-                otherwise: default,
-            }
+            Decision { rules, otherwise: default }
         }
     }
 }
@@ -161,10 +143,7 @@ fn condition(arg: &SyscallArg) -> Result<Condition, Error> {
         "SCMP_CMP_LE" => Test::LessOrEqual(arg.value),
         "SCMP_CMP_GE" => Test::GreaterOrEqual(arg.value),
         "SCMP_CMP_GT" => Test::Greater(arg.value),
-        "SCMP_CMP_MASKED_EQ" => Test::Masked {
-            mask: arg.value,
-            value: arg.value_two & arg.value,
-        },
+        "SCMP_CMP_MASKED_EQ" => Test::Masked { mask: arg.value, value: arg.value_two & arg.value },
         _ => return Err(Error::UnknownOperator(arg.op.clone())),
     };
     Ok(Condition { argument, test })

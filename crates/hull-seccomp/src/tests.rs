@@ -28,11 +28,7 @@ fn run(program: &[SockFilter], call: &Call) -> (u32, usize) {
         _ => {
             assert!(offset >= 16 && offset.is_multiple_of(4) && offset < 64);
             let arg = call.args[(offset as usize - 16) / 8];
-            if offset.is_multiple_of(8) {
-                arg as u32
-            } else {
-                (arg >> 32) as u32
-            }
+            if offset.is_multiple_of(8) { arg as u32 } else { (arg >> 32) as u32 }
         }
     };
     let (mut accumulator, mut at) = (0, 0);
@@ -58,13 +54,8 @@ fn run(program: &[SockFilter], call: &Call) -> (u32, usize) {
 fn read(profile: &Seccomp, arch: Arch, call: &Call) -> u32 {
     let x32 = arch == Arch::X86_64 && call.arch == Abi::X86_64.audit() && call.number >= X32_BIT;
     let listed = |abi: Abi| profile.architectures.iter().any(|name| name == abi.name());
-    let default = Action::parse(&profile.default_action, profile.default_errno_ret)
-        .unwrap()
-        .0;
-    let forbids = !matches!(
-        default & 0xffff_0000,
-        0x7fff_0000 | 0x7ffc_0000 | 0x7ff0_0000
-    );
+    let default = Action::parse(&profile.default_action, profile.default_errno_ret).unwrap().0;
+    let forbids = !matches!(default & 0xffff_0000, 0x7fff_0000 | 0x7ffc_0000 | 0x7ff0_0000);
     let beyond = if forbids { ENOSYS } else { default };
     let abi = match arch.family().iter().find(|abi| abi.audit() == call.arch) {
         Some(_) if x32 && listed(Abi::X32) => Abi::X32,
@@ -75,19 +66,11 @@ fn read(profile: &Seccomp, arch: Arch, call: &Call) -> u32 {
     };
     let argument = |index: u32| {
         let value = call.args[index as usize];
-        if abi.wide() {
-            value
-        } else {
-            value & 0xffff_ffff
-        }
+        if abi.wide() { value } else { value & 0xffff_ffff }
     };
     let holds = |arg: &SyscallArg| {
         let cut = |value: u64| {
-            if abi.wide() {
-                value
-            } else {
-                value & 0xffff_ffff
-            }
+            if abi.wide() { value } else { value & 0xffff_ffff }
         };
         let (left, right) = (argument(arg.index), cut(arg.value));
         match arg.op.as_str() {
@@ -141,14 +124,7 @@ fn read(profile: &Seccomp, arch: Arch, call: &Call) -> u32 {
 
 fn interesting_arguments() -> Vec<u64> {
     let mut values = vec![0, 1, 8, 37, 38, 39, 40, 41, 0x2_0000, 0x2_0008, 0x7e02_0000];
-    values.extend([
-        0x1000_0000,
-        0x01e0_f011,
-        0xffff_ffff,
-        1 << 32,
-        (1 << 32) + 40,
-        u64::MAX,
-    ]);
+    values.extend([0x1000_0000, 0x01e0_f011, 0xffff_ffff, 1 << 32, (1 << 32) + 40, u64::MAX]);
     values
 }
 
@@ -157,19 +133,12 @@ fn agrees(profile: &Seccomp, guest: Arch) {
     let audits = [0xc000_003e, 0x4000_0003, 0xc000_00b7, 0x4000_0028, 0];
     let numbers = (0..1100)
         .chain(X32_BIT..X32_BIT + 700)
-        .chain([
-            0xeffff, 0xf0000, 0xf0001, 0xf0002, 0xf0005, 0xf0006, 0xf0007,
-        ])
+        .chain([0xeffff, 0xf0000, 0xf0001, 0xf0002, 0xf0005, 0xf0006, 0xf0007])
         .chain([X32_BIT - 1, u32::MAX - 1, u32::MAX]);
     let conditional = |number| {
         let rules = profile.syscalls.iter().filter(|rule| !rule.args.is_empty());
         let mut names = rules.flat_map(|rule| &rule.names);
-        names.any(|name| {
-            guest
-                .family()
-                .iter()
-                .any(|abi| abi.number(name) == Some(number))
-        })
+        names.any(|name| guest.family().iter().any(|abi| abi.number(name) == Some(number)))
     };
     for number in numbers {
         let values = match conditional(number) {
@@ -178,16 +147,8 @@ fn agrees(profile: &Seccomp, guest: Arch) {
         };
         for arch in audits {
             for value in &values {
-                let call = Call {
-                    number,
-                    arch,
-                    args: [*value; 6],
-                };
-                assert_eq!(
-                    run(&program, &call).0,
-                    read(profile, guest, &call),
-                    "{call:x?}"
-                );
+                let call = Call { number, arch, args: [*value; 6] };
+                assert_eq!(run(&program, &call).0, read(profile, guest, &call), "{call:x?}");
             }
         }
     }
@@ -197,10 +158,7 @@ fn agrees(profile: &Seccomp, guest: Arch) {
 fn the_default_profile_compiles_to_what_it_says() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
         agrees(&docker_default(arch, &DEFAULT_CAPS), arch);
-        agrees(
-            &docker_default(arch, &["CAP_SYS_ADMIN", "CAP_BPF", "CAP_SYS_PTRACE"]),
-            arch,
-        );
+        agrees(&docker_default(arch, &["CAP_SYS_ADMIN", "CAP_BPF", "CAP_SYS_PTRACE"]), arch);
     }
 }
 
@@ -215,17 +173,7 @@ fn the_default_profile_is_short_and_fast() {
             .names
             .iter()
             .filter_map(|name| native.number(name))
-            .map(|number| {
-                run(
-                    &program,
-                    &Call {
-                        number,
-                        arch: native.audit(),
-                        args: [0; 6],
-                    },
-                )
-                .1
-            })
+            .map(|number| run(&program, &Call { number, arch: native.audit(), args: [0; 6] }).1)
             .collect();
         assert!(*steps.iter().max().unwrap() <= 14, "{steps:?}");
     }
@@ -254,21 +202,13 @@ fn what_the_default_profile_means() {
         (X32_BIT + 1, x86_64, 0, ALLOW),   // write of x32
         (64, 0xc000_00b7, 0, 0),           // another machine's: killed
     ] {
-        let call = Call {
-            number,
-            arch,
-            args: [arg; 6],
-        };
+        let call = Call { number, arch, args: [arg; 6] };
         assert_eq!(run(&program, &call).0, value, "{call:x?}");
     }
     let aarch64 = compile(&docker_default(Arch::Aarch64, &DEFAULT_CAPS), Arch::Aarch64).unwrap();
     for number in [56, 79, 222, 291] {
         // openat, newfstatat, mmap, statx
-        let call = Call {
-            number,
-            arch: 0xc000_00b7,
-            args: [0; 6],
-        };
+        let call = Call { number, arch: 0xc000_00b7, args: [0; 6] };
         assert_eq!(run(&aarch64, &call).0, ALLOW, "{number}");
     }
 }
@@ -285,10 +225,7 @@ fn names_that_no_interface_has_are_reported() {
 
 fn unknown_names_of_default(arch: Arch) -> Vec<String> {
     let profile = docker_default(arch, &DEFAULT_CAPS);
-    unknown_names(&profile, arch)
-        .into_iter()
-        .map(Into::into)
-        .collect()
+    unknown_names(&profile, arch).into_iter().map(Into::into).collect()
 }
 
 #[test]
@@ -299,11 +236,7 @@ fn nonsense_is_refused() {
             names: vec!["read".into()],
             action: action.into(),
             errno_ret,
-            args: vec![SyscallArg {
-                index,
-                op: op.into(),
-                ..SyscallArg::default()
-            }],
+            args: vec![SyscallArg { index, op: op.into(), ..SyscallArg::default() }],
         }],
         ..Seccomp::default()
     };
@@ -311,22 +244,10 @@ fn nonsense_is_refused() {
     let compiled = |profile| compile(&profile, Arch::X86_64);
     let eq = "SCMP_CMP_EQ";
     assert!(compiled(profile(errno, eq, 5, Some(4095))).is_ok());
-    assert!(matches!(
-        compiled(profile("ERRNO", eq, 0, None)),
-        Err(Error::UnknownAction(_))
-    ));
-    assert!(matches!(
-        compiled(profile(errno, "EQ", 0, None)),
-        Err(Error::UnknownOperator(_))
-    ));
-    assert!(matches!(
-        compiled(profile(errno, eq, 6, None)),
-        Err(Error::ArgumentIndex(6))
-    ));
-    assert!(matches!(
-        compiled(profile(errno, eq, 0, Some(4096))),
-        Err(Error::ErrnoRange(4096))
-    ));
+    assert!(matches!(compiled(profile("ERRNO", eq, 0, None)), Err(Error::UnknownAction(_))));
+    assert!(matches!(compiled(profile(errno, "EQ", 0, None)), Err(Error::UnknownOperator(_))));
+    assert!(matches!(compiled(profile(errno, eq, 6, None)), Err(Error::ArgumentIndex(6))));
+    assert!(matches!(compiled(profile(errno, eq, 0, Some(4096))), Err(Error::ErrnoRange(4096))));
     let notify = profile("SCMP_ACT_NOTIFY", eq, 0, None);
     assert!(matches!(compiled(notify), Err(Error::Listener(_))));
     let mut flagged = profile(errno, eq, 0, None);
@@ -334,10 +255,7 @@ fn nonsense_is_refused() {
     assert!(matches!(compiled(flagged), Err(Error::Flag(_))));
     let mut alien = profile(errno, eq, 0, None);
     alien.architectures = vec!["SCMP_ARCH_VAX".into()];
-    assert!(matches!(
-        compiled(alien),
-        Err(Error::UnknownArchitecture(_))
-    ));
+    assert!(matches!(compiled(alien), Err(Error::UnknownArchitecture(_))));
     let mut long = profile(errno, eq, 0, None);
     long.syscalls = (0..3000)
         .map(|value| {
@@ -365,12 +283,7 @@ prop_compose! {
 
 /// Values near each other in both halves, so that comparisons go either way.
 fn value() -> impl Strategy<Value = u64> {
-    let half = prop_oneof![
-        0u64..4,
-        Just(0x7fff_ffff),
-        Just(0x8000_0000),
-        Just(0xffff_ffff)
-    ];
+    let half = prop_oneof![0u64..4, Just(0x7fff_ffff), Just(0x8000_0000), Just(0xffff_ffff)];
     (half.clone(), half).prop_map(|(high, low)| high << 32 | low)
 }
 
@@ -483,11 +396,7 @@ mod native {
             status
         };
         assert!(libc::WIFEXITED(status), "status {status:#x}");
-        assert_eq!(
-            libc::WEXITSTATUS(status),
-            0,
-            "number of the check that failed"
-        );
+        assert_eq!(libc::WEXITSTATUS(status), 0, "number of the check that failed");
     }
 
     /// SAFETY: async-signal-safe calls only.

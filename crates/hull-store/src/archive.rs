@@ -63,16 +63,12 @@ impl Archive {
         };
         let read = || {
             let mut bytes = Vec::new();
-            File::open(&path)?
-                .take(MAX_SMALL + 1)
-                .read_to_end(&mut bytes)?;
+            File::open(&path)?.take(MAX_SMALL + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         let bytes = read().map_err(LoadError::Archive)?;
         if bytes.len() as u64 > MAX_SMALL {
-            return Err(LoadError::Invalid(format!(
-                "`{name}` is larger than {MAX_SMALL} bytes"
-            )));
+            return Err(LoadError::Invalid(format!("`{name}` is larger than {MAX_SMALL} bytes")));
         }
         Ok(Some(bytes))
     }
@@ -87,16 +83,12 @@ impl Archive {
         while let Some(header) = header(&mut tar)? {
             seen += 1;
             if seen > MAX_MEMBERS {
-                return Err(LoadError::Invalid(format!(
-                    "it has more than {MAX_MEMBERS} members"
-                )));
+                return Err(LoadError::Invalid(format!("it has more than {MAX_MEMBERS} members")));
             }
             let declared = header.entry_size().map_err(LoadError::Archive)?;
             let kind = header.entry_type();
-            if matches!(
-                kind,
-                EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader
-            ) {
+            if matches!(kind, EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader)
+            {
                 next.read(kind, &content(&mut tar, declared)?);
                 skip(&mut tar, padding(declared))?;
                 continue;
@@ -112,9 +104,7 @@ impl Archive {
                 )));
             };
             let target = overrides.link.or_else(|| {
-                header
-                    .link_name_bytes()
-                    .map(|l| String::from_utf8_lossy(&l).into_owned())
+                header.link_name_bytes().map(|l| String::from_utf8_lossy(&l).into_owned())
             });
             match kind {
                 EntryType::Regular | EntryType::Continuous => {
@@ -148,23 +138,13 @@ impl Archive {
         let failed =
             |path: &Path, error| LoadError::Image(StoreError::of("write", path)(error).into());
         // A name that comes twice: the later one counts, under another number.
-        let path = if path.exists() {
-            self.file(MAX_MEMBERS + number)
-        } else {
-            path
-        };
-        let number = if path == self.file(number) {
-            number
-        } else {
-            MAX_MEMBERS + number
-        };
+        let path = if path.exists() { self.file(MAX_MEMBERS + number) } else { path };
+        let number = if path == self.file(number) { number } else { MAX_MEMBERS + number };
         let mut file = File::create(&path).map_err(|error| failed(&path, error))?;
         let mut buffer = vec![0; 128 << 10];
         let mut left = size;
         while left > 0 {
-            let want = usize::try_from(left)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let length = tar.read(&mut buffer[..want]).map_err(LoadError::Archive)?;
             if length == 0 {
                 return Err(LoadError::Archive(io::ErrorKind::UnexpectedEof.into()));
@@ -226,11 +206,7 @@ fn header(tar: &mut impl Read) -> Result<Option<Header>, LoadError> {
     if block.iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
-    let sum: u32 = block[..148]
-        .iter()
-        .chain(&block[156..])
-        .map(|byte| u32::from(*byte))
-        .sum();
+    let sum: u32 = block[..148].iter().chain(&block[156..]).map(|byte| u32::from(*byte)).sum();
     if header.cksum().ok() != Some(sum + 8 * u32::from(b' ')) {
         return Err(LoadError::Invalid("it is not a tar archive".to_owned()));
     }
@@ -239,14 +215,10 @@ fn header(tar: &mut impl Read) -> Result<Option<Header>, LoadError> {
 
 fn content(tar: &mut impl Read, size: u64) -> Result<Vec<u8>, LoadError> {
     if size > MAX_EXTENDED {
-        return Err(LoadError::Invalid(
-            "an extended header is too large".to_owned(),
-        ));
+        return Err(LoadError::Invalid("an extended header is too large".to_owned()));
     }
     let mut bytes = Vec::new();
-    tar.take(size)
-        .read_to_end(&mut bytes)
-        .map_err(LoadError::Archive)?;
+    tar.take(size).read_to_end(&mut bytes).map_err(LoadError::Archive)?;
     Ok(bytes)
 }
 
@@ -301,9 +273,7 @@ mod tests {
         let mut header = Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, content.as_bytes())
-            .unwrap();
+        builder.append_data(&mut header, name, content.as_bytes()).unwrap();
     }
 
     fn link(builder: &mut tar::Builder<Vec<u8>>, name: &str, target: &str) {
@@ -327,10 +297,7 @@ mod tests {
         })
         .unwrap();
         let text = |name: &str| {
-            archive
-                .small(name)
-                .unwrap()
-                .map(|bytes| String::from_utf8(bytes).unwrap())
+            archive.small(name).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
         };
         assert_eq!(text("a").as_deref(), Some("second"));
         assert_eq!(text(&long).as_deref(), Some("long"));

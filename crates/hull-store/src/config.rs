@@ -124,24 +124,15 @@ pub struct Healthcheck {
 #[serde(default)]
 pub struct History {
     /// Who.
-    #[serde(
-        deserialize_with = "nullable",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub author: String,
     /// Note.
-    #[serde(
-        deserialize_with = "nullable",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub comment: String,
     /// When, RFC 3339.
     pub created: Option<String>,
     /// By which command.
-    #[serde(
-        deserialize_with = "nullable",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub created_by: String,
     /// Whether the step made no layer.
     #[serde(deserialize_with = "nullable")]

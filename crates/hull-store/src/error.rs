@@ -202,19 +202,12 @@ pub struct StoreError {
 impl StoreError {
     /// Makes the error of doing `action` to `path`.
     pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self { action, path: path.to_owned(), source }
     }
 }
 
 impl From<StoreError> for OpenError {
     fn from(error: StoreError) -> Self {
-        Self::Io {
-            path: error.path,
-            source: error.source,
-        }
+        Self::Io { path: error.path, source: error.source }
     }
 }

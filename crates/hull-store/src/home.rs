@@ -18,9 +18,7 @@ pub(crate) struct Home {
 impl Home {
     /// Makes what is missing below `root`.
     pub(crate) fn create(root: &Path) -> Result<Self, StoreError> {
-        let home = Self {
-            root: root.to_owned(),
-        };
+        let home = Self { root: root.to_owned() };
         for dir in [home.blobs(), home.layers(), home.roots(), home.tmp()] {
             fs::create_dir_all(&dir).map_err(StoreError::of("create", &dir))?;
         }
@@ -90,19 +88,15 @@ impl Home {
     /// Writes a file at once: it has either its old or its new content, whatever happens.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
         let mut file = self.temp_file()?;
-        file.write_all(content)
-            .map_err(StoreError::of("write", path))?;
+        file.write_all(content).map_err(StoreError::of("write", path))?;
         publish_file(file, path)
     }
 }
 
 /// Gives a finished file its name.
 pub(crate) fn publish_file(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
-    file.as_file()
-        .sync_all()
-        .map_err(StoreError::of("write", path))?;
-    file.persist(path)
-        .map_err(|error| StoreError::of("write", path)(error.error))?;
+    file.as_file().sync_all().map_err(StoreError::of("write", path))?;
+    file.persist(path).map_err(|error| StoreError::of("write", path)(error.error))?;
     sync_parent(path)
 }
 
@@ -130,10 +124,7 @@ pub(crate) fn publish_dir(dir: TempDir, path: &Path) -> Result<(), StoreError> {
 }
 
 fn is_taken(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
-    )
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {

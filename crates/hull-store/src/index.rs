@@ -61,10 +61,7 @@ impl Index {
         };
         if file.version > VERSION {
             let path = home.images();
-            return Err(OpenError::Version {
-                path,
-                version: file.version,
-            });
+            return Err(OpenError::Version { path, version: file.version });
         }
         file.version = VERSION;
         let mut configs = BTreeMap::new();
@@ -104,10 +101,7 @@ impl Index {
 
     /// Takes a name away; whether it was there.
     pub(crate) fn unname(&mut self, reference: &Reference) -> bool {
-        self.file
-            .references
-            .remove(&reference.to_string())
-            .is_some()
+        self.file.references.remove(&reference.to_string()).is_some()
     }
 
     /// Removes an image and all its names.
@@ -136,15 +130,9 @@ impl Index {
 
     /// Names of an image, in order.
     pub(crate) fn references(&self, id: &Digest) -> Vec<Reference> {
-        let names = self
-            .file
-            .references
-            .iter()
-            .filter(|(_, named)| *named == id);
+        let names = self.file.references.iter().filter(|(_, named)| *named == id);
         // Checked when it was read, and when it was added.
-        names
-            .filter_map(|(name, _)| Reference::parse(name).ok())
-            .collect()
+        names.filter_map(|(name, _)| Reference::parse(name).ok()).collect()
     }
 
     pub(crate) fn image(&self, id: &Digest) -> Option<Image> {

@@ -219,10 +219,7 @@ fn convert_file(
     limits: &hull_layer::Limits,
 ) -> Result<(Digest, Result<Fresh, Failure>), PullError> {
     let inner = File::open(path).map_err(StoreError::of("read", path))?;
-    let mut reader = Hashing {
-        inner,
-        hasher: Hasher::new(),
-    };
+    let mut reader = Hashing { inner, hasher: Hasher::new() };
     let converted = Fresh::convert(home, BufReader::with_capacity(BUFFER, &mut reader), limits);
     if let Err(Failure::Store(error)) = converted {
         return Err(error.into());
@@ -233,11 +230,7 @@ fn convert_file(
 
 fn checked(fresh: Fresh, expected: Digest) -> Result<Fresh, PullError> {
     let found = fresh.diff_id;
-    if found == expected {
-        Ok(fresh)
-    } else {
-        Err(PullError::DiffId { expected, found })
-    }
+    if found == expected { Ok(fresh) } else { Err(PullError::DiffId { expected, found }) }
 }
 
 struct Hashing<R> {

@@ -48,20 +48,14 @@ impl Layer {
         let whole = info.format == hull_layer::FORMAT_VERSION
             && has("tree", info.tree_len)
             && has("data", info.data_len);
-        whole.then_some(Self {
-            dir,
-            diff_id: *diff_id,
-            info,
-        })
+        whole.then_some(Self { dir, diff_id: *diff_id, info })
     }
 
     pub(crate) fn tree(&self) -> Result<Tree, RootError> {
         let path = self.dir.join("tree");
         let bytes = fs::read(&path).map_err(StoreError::of("read", &path))?;
-        Tree::decode(&bytes).map_err(|source| RootError::Layer {
-            diff_id: self.diff_id,
-            source: Box::new(source),
-        })
+        Tree::decode(&bytes)
+            .map_err(|source| RootError::Layer { diff_id: self.diff_id, source: Box::new(source) })
     }
 }
 
@@ -75,9 +69,7 @@ impl Fresh {
         let dir = home.temp_dir()?;
         let path = |name: &str| dir.path().join(name);
         let mut data = create(&path("data"))?;
-        let start = reader
-            .fill_buf()
-            .map_err(|error| Failure::Layer(Box::new(error)))?;
+        let start = reader.fill_buf().map_err(|error| Failure::Layer(Box::new(error)))?;
         let compression = Compression::detect(start);
         let tar = decompress(reader, compression).map_err(|e| Failure::Layer(Box::new(e)))?;
         let converted = convert(tar, &mut data, limits).map_err(|error| match error {
@@ -86,8 +78,7 @@ impl Fresh {
             }
             error => Failure::Layer(Box::new(error)),
         })?;
-        data.sync_all()
-            .map_err(StoreError::of("write", &path("data")))?;
+        data.sync_all().map_err(StoreError::of("write", &path("data")))?;
         let tree = converted.tree.encode();
         let info = Info {
             format: hull_layer::FORMAT_VERSION,
@@ -98,10 +89,7 @@ impl Fresh {
         write(&path("tree"), &tree)?;
         let text = serde_json::to_vec(&info).map_err(|error| Failure::Layer(Box::new(error)))?;
         write(&path("layer.json"), &text)?;
-        Ok(Self {
-            dir,
-            diff_id: Digest::from(converted.diff_id.0),
-        })
+        Ok(Self { dir, diff_id: Digest::from(converted.diff_id.0) })
     }
 
     pub(crate) fn publish(self, home: &Home) -> Result<(), StoreError> {
@@ -145,21 +133,11 @@ fn create(path: &Path) -> Result<File, StoreError> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut file = create(path)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(StoreError::of("write", path))
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::of("write", path))
 }
 
 /// What `docker images` counts: the sizes of regular files, each once.
 fn content(tree: &Tree) -> u64 {
     let inodes = (0..u32::try_from(tree.len()).unwrap_or(u32::MAX)).map(|n| tree.inode(InodeId(n)));
-    inodes
-        .map(|inode| {
-            if let Kind::File(file) = &inode.kind {
-                file.size
-            } else {
-                0
-            }
-        })
-        .sum()
+    inodes.map(|inode| if let Kind::File(file) = &inode.kind { file.size } else { 0 }).sum()
 }

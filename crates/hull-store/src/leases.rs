@@ -29,10 +29,7 @@ impl Leases {
             *counts.entry(*digest).or_default() += 1;
         }
         drop(counts);
-        Lease {
-            leases: self.clone(),
-            digests,
-        }
+        Lease { leases: self.clone(), digests }
     }
 
     /// Holds all leases: nobody takes or gives one back.

@@ -14,18 +14,12 @@ pub struct Progress {
 impl Progress {
     /// A message about the layer or tag `id`.
     pub fn of(id: impl Into<String>, status: LayerStatus) -> Self {
-        Self {
-            id: Some(id.into()),
-            status,
-        }
+        Self { id: Some(id.into()), status }
     }
 
     /// A message about the whole.
     pub fn note(text: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            status: LayerStatus::Note(text.into()),
-        }
+        Self { id: None, status: LayerStatus::Note(text.into()) }
     }
 
     /// Bytes done and bytes in all, where the message has them.

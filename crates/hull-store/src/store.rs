@@ -59,10 +59,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            parallel_layers: 3,
-            layer: hull_layer::Limits::default(),
-        }
+        Self { parallel_layers: 3, layer: hull_layer::Limits::default() }
     }
 }
 
@@ -157,9 +154,7 @@ impl Store {
             home,
             _lock: lock,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The image that `name` means: a reference, an ID, or the unambiguous start of an ID.
@@ -169,9 +164,7 @@ impl Store {
     pub fn image(&self, name: &str) -> Result<Image, LookupError> {
         let index = self.index();
         let id = find(&index, name)?;
-        index
-            .image(&id)
-            .ok_or_else(|| LookupError::NotFound(name.to_owned()))
+        index.image(&id).ok_or_else(|| LookupError::NotFound(name.to_owned()))
     }
 
     /// All images, newest first.
@@ -203,10 +196,7 @@ impl Store {
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.inner
-            .index
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,9 +217,7 @@ fn find(index: &Index, name: &str) -> Result<Digest, LookupError> {
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(id),
         // One that is ambiguous is none, says Docker.
-        _ => Err(LookupError::NotFound(
-            reference.with_default_tag().familiar(),
-        )),
+        _ => Err(LookupError::NotFound(reference.with_default_tag().familiar())),
     }
 }
 
@@ -242,12 +230,8 @@ fn full_id(name: &str) -> Option<Digest> {
 fn lock(home: &Home) -> Result<File, OpenError> {
     let path = home.lock();
     let failed = StoreError::of("create", &path);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     let start = Instant::now();
     loop {
         match file.try_lock() {
@@ -256,9 +240,7 @@ fn lock(home: &Home) -> Result<File, OpenError> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked {
-                    path: home.root().to_owned(),
-                });
+                return Err(OpenError::Locked { path: home.root().to_owned() });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(StoreError::of("lock", &path)(error).into());

@@ -22,15 +22,9 @@ async fn child() {
     let root = std::env::var_os(ROOT).unwrap();
     let reference = std::env::var(REFERENCE).unwrap().parse().unwrap();
     let store = Store::open(root.as_ref(), common::settings()).unwrap();
-    let pulled = store
-        .pull(&reference, PullOptions::default(), |_| {})
-        .await
-        .unwrap();
+    let pulled = store.pull(&reference, PullOptions::default(), |_| {}).await.unwrap();
     store.root_disk(&pulled.image).await.unwrap();
-    store
-        .remove(&pulled.image.id.to_string(), Default::default(), &[])
-        .await
-        .unwrap();
+    store.remove(&pulled.image.id.to_string(), Default::default(), &[]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,9 +69,6 @@ async fn killed_at_any_time() {
     home.store.root_disk(&pulled.image).await.unwrap();
     home.store.gc(&BTreeSet::new()).await.unwrap();
     assert_eq!(home.counts(), [7, 5, 1, 0]);
-    home.store
-        .remove(&reference.to_string(), Default::default(), &[])
-        .await
-        .unwrap();
+    home.store.remove(&reference.to_string(), Default::default(), &[]).await.unwrap();
     assert_eq!(home.counts(), [0; 4]);
 }

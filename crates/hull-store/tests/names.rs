@@ -15,12 +15,7 @@ const PLAIN: RemoveOptions = RemoveOptions { force: false };
 const FORCE: RemoveOptions = RemoveOptions { force: true };
 
 fn user(image: Digest, running: bool) -> ImageUser {
-    ImageUser {
-        container: "abcdef0123456789".repeat(4),
-        image,
-        root: None,
-        running,
-    }
+    ImageUser { container: "abcdef0123456789".repeat(4), image, root: None, running }
 }
 
 fn untagged(name: impl Into<String>) -> Removed {
@@ -33,12 +28,8 @@ async fn images_are_found_by_name_and_id() {
     fake.image(Some("latest"), &[&layer(&[("f", b"x")])]);
     let pulled = home.pull(&fake.reference("")).await.unwrap();
     let id = pulled.image.id;
-    home.store
-        .tag(&id.short(), &"foo".parse().unwrap())
-        .unwrap();
-    home.store
-        .tag("foo", &"bar/baz:1".parse().unwrap())
-        .unwrap();
+    home.store.tag(&id.short(), &"foo".parse().unwrap()).unwrap();
+    home.store.tag("foo", &"bar/baz:1".parse().unwrap()).unwrap();
     for name in [
         "foo".to_owned(),
         "foo:latest".to_owned(),
@@ -58,24 +49,15 @@ async fn images_are_found_by_name_and_id() {
     for (name, message) in [
         ("nope", "No such image: nope:latest".to_owned()),
         ("foo:2", "No such image: foo:2".to_owned()),
-        (
-            "ghcr.io/foo",
-            "No such image: ghcr.io/foo:latest".to_owned(),
-        ),
+        ("ghcr.io/foo", "No such image: ghcr.io/foo:latest".to_owned()),
         (&absent.to_string(), format!("No such image: {absent}")),
-        (
-            "Foo",
-            "invalid reference format: repository name must be lowercase".to_owned(),
-        ),
+        ("Foo", "invalid reference format: repository name must be lowercase".to_owned()),
         ("a b", "invalid reference format".to_owned()),
     ] {
         assert_eq!(home.store.image(name).unwrap_err().to_string(), message);
     }
     let by_digest = format!("foo@{absent}").parse().unwrap();
-    assert!(matches!(
-        home.store.tag("foo", &by_digest),
-        Err(TagError::Digest)
-    ));
+    assert!(matches!(home.store.tag("foo", &by_digest), Err(TagError::Digest)));
     let error = home.store.tag("nope", &"x".parse().unwrap()).unwrap_err();
     assert!(matches!(error, TagError::Lookup(LookupError::NotFound(_))));
 }
@@ -106,12 +88,7 @@ async fn names_go_before_images() {
     let by_digest = format!("{}/x@{}", fake.address, pulled.digest);
     home.store.tag(&name, &"foo".parse().unwrap()).unwrap();
 
-    let error = home
-        .store
-        .remove(&id.short(), PLAIN, &[])
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = home.store.remove(&id.short(), PLAIN, &[]).await.unwrap_err().to_string();
     let short = id.short();
     assert_eq!(
         error,
@@ -120,11 +97,7 @@ async fn names_go_before_images() {
              repositories"
         )
     );
-    let removed = home
-        .store
-        .remove("foo", PLAIN, &[user(id, true)])
-        .await
-        .unwrap();
+    let removed = home.store.remove("foo", PLAIN, &[user(id, true)]).await.unwrap();
     assert_eq!(removed, [untagged("foo:latest")]);
 
     for (users, given, options, message) in [
@@ -156,20 +129,12 @@ async fn names_go_before_images() {
             ),
         ),
     ] {
-        let error = home
-            .store
-            .remove(given, options, &[users])
-            .await
-            .unwrap_err();
+        let error = home.store.remove(given, options, &[users]).await.unwrap_err();
         assert_eq!(error.to_string(), message);
     }
     // Forced off its name, the image of a running container stays.
     home.store.tag(&name, &"kept".parse().unwrap()).unwrap();
-    let removed = home
-        .store
-        .remove("kept", FORCE, &[user(id, true)])
-        .await
-        .unwrap();
+    let removed = home.store.remove("kept", FORCE, &[user(id, true)]).await.unwrap();
     assert_eq!(removed, [untagged("kept:latest")]);
 
     let chain = {
@@ -177,22 +142,14 @@ async fn names_go_before_images() {
         Digest::of(text.as_bytes())
     };
     let removed = home.store.remove(&name, PLAIN, &[]).await.unwrap();
-    let expected = [
-        untagged(name),
-        untagged(by_digest),
-        Removed::Deleted(id),
-        Removed::Deleted(chain),
-    ];
+    let expected =
+        [untagged(name), untagged(by_digest), Removed::Deleted(id), Removed::Deleted(chain)];
     assert_eq!(removed, expected);
     assert_eq!(home.store.images().len(), 1);
     home.store.root_disk(&shared).await.unwrap();
     assert_eq!(home.counts(), [3, 1, 1, 0]);
 
-    let removed = home
-        .store
-        .remove(&shared.id.hex(), PLAIN, &[])
-        .await
-        .unwrap();
+    let removed = home.store.remove(&shared.id.hex(), PLAIN, &[]).await.unwrap();
     assert_eq!(removed.len(), 4, "{removed:?}");
     assert_eq!(home.counts(), [0; 4]);
     let error = home.store.remove("foo", FORCE, &[]).await.unwrap_err();
@@ -201,10 +158,7 @@ async fn names_go_before_images() {
 
 /// A tar of members.
 fn archive(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, content)| (*name, &content[..]))
-        .collect();
+    let members: Vec<_> = members.iter().map(|(name, content)| (*name, &content[..])).collect();
     layer(&members)
 }
 
@@ -259,25 +213,17 @@ async fn loads_oci_layouts() {
     let manifest = manifest.to_string().into_bytes();
     let mut entry = descriptor(OCI_MANIFEST, &manifest);
     entry["annotations"] = json!({"org.opencontainers.image.ref.name": "demo:1"});
-    let index = json!({"schemaVersion": 2, "manifests": [entry]})
-        .to_string()
-        .into_bytes();
+    let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string().into_bytes();
     let name = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
     let members = [
         (name(&config), config.clone()),
         (name(&manifest), manifest.clone()),
         (name(&blob), blob.clone()),
         ("index.json".to_owned(), index),
-        (
-            "oci-layout".to_owned(),
-            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        ),
+        ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
     ];
     let build = |members: &[(String, Vec<u8>)]| {
-        let members: Vec<_> = members
-            .iter()
-            .map(|(n, c)| (n.as_str(), c.clone()))
-            .collect();
+        let members: Vec<_> = members.iter().map(|(n, c)| (n.as_str(), c.clone())).collect();
         archive(&members)
     };
     let loaded = load(&home, build(&members)).await.unwrap();
@@ -309,23 +255,11 @@ async fn archives_that_are_none_are_refused() {
     for (bytes, words) in [
         (b"not a tar".repeat(100), "not a tar archive"),
         (vec![], "neither `manifest.json` nor `index.json`"),
+        (archive(&[("x", vec![1])]), "neither `manifest.json` nor `index.json`"),
+        (archive(&[("manifest.json", b"{".to_vec())]), "manifest.json"),
+        (archive(&[("manifest.json", lost.clone().into_bytes())]), "`c.json` is missing"),
         (
-            archive(&[("x", vec![1])]),
-            "neither `manifest.json` nor `index.json`",
-        ),
-        (
-            archive(&[("manifest.json", b"{".to_vec())]),
-            "manifest.json",
-        ),
-        (
-            archive(&[("manifest.json", lost.clone().into_bytes())]),
-            "`c.json` is missing",
-        ),
-        (
-            archive(&[
-                ("manifest.json", lost.into_bytes()),
-                ("c.json", config(&[b""])),
-            ]),
+            archive(&[("manifest.json", lost.into_bytes()), ("c.json", config(&[b""]))]),
             "`../../etc/passwd` is missing",
         ),
         (saved(&json!(["Foo"])), "repository name must be lowercase"),

@@ -65,10 +65,7 @@ async fn pulls_as_docker_tells() {
     assert_eq!(home.store.images().len(), 2);
     let image = home.store.image(&name).unwrap();
     assert_eq!(image.id, pulled.image.id);
-    assert_eq!(
-        image.config.config.cmd.as_deref(),
-        Some(&["sh".to_owned()][..])
-    );
+    assert_eq!(image.config.config.cmd.as_deref(), Some(&["sh".to_owned()][..]));
     assert_eq!(home.counts(), [2 + 2 + 3, 3, 2, 0]);
 }
 
@@ -83,17 +80,11 @@ async fn compressed_layers() {
     for (tag, bytes, suffix) in [("gzip", gzip, "+gzip"), ("zstd", zstd, "+zstd")] {
         let blob = fake.blob(&format!("{OCI_LAYER}{suffix}"), bytes);
         fake.image_of(Some(tag), &[blob], &[Digest::of(&tar)]);
-        let pulled = home
-            .pull(&fake.reference(&format!(":{tag}")))
-            .await
-            .unwrap();
+        let pulled = home.pull(&fake.reference(&format!(":{tag}"))).await.unwrap();
         assert_eq!(pulled.image.diff_ids, [Digest::of(&tar)]);
         assert_eq!(pulled.image.size, 100_000);
         // Converted by each of them.
-        home.store
-            .remove(&pulled.image.id.to_string(), FORCE, &[])
-            .await
-            .unwrap();
+        home.store.remove(&pulled.image.id.to_string(), FORCE, &[]).await.unwrap();
         assert_eq!(home.counts(), [0; 4]);
     }
 }
@@ -111,18 +102,12 @@ async fn what_is_wrong_leaves_nothing() {
     damaged[600] ^= 1;
 
     for (act, words) in [
-        (
-            Act::Send(damaged.into()),
-            "filesystem layer verification failed for digest",
-        ),
+        (Act::Send(damaged.into()), "filesystem layer verification failed for digest"),
         (Act::Send(tar[..9000].to_vec().into()), "wrong size"),
         (Act::Cut(100), "unexpected EOF"),
         (Act::HangAfter(20_000), "no data received"),
         (Act::Hang, "Client.Timeout exceeded"),
-        (
-            Act::Status(500, vec![], String::new()),
-            "500 Internal Server Error",
-        ),
+        (Act::Status(500, vec![], String::new()), "500 Internal Server Error"),
         (Act::Status(404, vec![], String::new()), "not found"),
     ] {
         let home = Home::new();
@@ -165,17 +150,9 @@ async fn images_that_do_not_add_up_are_refused() {
     let blob = fake.blob(OCI_LAYER, tar.clone());
     let diff_id = Digest::of(&tar);
     let garbage = vec![0x5a; 5000];
-    fake.image_of(
-        Some("diff"),
-        std::slice::from_ref(&blob),
-        &[Digest::of(b"other")],
-    );
+    fake.image_of(Some("diff"), std::slice::from_ref(&blob), &[Digest::of(b"other")]);
     fake.image_of(Some("few"), std::slice::from_ref(&blob), &[]);
-    fake.image_of(
-        Some("many"),
-        std::slice::from_ref(&blob),
-        &[diff_id, diff_id],
-    );
+    fake.image_of(Some("many"), std::slice::from_ref(&blob), &[diff_id, diff_id]);
     fake.image(Some("garbage"), &[&garbage]);
     let broken_gzip = [&[0x1f, 0x8b, 8, 0][..], &[9; 500]].concat();
     fake.image(Some("gzip"), &[&broken_gzip]);
@@ -187,23 +164,14 @@ async fn images_that_do_not_add_up_are_refused() {
     }
     for (tag, words) in [
         ("diff", "wrong diff id"),
-        (
-            "few",
-            "layers from manifest don't match image configuration",
-        ),
-        (
-            "many",
-            "layers from manifest don't match image configuration",
-        ),
+        ("few", "layers from manifest don't match image configuration"),
+        ("many", "layers from manifest don't match image configuration"),
         ("garbage", "failed to register layer"),
         ("gzip", "failed to register layer"),
         ("windows", "only linux images run here"),
         ("json", "is not valid"),
     ] {
-        let error = home
-            .pull(&fake.reference(&format!(":{tag}")))
-            .await
-            .unwrap_err();
+        let error = home.pull(&fake.reference(&format!(":{tag}"))).await.unwrap_err();
         assert!(chain(&error).contains(words), "{tag}: {}", chain(&error));
         let [_, layers, _, temporary] = home.counts();
         assert_eq!((layers, temporary), (0, 0), "{tag}");
@@ -281,11 +249,7 @@ async fn a_dropped_pull_leaves_nothing() {
     }
     let reference = fake.reference("");
     let pull = home.pull(&reference);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(200), pull)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(200), pull).await.is_err());
     for _ in 0..200 {
         if home.counts()[3] == 0 {
             break;
@@ -338,14 +302,8 @@ async fn damaged_lists_are_not_overwritten() {
     drop(store);
     fs::write(dir.path().join("images.json"), "{").unwrap();
     let error = Store::open(dir.path(), common::settings()).unwrap_err();
-    assert!(
-        error.to_string().contains("images.json is damaged"),
-        "{error}"
-    );
-    assert_eq!(
-        fs::read_to_string(dir.path().join("images.json")).unwrap(),
-        "{"
-    );
+    assert!(error.to_string().contains("images.json is damaged"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("images.json")).unwrap(), "{");
 }
 
 #[tokio::test]
@@ -363,16 +321,12 @@ async fn root_disks_are_built_once() {
     let mut sectors = 0;
     for line in text.lines().filter(|line| line.contains(" FLAT ")) {
         let words: Vec<_> = line.split(' ').collect();
-        let [_, length, _, file, offset] = words[..] else {
-            panic!("{line}")
-        };
+        let [_, length, _, file, offset] = words[..] else { panic!("{line}") };
         let (length, offset): (u64, u64) = (length.parse().unwrap(), offset.parse().unwrap());
         sectors += length;
         // A file from its start, or the zeros behind its end.
         let within = if offset == 0 { length } else { offset };
-        let size = fs::metadata(dir.join(file.trim_matches('"')))
-            .unwrap()
-            .len();
+        let size = fs::metadata(dir.join(file.trim_matches('"'))).unwrap().len();
         assert_eq!(size, within * 512, "{line}");
     }
     assert_eq!(sectors * 512, disk.size);
@@ -393,10 +347,7 @@ async fn root_disks_are_built_once() {
         root: Some(disk.id),
         running: false,
     };
-    home.store
-        .remove(&image.id.to_string(), FORCE, &[user])
-        .await
-        .unwrap();
+    home.store.remove(&image.id.to_string(), FORCE, &[user]).await.unwrap();
     assert!(disk.vmdk.exists());
     assert_eq!(home.counts(), [0, 2, 1, 0]);
     assert!(home.store.gc(&BTreeSet::new()).await.unwrap() > 0);
@@ -410,13 +361,8 @@ impl Small {
     fn mount() -> Option<Self> {
         let dir = tempfile::TempDir::new().unwrap();
         let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=1m", "hull-test"])
-            .arg(dir.path());
-        let done = mount
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "hull-test"]).arg(dir.path());
+        let done = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         if !done {
             println!("skipped: cannot mount a small file system");
         }
@@ -446,10 +392,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     let store = Store::open(&root, common::settings()).unwrap();
     for tag in ["plain", "gzip"] {
         let reference = fake.reference(&format!(":{tag}"));
-        let error = store
-            .pull(&reference, PullOptions::default(), |_| {})
-            .await
-            .unwrap_err();
+        let error = store.pull(&reference, PullOptions::default(), |_| {}).await.unwrap_err();
         let text = chain(&error);
         assert!(text.contains("cannot write"), "{text}");
         assert!(text.contains("No space left on device"), "{text}");
@@ -458,10 +401,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     }
     store.gc(&BTreeSet::new()).await.unwrap();
     let reference = fake.reference(":fits");
-    store
-        .pull(&reference, PullOptions::default(), |_| {})
-        .await
-        .unwrap();
+    store.pull(&reference, PullOptions::default(), |_| {}).await.unwrap();
 }
 
 /// The futures go to other threads.

@@ -34,11 +34,7 @@ impl Registry {
     }
 
     fn start_with(dir: TempDir, more: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n\
              http:\n  addr: '127.0.0.1:{port}'\n{more}",
@@ -52,11 +48,7 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let registry = Self {
-            child,
-            address: format!("127.0.0.1:{port}"),
-            dir,
-        };
+        let registry = Self { child, address: format!("127.0.0.1:{port}"), dir };
         for _ in 0..200 {
             if TcpStream::connect(&registry.address).is_ok() {
                 return registry;
@@ -70,28 +62,16 @@ impl Registry {
     fn push(&self, layout: &str, name: &str, format: &str) -> Reference {
         let target = format!("docker://{}/{name}", self.address);
         let source = format!("oci:{layout}");
-        let arguments = [
-            "--insecure-policy",
-            "copy",
-            "-q",
-            "--dest-tls-verify=false",
-            "-f",
-            format,
-        ];
-        run(Command::new("skopeo")
-            .args(arguments)
-            .args([&source, &target]));
+        let arguments =
+            ["--insecure-policy", "copy", "-q", "--dest-tls-verify=false", "-f", format];
+        run(Command::new("skopeo").args(arguments).args([&source, &target]));
         format!("{}/{name}", self.address).parse().unwrap()
     }
 }
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
@@ -121,19 +101,9 @@ fn layout(dir: &Path) -> String {
     {
         let tar = dir.join(format!("{number}.tar"));
         fs::write(&tar, layer(files)).unwrap();
-        run(Command::new("umoci")
-            .args(["raw", "add-layer", "--image", &image])
-            .arg(&tar));
+        run(Command::new("umoci").args(["raw", "add-layer", "--image", &image]).arg(&tar));
     }
-    let config = [
-        "config",
-        "--image",
-        &image,
-        "--config.cmd",
-        "/bin/tool",
-        "--config.user",
-        "7:8",
-    ];
+    let config = ["config", "--image", &image, "--config.cmd", "/bin/tool", "--config.user", "7:8"];
     run(Command::new("umoci").args(config));
     image
 }
@@ -158,12 +128,7 @@ async fn pulls_what_others_pushed() {
     // The same layers in Docker's format: nothing comes twice.
     let (other, messages) = home.pull_messages(&docker).await;
     assert_eq!(other.unwrap().image.diff_ids, pulled.image.diff_ids);
-    assert!(
-        !messages
-            .iter()
-            .any(|message| message.contains("Pulling fs layer")),
-        "{messages:?}"
-    );
+    assert!(!messages.iter().any(|message| message.contains("Pulling fs layer")), "{messages:?}");
 
     let absent: Reference = format!("{}/absent", registry.address).parse().unwrap();
     let error = home.pull(&absent).await.unwrap_err();
@@ -197,13 +162,9 @@ async fn loads_archives_of_skopeo() {
 /// A name of this machine that is not `localhost` and leads to the loopback interface.
 fn loopback_name() -> Option<String> {
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
-    let lines = hosts
-        .lines()
-        .filter_map(|line| line.strip_prefix("127.0.0.1"));
+    let lines = hosts.lines().filter_map(|line| line.strip_prefix("127.0.0.1"));
     let mut names = lines.flat_map(str::split_whitespace);
-    names
-        .find(|name| !name.starts_with("localhost") && *name != "ip6-localhost")
-        .map(str::to_owned)
+    names.find(|name| !name.starts_with("localhost") && *name != "ip6-localhost").map(str::to_owned)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,29 +180,9 @@ async fn certificates_are_checked() {
     let file = |name: &str| dir.path().join(name).display().to_string();
     let (key, certificate) = (file("key.pem"), file("cert.pem"));
     run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ])
-        .args([
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ])
-        .args([
-            "-subj",
-            "/CN=test",
-            "-addext",
-            &format!("subjectAltName=DNS:{name}"),
-        ])
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-keyout", &key, "-out", &certificate])
+        .args(["-subj", "/CN=test", "-addext", &format!("subjectAltName=DNS:{name}")])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"]));
     let tls = format!("  tls: {{certificate: {certificate}, key: {key}}}\n");
     let registry = Registry::start_with(dir, &tls);
@@ -251,10 +192,7 @@ async fn certificates_are_checked() {
     let home = Home::new();
     let reference: Reference = format!("{name}:{port}/absent").parse().unwrap();
     let error = home.pull(&reference).await.unwrap_err().to_string();
-    assert!(
-        error.starts_with(&format!("Get \"https://{name}:{port}/v2/\": x509: ")),
-        "{error}"
-    );
+    assert!(error.starts_with(&format!("Get \"https://{name}:{port}/v2/\": x509: ")), "{error}");
 
     // No TLS at all, which only loopback addresses may do without.
     let plain = Registry::start();
@@ -262,17 +200,10 @@ async fn certificates_are_checked() {
     let reference: Reference = format!("{name}:{plain_port}/absent").parse().unwrap();
     let error = home.pull(&reference).await.unwrap_err().to_string();
     let words = "http: server gave HTTP response to HTTPS client";
-    assert_eq!(
-        error,
-        format!("Get \"https://{name}:{plain_port}/v2/\": {words}")
-    );
+    assert_eq!(error, format!("Get \"https://{name}:{plain_port}/v2/\": {words}"));
 
     // Trusted for this registry, and not needed on loopback.
-    let trusted = registry
-        .dir
-        .path()
-        .join("certs.d")
-        .join(format!("{name}:{port}"));
+    let trusted = registry.dir.path().join("certs.d").join(format!("{name}:{port}"));
     fs::create_dir_all(&trusted).unwrap();
     fs::copy(&certificate, trusted.join("ca.crt")).unwrap();
     let mut settings = common::settings();
@@ -281,13 +212,7 @@ async fn certificates_are_checked() {
     let store = hull_store::Store::open(root.path(), settings).unwrap();
     for host in [name.as_str(), "127.0.0.1"] {
         let reference: Reference = format!("{host}:{port}/absent").parse().unwrap();
-        let error = store
-            .pull(&reference, Default::default(), |_| {})
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("manifest unknown"),
-            "{host}: {error}"
-        );
+        let error = store.pull(&reference, Default::default(), |_| {}).await.unwrap_err();
+        assert!(error.to_string().contains("manifest unknown"), "{host}: {error}");
     }
 }

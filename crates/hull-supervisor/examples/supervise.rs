@@ -25,9 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(hull_supervisor::server::run(Path::new(dir), control)?)
         }
         ["demo", lib, image, command @ ..] if !command.is_empty() => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(demo(Path::new(lib), Path::new(image), command))
         }
         _ => Err("usage: supervise demo LIB IMAGE COMMAND...".into()),
@@ -74,19 +72,12 @@ async fn demo(lib: &Path, image: &Path, command: &[&str]) -> Result<(), Box<dyn 
     let control = spawn(&hull, &dir).await?;
     let client = control.client();
     println!("listening  {:?}", begin.elapsed());
-    let wants = Attach {
-        stdout: true,
-        stderr: true,
-        ..Attach::default()
-    };
+    let wants = Attach { stdout: true, stderr: true, ..Attach::default() };
     let mut attached = client.attach(wants).await?;
     let state = control.start().await;
     println!("started    {:?}", begin.elapsed());
     if let Err(error) = &state {
-        println!(
-            "{error}\n{}",
-            std::fs::read_to_string(dir.join("boot.log"))?
-        );
+        println!("{error}\n{}", std::fs::read_to_string(dir.join("boot.log"))?);
     }
     while let Some(piece) = attached.output.next().await? {
         match piece {

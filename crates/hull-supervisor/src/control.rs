@@ -243,11 +243,7 @@ pub enum FailureCode {
 impl Failure {
     /// Returns a failure without a hint.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            hint: None,
-        }
+        Self { code, message: message.into(), hint: None }
     }
 
     /// Returns the exit code that Docker gives a container or command that failed to start so.

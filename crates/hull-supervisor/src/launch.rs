@@ -128,10 +128,7 @@ pub struct StopLaunch {
 
 impl Default for StopLaunch {
     fn default() -> Self {
-        Self {
-            signal: 15,
-            timeout: 10,
-        }
+        Self { signal: 15, timeout: 10 }
     }
 }
 

@@ -44,10 +44,7 @@ impl Address {
     fn through_descriptor(dir: &Path, _name: &str) -> io::Result<Self> {
         Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!(
-                "`{}` is too long for a socket; use a shorter home",
-                dir.display()
-            ),
+            format!("`{}` is too long for a socket; use a shorter home", dir.display()),
         ))
     }
 }
@@ -89,10 +86,7 @@ mod tests {
         std::fs::create_dir(&dir).unwrap();
         let address = Address::new(&dir, "s").unwrap();
         let listener = listen(&address).unwrap();
-        let mode = std::fs::metadata(dir.join("s"))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(dir.join("s")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = Address::new(&dir, "s").unwrap();
         tokio::net::UnixStream::connect(again.path()).await.unwrap();

@@ -17,11 +17,7 @@ pub(crate) struct FrameReader<R> {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            decoder: Decoder::default(),
-            buffer: vec![0; READ_SIZE].into(),
-        }
+        Self { inner, decoder: Decoder::default(), buffer: vec![0; READ_SIZE].into() }
     }
 
     /// Returns the next frame, `None` at the end of the stream. Cancelling it loses nothing.

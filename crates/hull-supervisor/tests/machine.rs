@@ -34,18 +34,11 @@ async fn a_command_runs_with_streams_log_exit_code_and_nothing_left() {
     let begin = Instant::now();
     let (client, mut attached, state) = start(&dir).await;
     let (stdout, stderr, exit) = read(&mut attached).await;
-    println!(
-        "took {:?}: {:?}",
-        begin.elapsed(),
-        client.wait().await.unwrap()
-    );
+    println!("took {:?}: {:?}", begin.elapsed(), client.wait().await.unwrap());
     assert_eq!(String::from_utf8_lossy(&stdout), "out\ntest\n");
     let stderr = String::from_utf8_lossy(&stderr);
     assert!(stderr.starts_with("err\n"), "{stderr}");
-    assert!(
-        stderr.contains("Operation not permitted"),
-        "seccomp: {stderr}"
-    );
+    assert!(stderr.contains("Operation not permitted"), "seccomp: {stderr}");
     assert_eq!(exit.unwrap().code, 7);
     gone(pid(state.vmm_pid)).await;
     gone(pid(Some(state.supervisor_pid))).await;
@@ -53,10 +46,7 @@ async fn a_command_runs_with_streams_log_exit_code_and_nothing_left() {
     println!("{:#?}", state.timings);
     assert!(state.guest_kernel.is_some() && state.timings.first_output.is_some());
     let log = std::fs::read_to_string(dir.join("json.log")).unwrap();
-    assert!(
-        log.starts_with(r#"{"log":"out\n","stream":"stdout","time":""#),
-        "{log}"
-    );
+    assert!(log.starts_with(r#"{"log":"out\n","stream":"stdout","time":""#), "{log}");
 }
 
 #[tokio::test]
@@ -77,9 +67,8 @@ async fn megabytes_go_in_and_out_unharmed() {
         launch["log"] = serde_json::json!({"driver": "none"});
     });
     let (_, mut attached, _) = start(&dir).await;
-    let content: Vec<u8> = (0..8_u32 << 20)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let content: Vec<u8> =
+        (0..8_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sent = content.clone();
     let mut input = attached.input;
     let writer = tokio::spawn(async move {
@@ -90,11 +79,7 @@ async fn megabytes_go_in_and_out_unharmed() {
     // The input half was taken out; what is left reads on.
     let mut stdout = Vec::new();
     let mut code = None;
-    while let Some(piece) = timeout(SOON, attached.output.next())
-        .await
-        .unwrap()
-        .unwrap()
-    {
+    while let Some(piece) = timeout(SOON, attached.output.next()).await.unwrap().unwrap() {
         match piece {
             hull_supervisor::client::Piece::Data(_, bytes) => stdout.extend_from_slice(&bytes),
             hull_supervisor::client::Piece::Exit(exit) => code = Some(exit.code),
@@ -120,17 +105,11 @@ async fn execs_signals_and_stops_work() {
         privileged: false,
         attach: ALL,
     };
-    let (_, mut echo) = client
-        .exec(exec("e1", &["sh", "-c", "cat; exit 5"]))
-        .await
-        .unwrap();
+    let (_, mut echo) = client.exec(exec("e1", &["sh", "-c", "cat; exit 5"])).await.unwrap();
     echo.input.write(b"through").await.unwrap();
     echo.input.eof().await.unwrap();
     let (stdout, _, exit) = read(&mut echo).await;
-    assert_eq!(
-        (stdout.as_slice(), exit.unwrap().code),
-        (&b"through"[..], 5)
-    );
+    assert_eq!((stdout.as_slice(), exit.unwrap().code), (&b"through"[..], 5));
     let Err(ClientError::Failed(failure)) = client.exec(exec("e2", &["nothing"])).await else {
         panic!("it started");
     };
@@ -183,10 +162,7 @@ async fn a_killed_vmm_or_supervisor_leaves_nothing() {
     let (client, _attached, state) = start(&dir).await;
     kill_process(pid(Some(state.supervisor_pid)), Signal::KILL).unwrap();
     gone(pid(state.vmm_pid)).await;
-    assert_eq!(
-        client.wait().await.unwrap().error.unwrap(),
-        "supervisor died"
-    );
+    assert_eq!(client.wait().await.unwrap().error.unwrap(), "supervisor died");
     assert!(matches!(recover(&dir).unwrap(), Liveness::Dead(Some(_))));
 }
 
@@ -223,10 +199,7 @@ async fn a_kernel_that_cannot_work_is_refused_with_the_reason() {
         launch["machine"]["kernel"] = "/bin/busybox".into();
     });
     let error = supervise(&dir).await.start().await.unwrap_err().to_string();
-    assert!(
-        error.contains("/bin/busybox") && error.contains("cannot be used"),
-        "{error}"
-    );
+    assert!(error.contains("/bin/busybox") && error.contains("cannot be used"), "{error}");
     let dir = home.container("true", |launch| {
         launch["machine"]["qemu"] = "/nonexistent/qemu".into();
     });

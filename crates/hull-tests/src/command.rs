@@ -31,13 +31,7 @@ impl Output {
     /// If it did not: fails the test with everything that the command wrote.
     #[track_caller]
     pub fn success(&self) -> String {
-        assert_eq!(
-            self.code,
-            0,
-            "stdout: {}\nstderr: {}",
-            self.text(),
-            self.errors()
-        );
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.text(), self.errors());
         self.text()
     }
 }
@@ -62,9 +56,7 @@ pub fn run_with_input(command: &mut Command, input: Vec<u8>, limit: Duration) ->
 
 fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 fn finish(mut child: Child, command: &Command, limit: Duration) -> Output {
@@ -88,9 +80,7 @@ fn finish(mut child: Child, command: &Command, limit: Duration) -> Output {
         thread::sleep(Duration::from_millis(5));
     };
     use std::os::unix::process::ExitStatusExt;
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
     Output {
         stdout: stdout.join().expect("the reader does not panic"),
         stderr: stderr.join().expect("the reader does not panic"),

@@ -36,26 +36,17 @@ impl Docker {
             .arg(format!("--exec-root={}", dir.path().join("exec").display()))
             .arg(format!("--pidfile={}", dir.path().join("pid").display()))
             .arg(format!("--host=unix://{}", socket.display()))
-            .args([
-                "--iptables=false",
-                "--ip6tables=false",
-                "--bridge=none",
-                "--log-level=error",
-            ]);
+            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=error"]);
         let server = Server::start(&mut command, &dir.path().join("log"), || {
             std::os::unix::net::UnixStream::connect(&socket).is_ok()
         })?;
-        Ok(Self {
-            _server: server,
-            dir,
-        })
+        Ok(Self { _server: server, dir })
     }
 
     /// Pulls `images` from `registry`.
     pub fn pull(&self, registry: &Registry, images: &[Image]) {
         for image in images {
-            self.docker(&["pull", "-q", &registry.name(image)])
-                .success();
+            self.docker(&["pull", "-q", &registry.name(image)]).success();
         }
     }
 
@@ -79,13 +70,8 @@ impl Docker {
     /// Returns whether docker's client words its messages as current ones do: Debian 12's own does
     /// not, and its standard error is not compared then.
     pub fn words_are_current(&self) -> bool {
-        let version = self
-            .docker(&["version", "--format", "{{.Client.Version}}"])
-            .text();
-        let major = version
-            .split('.')
-            .next()
-            .and_then(|major| major.parse::<u32>().ok());
+        let version = self.docker(&["version", "--format", "{{.Client.Version}}"]).text();
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         major.is_some_and(|major| major >= 28)
     }
 
@@ -99,9 +85,6 @@ fn client(socket: &std::path::Path, arguments: &[&str]) -> Command {
     let mut host = PathBuf::from("unix://").into_os_string();
     host.push(socket);
     let mut command = Command::new("docker");
-    command
-        .args(arguments)
-        .env("DOCKER_HOST", host)
-        .env_remove("DOCKER_CONTEXT");
+    command.args(arguments).env("DOCKER_HOST", host).env_remove("DOCKER_CONTEXT");
     command
 }

@@ -29,10 +29,7 @@ impl Default for Home {
 impl Home {
     /// Makes an empty home.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("hull-test-")
-            .tempdir()
-            .expect("a temp dir");
+        let dir = tempfile::Builder::new().prefix("hull-test-").tempdir().expect("a temp dir");
         Self { dir }
     }
 
@@ -60,12 +57,7 @@ impl Home {
         let mut command = Command::new(hull());
         command.args(arguments);
         command.env("HULL_HOME", self.path());
-        for name in [
-            "HULL_HOST",
-            "DOCKER_HOST",
-            "DOCKER_CONTEXT",
-            "DOCKER_DEFAULT_PLATFORM",
-        ] {
+        for name in ["HULL_HOST", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM"] {
             command.env_remove(name);
         }
         command
@@ -96,11 +88,7 @@ impl Home {
         let own = std::process::id();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-            let Some(pid) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok())
-            else {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
             let read = |name: &str| {
@@ -150,15 +138,9 @@ fn hull() -> PathBuf {
     if let Some(path) = env::var_os("HULL_BIN") {
         return path.into();
     }
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
     let path = target.join("release/hull");
-    assert!(
-        path.exists(),
-        "{} is missing: run `make build` first",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run `make build` first", path.display());
     path
 }

@@ -37,8 +37,6 @@ pub fn layout() -> &'static Path {
     static LAYOUT: OnceLock<PathBuf> = OnceLock::new();
     LAYOUT.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("build-images");
-        run(&mut Command::new(script), Duration::from_secs(1200))
-            .success()
-            .into()
+        run(&mut Command::new(script), Duration::from_secs(1200)).success().into()
     })
 }

@@ -30,10 +30,7 @@ pub fn skip(reason: &str) {
     if let Some(file) = std::env::var_os("HULL_TEST_SKIPS") {
         use std::io::Write;
         let test = std::thread::current().name().unwrap_or("?").to_owned();
-        let opened = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(file);
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
         if let Ok(mut file) = opened {
             let _ = writeln!(file, "{test}: {line}");
         }

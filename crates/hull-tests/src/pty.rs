@@ -28,10 +28,7 @@ impl Pty {
         set_size(&master, columns, rows);
         // setsid(1) makes the terminal the controlling one, without unsafe code here.
         let mut session = Command::new("setsid");
-        session
-            .args(["--ctty", "--wait"])
-            .arg(command.get_program())
-            .args(command.get_args());
+        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
                 Some(value) => session.env(key, value),
@@ -40,11 +37,7 @@ impl Pty {
         }
         let open = || {
             let path = name.to_str().expect("a pty name is ASCII");
-            File::options()
-                .read(true)
-                .write(true)
-                .open(path)
-                .expect("the pty's other end")
+            File::options().read(true).write(true).open(path).expect("the pty's other end")
         };
         session.stdin(open()).stdout(open()).stderr(open());
         let child = session.spawn().expect("setsid");
@@ -54,23 +47,15 @@ impl Pty {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                sink.lock()
-                    .expect("not poisoned")
-                    .extend_from_slice(&buffer[..count]);
+                sink.lock().expect("not poisoned").extend_from_slice(&buffer[..count]);
             }
         });
-        Self {
-            child,
-            master,
-            seen,
-        }
+        Self { child, master, seen }
     }
 
     /// Types `keys`.
     pub fn send(&mut self, keys: &str) {
-        self.master
-            .write_all(keys.as_bytes())
-            .expect("the terminal takes input");
+        self.master.write_all(keys.as_bytes()).expect("the terminal takes input");
     }
 
     /// Changes the size of the terminal.
@@ -105,11 +90,7 @@ impl Pty {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return status.code().unwrap_or(-1);
             }
-            assert!(
-                Instant::now() < deadline,
-                "still running; screen: {:?}",
-                self.screen()
-            );
+            assert!(Instant::now() < deadline, "still running; screen: {:?}", self.screen());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -123,11 +104,6 @@ impl Drop for Pty {
 }
 
 fn set_size(terminal: &impl std::os::fd::AsFd, columns: u16, rows: u16) {
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(terminal, size).expect("a terminal has a size");
 }

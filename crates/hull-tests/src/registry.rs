@@ -26,10 +26,7 @@ impl Registry {
     /// # Panics
     /// If it does not come up.
     pub fn start() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("hull-registry-")
-            .tempdir()
-            .expect("a temp dir");
+        let dir = tempfile::Builder::new().prefix("hull-registry-").tempdir().expect("a temp dir");
         let port = free_port();
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n\
@@ -43,11 +40,7 @@ impl Registry {
         let server = Server::start(&mut command, &dir.path().join("log"), || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        Self {
-            _server: server.unwrap_or_else(|error| panic!("{error}")),
-            dir,
-            port,
-        }
+        Self { _server: server.unwrap_or_else(|error| panic!("{error}")), dir, port }
     }
 
     /// Starts a registry that has `images`, pushed by skopeo.

@@ -24,9 +24,7 @@ impl Server {
         let file = File::create(log).map_err(|error| error.to_string())?;
         let errors = file.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
-        let child = command
-            .spawn()
-            .map_err(|error| format!("{command:?}: {error}"))?;
+        let child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let mut server = Self { child };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !ready() {

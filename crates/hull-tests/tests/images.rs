@@ -17,36 +17,15 @@ fn the_tree_is_the_one_that_docker_shows() {
     docker.pull(&registry, &images);
     for image in images {
         let name = registry.name(&image);
-        let run = [
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            &name,
-            "python3",
-            "-c",
-            TREE,
-        ];
+        let run = ["run", "--rm", "--network", "none", &name, "python3", "-c", TREE];
         let expected = docker.docker(&run).success();
         let actual = home.hull(&run).success();
         let mut differences: Vec<String> = Vec::new();
         let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
-        differences.extend(
-            old.iter()
-                .filter(|line| !new.contains(line))
-                .map(|l| format!("- {l}")),
-        );
-        differences.extend(
-            new.iter()
-                .filter(|line| !old.contains(line))
-                .map(|l| format!("+ {l}")),
-        );
+        differences.extend(old.iter().filter(|line| !new.contains(line)).map(|l| format!("- {l}")));
+        differences.extend(new.iter().filter(|line| !old.contains(line)).map(|l| format!("+ {l}")));
         differences.truncate(40);
-        assert!(
-            differences.is_empty(),
-            "{image:?}, docker -, hull +:\n{}",
-            differences.join("\n")
-        );
+        assert!(differences.is_empty(), "{image:?}, docker -, hull +:\n{}", differences.join("\n"));
     }
 }
 
@@ -56,39 +35,18 @@ fn pulled_images_are_listed_inspected_and_removed() {
     let home = Home::new();
     let name = registry.name(&Image::Busybox);
     let pulled = home.hull(&["pull", &name]).success();
-    assert!(
-        pulled.contains("Status: Downloaded newer image for"),
-        "{pulled}"
-    );
+    assert!(pulled.contains("Status: Downloaded newer image for"), "{pulled}");
     let again = home.hull(&["pull", &name]).success();
     assert!(again.contains("Status: Image is up to date for"), "{again}");
-    let listed = home
-        .hull(&["images", "--format", "{{.Repository}}:{{.Tag}}"])
-        .success();
+    let listed = home.hull(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).success();
     assert_eq!(listed, format!("{name}:latest"));
-    let command = home
-        .hull(&["inspect", "-f", "{{json .Config.Cmd}}", &name])
-        .success();
+    let command = home.hull(&["inspect", "-f", "{{json .Config.Cmd}}", &name]).success();
     assert_eq!(command, r#"["sh"]"#);
-    home.hull(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &name,
-        "sleep",
-        "100",
-    ])
-    .success();
+    home.hull(&["run", "-d", "--name", "box", "--network", "none", &name, "sleep", "100"])
+        .success();
     let refused = home.hull(&["rmi", &name]);
     assert_eq!(refused.code, 1);
-    assert!(
-        refused.errors().contains("conflict: unable to remove"),
-        "{}",
-        refused.errors()
-    );
+    assert!(refused.errors().contains("conflict: unable to remove"), "{}", refused.errors());
     home.hull(&["rm", "-f", "box"]).success();
     let removed = home.hull(&["rmi", &name]).success();
     assert!(removed.contains("Untagged: "), "{removed}");

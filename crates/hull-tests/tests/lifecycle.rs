@@ -91,20 +91,13 @@ fn command_lines_do_what_docker_does() {
     let words = docker.words_are_current();
     let mut differences = Vec::new();
     for step in STEPS {
-        let arguments: Vec<String> = step
-            .iter()
-            .map(|argument| argument.replace("{image}", &image))
-            .collect();
+        let arguments: Vec<String> =
+            step.iter().map(|argument| argument.replace("{image}", &image)).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let expected = docker.docker(&arguments);
         let actual = home.hull(&arguments);
-        let texts = [
-            &expected.stdout,
-            &expected.stderr,
-            &actual.stdout,
-            &actual.stderr,
-        ]
-        .map(|bytes| normal(&String::from_utf8_lossy(bytes)));
+        let texts = [&expected.stdout, &expected.stderr, &actual.stdout, &actual.stderr]
+            .map(|bytes| normal(&String::from_utf8_lossy(bytes)));
         if expected.code != actual.code || texts[0] != texts[2] || (words && texts[1] != texts[3]) {
             differences.push(format!(
                 "{step:?}\n  docker {}: {:?} {:?}\n  hull   {}: {:?} {:?}",
@@ -144,10 +137,7 @@ fn normal(text: &str) -> String {
 const WORDS: [(&str, &str); 7] = [
     ("Container ", "container "),
     ("Cannot kill", "cannot kill"),
-    (
-        "cannot kill container: box: invalid signal",
-        "invalid signal",
-    ),
+    ("cannot kill container: box: invalid signal", "invalid signal"),
     ("Invalid signal", "invalid signal"),
     ("Invalid filter", "invalid filter"),
     ("no such image: nosuchimage: ", ""),
@@ -168,11 +158,7 @@ fn without_ids(line: &str) -> String {
             digits.push(character);
             continue;
         }
-        text.push_str(if matches!(digits.len(), 12 | 64) {
-            "ID"
-        } else {
-            &digits
-        });
+        text.push_str(if matches!(digits.len(), 12 | 64) { "ID" } else { &digits });
         digits.clear();
         text.push(character);
     }

@@ -9,10 +9,7 @@ struct Case {
 }
 
 const fn case(arguments: &'static [&'static str]) -> Case {
-    Case {
-        arguments,
-        input: b"",
-    }
+    Case { arguments, input: b"" }
 }
 
 const fn fed(arguments: &'static [&'static str], input: &'static [u8]) -> Case {
@@ -167,19 +164,12 @@ fn runs_are_as_under_docker() {
 fn compare(docker: &Output, hull: &Output, words: bool) -> Option<String> {
     let mut lines = Vec::new();
     if docker.code != hull.code {
-        lines.push(format!(
-            "  code: docker {}, hull {}",
-            docker.code, hull.code
-        ));
+        lines.push(format!("  code: docker {}, hull {}", docker.code, hull.code));
     }
     if docker.stdout != hull.stdout {
         let (left, right) = (docker.text(), hull.text());
         let mut shown = 0;
-        for (left, right) in left
-            .lines()
-            .zip(right.lines())
-            .filter(|(left, right)| left != right)
-        {
+        for (left, right) in left.lines().zip(right.lines()).filter(|(left, right)| left != right) {
             lines.push(format!("  out: docker {left:?}\n       hull   {right:?}"));
             shown += 1;
             if shown == 12 {

@@ -37,45 +37,17 @@ fn ten_thousand_lines_to_both_streams() {
     let home = Home::with_images(&registry, &[Image::Busybox]);
     let image = registry.name(&Image::Busybox);
     let script = "i=0; while [ $i -lt 10000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
-    let output = home.hull(&[
-        "run",
-        "--name",
-        "lines",
-        "--network",
-        "none",
-        &image,
-        "sh",
-        "-c",
-        script,
-    ]);
-    let expected = |word: &str| {
-        (0..10_000)
-            .map(|i| format!("{word} {i}\n"))
-            .collect::<String>()
-    };
+    let output =
+        home.hull(&["run", "--name", "lines", "--network", "none", &image, "sh", "-c", script]);
+    let expected = |word: &str| (0..10_000).map(|i| format!("{word} {i}\n")).collect::<String>();
     assert_eq!(output.code, 0, "{}", output.errors());
-    assert!(
-        output.stdout == expected("out").into_bytes(),
-        "stdout differs"
-    );
-    assert!(
-        output.stderr == expected("err").into_bytes(),
-        "stderr differs"
-    );
+    assert!(output.stdout == expected("out").into_bytes(), "stdout differs");
+    assert!(output.stderr == expected("err").into_bytes(), "stderr differs");
     let logs = home.hull(&["logs", "lines"]);
-    assert!(
-        logs.stdout == expected("out").into_bytes(),
-        "logged stdout differs"
-    );
-    assert!(
-        logs.stderr == expected("err").into_bytes(),
-        "logged stderr differs"
-    );
+    assert!(logs.stdout == expected("out").into_bytes(), "logged stdout differs");
+    assert!(logs.stderr == expected("err").into_bytes(), "logged stderr differs");
     let last = home.hull(&["logs", "-n", "2", "lines"]);
-    assert_eq!(
-        last.stdout.len() + last.stderr.len(),
-        "out 9999\nerr 9999\n".len()
-    );
+    assert_eq!(last.stdout.len() + last.stderr.len(), "out 9999\nerr 9999\n".len());
     home.hull(&["rm", "lines"]).success();
 }
 
@@ -86,22 +58,8 @@ fn output_before_a_quick_exit_is_complete() {
     let image = registry.name(&Image::Busybox);
     for length in [1, 65_536, 1_000_000] {
         let script = format!("head -c {length} /dev/zero; exit 7");
-        let output = home.hull(&[
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            &image,
-            "sh",
-            "-c",
-            &script,
-        ]);
-        assert_eq!(
-            (output.code, output.stdout.len()),
-            (7, length),
-            "{}",
-            output.errors()
-        );
+        let output = home.hull(&["run", "--rm", "--network", "none", &image, "sh", "-c", &script]);
+        assert_eq!((output.code, output.stdout.len()), (7, length), "{}", output.errors());
     }
 }
 
@@ -110,48 +68,21 @@ fn exec_has_streams_of_its_own() {
     let registry = Registry::with_images(&[Image::Busybox]);
     let home = Home::with_images(&registry, &[Image::Busybox]);
     let image = registry.name(&Image::Busybox);
-    home.hull(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sleep",
-        "1000",
-    ])
-    .success();
+    home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
+        .success();
     let input = pattern(3 << 20);
     let output = home.hull_with_input(&["exec", "-i", "box", "cat"], input.clone());
     assert_eq!(output.code, 0, "{}", output.errors());
     assert!(output.stdout == input, "the bytes changed on their way");
     let output = home.hull(&["exec", "box", "sh", "-c", "echo out; echo err >&2; exit 6"]);
-    assert_eq!(
-        (output.text().as_str(), output.errors().as_str()),
-        ("out", "err\n")
-    );
+    assert_eq!((output.text().as_str(), output.errors().as_str()), ("out", "err\n"));
     assert_eq!(output.code, 6);
     assert_eq!(home.hull(&["exec", "box", "nosuch"]).code, 126);
     assert_eq!(home.hull(&["exec", "box", "/etc/passwd"]).code, 126);
+    assert_eq!(home.hull(&["exec", "-u", "www", "box", "id", "-un"]).success(), "www");
     assert_eq!(
-        home.hull(&["exec", "-u", "www", "box", "id", "-un"])
+        home.hull(&["exec", "-w", "/tmp", "-e", "A=b", "box", "sh", "-c", "pwd; echo $A"])
             .success(),
-        "www"
-    );
-    assert_eq!(
-        home.hull(&[
-            "exec",
-            "-w",
-            "/tmp",
-            "-e",
-            "A=b",
-            "box",
-            "sh",
-            "-c",
-            "pwd; echo $A"
-        ])
-        .success(),
         "/tmp\nb"
     );
     home.hull(&["rm", "-f", "box"]).success();

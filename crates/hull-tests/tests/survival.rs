@@ -24,11 +24,7 @@ fn kill(pid: u32) {
 /// Returns the pids of the home's processes whose command line has `word`.
 fn pids(home: &Home, word: &str) -> Vec<u32> {
     let found = home.processes();
-    found
-        .iter()
-        .filter(|(_, line)| line.contains(word))
-        .map(|(pid, _)| *pid)
-        .collect()
+    found.iter().filter(|(_, line)| line.contains(word)).map(|(pid, _)| *pid).collect()
 }
 
 #[track_caller]
@@ -44,28 +40,12 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 fn containers_outlive_the_daemon() {
     let (_registry, home, image) = home();
     let script = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
-    home.hull(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sh",
-        "-c",
-        script,
-    ])
-    .success();
+    home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", script])
+        .success();
     let first = home.daemon_pid();
     kill(first);
     sleep(Duration::from_millis(500));
-    let state = home.hull(&[
-        "inspect",
-        "-f",
-        "{{.State.Status}} {{.State.Running}}",
-        "box",
-    ]);
+    let state = home.hull(&["inspect", "-f", "{{.State.Status}} {{.State.Running}}", "box"]);
     assert_eq!(state.success(), "running true");
     assert_ne!(home.daemon_pid(), first);
     // The log has no hole: the supervisor wrote it all the time.
@@ -73,10 +53,7 @@ fn containers_outlive_the_daemon() {
     for (expected, line) in logs.lines().enumerate() {
         assert_eq!(line, expected.to_string());
     }
-    assert_eq!(
-        home.hull(&["exec", "box", "echo", "hello"]).success(),
-        "hello"
-    );
+    assert_eq!(home.hull(&["exec", "box", "echo", "hello"]).success(), "hello");
     home.hull(&["stop", "-t", "1", "box"]).success();
     assert_eq!(home.hull(&["wait", "box"]).success(), "137");
     home.hull(&["rm", "box"]).success();
@@ -85,40 +62,14 @@ fn containers_outlive_the_daemon() {
 #[test]
 fn an_exit_while_no_daemon_runs_is_recorded() {
     let (_registry, home, image) = home();
-    let run = [
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sh",
-        "-c",
-        "sleep 2; exit 23",
-    ];
+    let run =
+        ["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", "sleep 2; exit 23"];
     home.hull(&run).success();
-    home.hull(&[
-        "run",
-        "-d",
-        "--rm",
-        "--name",
-        "gone",
-        "--network",
-        "none",
-        &image,
-        "sleep",
-        "1",
-    ])
-    .success();
+    home.hull(&["run", "-d", "--rm", "--name", "gone", "--network", "none", &image, "sleep", "1"])
+        .success();
     kill(home.daemon_pid());
     eventually("supervisors end", || pids(&home, "supervisor").is_empty());
-    let state = home.hull(&[
-        "inspect",
-        "-f",
-        "{{.State.Status}} {{.State.ExitCode}}",
-        "box",
-    ]);
+    let state = home.hull(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box"]);
     assert_eq!(state.success(), "exited 23");
     eventually("--rm is obeyed by the next daemon", || {
         home.hull(&["ps", "-a", "--format", "{{.Names}}"]).success() == "box"
@@ -129,35 +80,20 @@ fn an_exit_while_no_daemon_runs_is_recorded() {
 fn the_end_of_a_supervisor_or_its_machine_is_an_exit() {
     let (_registry, home, image) = home();
     for victim in ["supervisor", "qemu-system"] {
-        home.hull(&[
-            "run",
-            "-d",
-            "--name",
-            "box",
-            "--network",
-            "none",
-            &image,
-            "sleep",
-            "1000",
-        ])
-        .success();
+        home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
+            .success();
         let found = pids(&home, victim);
         assert_eq!(found.len(), 1, "{victim}: {:?}", home.processes());
         kill(found[0]);
         assert_eq!(home.hull(&["wait", "box"]).success(), "137", "{victim}");
-        let state = home
-            .hull(&["inspect", "-f", "{{.State.Status}}", "box"])
-            .success();
+        let state = home.hull(&["inspect", "-f", "{{.State.Status}}", "box"]).success();
         assert_eq!(state, "exited", "{victim}");
         eventually("its processes end", || {
             pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
         });
         // The file system in the machine was cut off, not lost: it starts again.
         home.hull(&["start", "box"]).success();
-        assert_eq!(
-            home.hull(&["exec", "box", "echo", "again"]).success(),
-            "again"
-        );
+        assert_eq!(home.hull(&["exec", "box", "echo", "again"]).success(), "again");
         home.hull(&["rm", "-f", "box"]).success();
     }
 }
@@ -170,72 +106,36 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
     let python = registry.name(&Image::Python);
     for delay in [20, 300, 900] {
         let mut pull = home.command(&["pull", &python]);
-        let mut pull = pull
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("hull");
+        let mut pull = pull.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
         sleep(Duration::from_millis(delay));
         kill(home.daemon_pid());
         let _ = pull.wait();
     }
     home.hull(&["pull", "-q", &python]).success();
-    let run = [
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        &python,
-        "python3",
-        "-c",
-        "print(6 * 7)",
-    ];
+    let run = ["run", "--rm", "--network", "none", &python, "python3", "-c", "print(6 * 7)"];
     assert_eq!(home.hull(&run).success(), "42");
 
     for delay in [50, 200, 500, 900] {
         let mut run = home.command(&["run", "--rm", "--network", "none", &image, "sleep", "1"]);
-        let mut run = run
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("hull");
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
         sleep(Duration::from_millis(delay));
         kill(home.daemon_pid());
         let _ = run.wait();
         home.hull(&["ps", "-a"]).success();
     }
-    eventually("no container is left", || {
-        home.hull(&["ps", "-aq"]).success().is_empty()
-    });
+    eventually("no container is left", || home.hull(&["ps", "-aq"]).success().is_empty());
     eventually("no process is left", || {
         pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
     });
 
-    home.hull(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sleep",
-        "1000",
-    ])
-    .success();
+    home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
+        .success();
     let mut exec = home.command(&["exec", "box", "sleep", "5"]);
-    let mut exec = exec
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("hull");
+    let mut exec = exec.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
     sleep(Duration::from_millis(500));
     kill(home.daemon_pid());
     let _ = exec.wait();
-    assert_eq!(
-        home.hull(&["exec", "box", "echo", "alive"]).success(),
-        "alive"
-    );
+    assert_eq!(home.hull(&["exec", "box", "echo", "alive"]).success(), "alive");
     home.hull(&["rm", "-f", "box"]).success();
 }
 
@@ -245,10 +145,7 @@ fn many_runs_leave_nothing_behind() {
     let run = ["run", "--rm", "--network", "none", &image, "true"];
     home.hull(&run).success();
     let before = footprint(&home);
-    let count = std::env::var("HULL_TEST_RUNS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(25);
+    let count = std::env::var("HULL_TEST_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
     for _ in 0..count {
         home.hull(&run).success();
     }

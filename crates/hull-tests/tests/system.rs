@@ -26,21 +26,11 @@ fn a_container_has_a_kernel_and_processors_of_its_own() {
     assert_eq!(run(&[], "nproc"), "2");
     assert_eq!(run(&["--cpus", "1"], "nproc"), "1");
     assert_eq!(run(&["--cpus", "1.5"], "nproc"), "2");
-    assert_eq!(
-        run(&["-m", "100m"], "cat /sys/fs/cgroup/memory.max"),
-        "104857600"
-    );
-    assert_eq!(
-        run(&["--pids-limit", "7"], "cat /sys/fs/cgroup/pids.max"),
-        "7"
-    );
-    assert_eq!(
-        run(&["--cpus", "0.5"], "cat /sys/fs/cgroup/cpu.max"),
-        "50000 100000"
-    );
-    let boots: Vec<String> = (0..2)
-        .map(|_| run(&[], "cat /proc/sys/kernel/random/boot_id"))
-        .collect();
+    assert_eq!(run(&["-m", "100m"], "cat /sys/fs/cgroup/memory.max"), "104857600");
+    assert_eq!(run(&["--pids-limit", "7"], "cat /sys/fs/cgroup/pids.max"), "7");
+    assert_eq!(run(&["--cpus", "0.5"], "cat /sys/fs/cgroup/cpu.max"), "50000 100000");
+    let boots: Vec<String> =
+        (0..2).map(|_| run(&[], "cat /proc/sys/kernel/random/boot_id")).collect();
     assert_ne!(boots[0], boots[1]);
 }
 
@@ -62,9 +52,7 @@ fn too_much_memory_ends_the_container_and_not_its_agent() {
         script,
     ]);
     assert_eq!(output.text(), "code=137", "{}", output.errors());
-    let oom = home
-        .hull(&["inspect", "-f", "{{.State.OOMKilled}}", "box"])
-        .success();
+    let oom = home.hull(&["inspect", "-f", "{{.State.OOMKilled}}", "box"]).success();
     assert_eq!(oom, "true");
     home.hull(&["rm", "box"]).success();
 }
@@ -91,20 +79,14 @@ fn stop_uses_the_signal_and_the_time_that_were_asked_for() {
     while home.hull(&["logs", "polite"]).text() != "up" {}
     home.hull(&["stop", "polite"]).success();
     assert_eq!(home.hull(&["logs", "polite"]).success(), "up\nusr1");
-    let code = home
-        .hull(&["inspect", "-f", "{{.State.ExitCode}}", "polite"])
-        .success();
+    let code = home.hull(&["inspect", "-f", "{{.State.ExitCode}}", "polite"]).success();
     assert_eq!(code, "5");
     home.hull(&["start", "polite"]).success();
     home.hull(&["kill", "polite"]).success();
     assert_eq!(home.hull(&["wait", "polite"]).success(), "137");
     let again = home.hull(&["kill", "polite"]);
     assert_eq!(again.code, 1);
-    assert!(
-        again.errors().contains("is not running"),
-        "{}",
-        again.errors()
-    );
+    assert!(again.errors().contains("is not running"), "{}", again.errors());
     home.hull(&["rm", "polite"]).success();
 }
 
@@ -133,29 +115,13 @@ fn daemons_with_different_homes_live_side_by_side() {
     let (_registry, first, image) = home();
     let second = Home::new();
     first
-        .hull(&[
-            "run",
-            "-d",
-            "--name",
-            "box",
-            "--network",
-            "none",
-            &image,
-            "sleep",
-            "100",
-        ])
+        .hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "100"])
         .success();
     assert_eq!(second.hull(&["ps", "-aq"]).success(), "");
     assert_eq!(second.hull(&["images", "-q"]).success(), "");
     second.hull(&["system", "stop"]).success();
-    assert_eq!(
-        first.hull(&["ps", "--format", "{{.Names}}"]).success(),
-        "box"
-    );
-    let mode = fs::metadata(first.socket())
-        .expect("a socket")
-        .permissions()
-        .mode();
+    assert_eq!(first.hull(&["ps", "--format", "{{.Names}}"]).success(), "box");
+    let mode = fs::metadata(first.socket()).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     first.hull(&["rm", "-f", "box"]).success();
 }
@@ -190,42 +156,14 @@ fn dockers_own_client_works() {
     let (_registry, home, image) = home();
     let socket = home.socket();
     let docker = |arguments: &[&str]| Docker::client(&socket, arguments);
-    if std::process::Command::new("docker")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
+    if std::process::Command::new("docker").arg("--version").output().is_err() {
         return hull_tests::skip("docker's client is not installed");
     }
     docker(&["version"]).success();
-    let output = docker(&[
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        &image,
-        "sh",
-        "-c",
-        "echo hi; exit 4",
-    ]);
-    assert_eq!(
-        (output.text().as_str(), output.code),
-        ("hi", 4),
-        "{}",
-        output.errors()
-    );
-    docker(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sleep",
-        "100",
-    ])
-    .success();
+    let output =
+        docker(&["run", "--rm", "--network", "none", &image, "sh", "-c", "echo hi; exit 4"]);
+    assert_eq!((output.text().as_str(), output.code), ("hi", 4), "{}", output.errors());
+    docker(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "100"]).success();
     assert_eq!(
         docker(&["ps", "--format", "{{.Names}} {{.Image}}"]).success(),
         format!("box {image}")

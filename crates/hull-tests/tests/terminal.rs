@@ -36,25 +36,12 @@ fn a_shell_has_a_terminal_with_the_right_size() {
 #[test]
 fn the_detach_keys_leave_the_container_running() {
     let (_registry, home, image) = home();
-    let command = home.command(&[
-        "run",
-        "-it",
-        "--name",
-        "box",
-        "--network",
-        "none",
-        &image,
-        "sh",
-    ]);
+    let command = home.command(&["run", "-it", "--name", "box", "--network", "none", &image, "sh"]);
     let mut pty = Pty::start(&command, 80, 24);
     pty.expect("# ");
     pty.send("\x10\x11");
     pty.wait();
-    assert_eq!(
-        home.hull(&["ps", "--format", "{{.Names}} {{.State}}"])
-            .success(),
-        "box running"
-    );
+    assert_eq!(home.hull(&["ps", "--format", "{{.Names}} {{.State}}"]).success(), "box running");
     home.hull(&["rm", "-f", "box"]).success();
 }
 
@@ -62,16 +49,8 @@ fn the_detach_keys_leave_the_container_running() {
 fn a_signal_to_the_client_reaches_the_container() {
     let (_registry, home, image) = home();
     let script = "trap 'echo caught; exit 3' TERM; echo ready; while :; do sleep 0.1; done";
-    let mut command = home.command(&[
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        &image,
-        "sh",
-        "-c",
-        script,
-    ]);
+    let mut command =
+        home.command(&["run", "--rm", "--network", "none", &image, "sh", "-c", script]);
     command.stdout(std::process::Stdio::piped());
     let mut child = command.spawn().expect("hull");
     let mut stdout = child.stdout.take().expect("stdout is piped");

@@ -12,25 +12,16 @@ use thiserror::Error;
 /// # Errors
 /// [`InitrdError`].
 pub fn build(path: &Path) -> Result<Vec<u8>, InitrdError> {
-    let fail = |source| InitrdError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let fail = |source| InitrdError::Read { path: path.to_owned(), source };
     let agent = std::fs::read(path).map_err(fail)?;
     if u32::try_from(agent.len()).is_err() {
         return Err(InitrdError::TooLarge(path.to_owned()));
     }
     let mut archive = Archive::new(Vec::with_capacity(agent.len() + 1024));
-    archive
-        .entry("dev", DIRECTORY | 0o755, 0, &[])
-        .map_err(fail)?;
+    archive.entry("dev", DIRECTORY | 0o755, 0, &[]).map_err(fail)?;
     // The kernel opens it as the agent's standard streams.
-    archive
-        .entry("dev/console", CHARACTER_DEVICE | 0o600, CONSOLE, &[])
-        .map_err(fail)?;
-    archive
-        .entry("init", REGULAR | 0o755, 0, &agent)
-        .map_err(fail)?;
+    archive.entry("dev/console", CHARACTER_DEVICE | 0o600, CONSOLE, &[]).map_err(fail)?;
+    archive.entry("init", REGULAR | 0o755, 0, &agent).map_err(fail)?;
     archive.finish().map_err(fail)
 }
 
@@ -55,11 +46,7 @@ struct Archive<W> {
 
 impl<W: Write> Archive<W> {
     fn new(out: W) -> Self {
-        Self {
-            out,
-            written: 0,
-            inode: 0,
-        }
+        Self { out, written: 0, inode: 0 }
     }
 
     /// Adds an entry; `device` is major and minor of a device node, of which `(0, 0)` is none.

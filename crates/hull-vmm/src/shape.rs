@@ -118,10 +118,7 @@ impl Artifact {
     /// # Errors
     /// If there is none.
     pub fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            stamp: Stamp::of(&std::fs::metadata(path)?),
-        })
+        Ok(Self { path: path.to_owned(), stamp: Stamp::of(&std::fs::metadata(path)?) })
     }
 }
 

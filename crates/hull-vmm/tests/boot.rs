@@ -23,10 +23,7 @@ fn boot_files() -> Option<(Artifact, Artifact)> {
     };
     let files = ["vmlinux", "hull-init"].map(|name| Artifact::at(&directory.join(name)));
     let [Ok(kernel), Ok(agent)] = files else {
-        println!(
-            "skipped: no vmlinux or hull-init in {}",
-            directory.display()
-        );
+        println!("skipped: no vmlinux or hull-init in {}", directory.display());
         return None;
     };
     if hull_vmm::qemu::find(Arch::host()?).is_err() {
@@ -48,12 +45,7 @@ fn shape(kernel: Artifact, agent: Artifact, answer: &hull_vmm::qemu::probe::Answ
         cpu: answer.accelerator.cpu_model(arch).to_owned(),
         vcpus: 1,
         memory_mib: 256,
-        devices: DeviceSet {
-            image: false,
-            scratch: false,
-            balloon: true,
-            spare_ports: 0,
-        },
+        devices: DeviceSet { image: false, scratch: false, balloon: true, spare_ports: 0 },
         clock: answer.clock,
     }
 }
@@ -101,9 +93,7 @@ async fn the_agent_opens_its_channel_and_the_machine_dies_when_told() {
     let mut frame = (hello.len() as u32).to_le_bytes().to_vec();
     frame.extend_from_slice(&[0; 8]);
     frame.extend_from_slice(hello);
-    tokio::io::AsyncWriteExt::write_all(&mut channel, &frame)
-        .await
-        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut channel, &frame).await.unwrap();
     let mut answer = [0; 12];
     let read = timeout(SOON, channel.read_exact(&mut answer)).await;
     println!("hello: {:?}", begin.elapsed());

@@ -29,7 +29,5 @@ pub(super) async fn attach(
         detach_keys: parameters.text("detachKeys").map(str::to_owned),
     };
     let attached = server.engine.attach(&id, options).await?;
-    Ok(Handover::of(&headers, version)
-        .connect(hijacker, attached)
-        .await)
+    Ok(Handover::of(&headers, version).connect(hijacker, attached).await)
 }

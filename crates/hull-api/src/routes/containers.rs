@@ -23,10 +23,7 @@ pub(super) async fn list(State(server): State<Server>, parameters: Parameters) -
     };
     let now = Timestamp::now();
     let containers = server.engine.list(options).await?;
-    ok(&containers
-        .iter()
-        .map(|container| wire::container_summary(container, now))
-        .collect())
+    ok(&containers.iter().map(|container| wire::container_summary(container, now)).collect())
 }
 
 pub(super) async fn create(
@@ -47,10 +44,7 @@ pub(super) async fn inspect(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let container = server
-        .engine
-        .inspect(&id, parameters.switch("size"))
-        .await?;
+    let container = server.engine.inspect(&id, parameters.switch("size")).await?;
     ok(&wire::container_inspect(&container))
 }
 
@@ -88,10 +82,7 @@ pub(super) async fn restart(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    server
-        .engine
-        .restart(&id, stop_options(&parameters)?)
-        .await?;
+    server.engine.restart(&id, stop_options(&parameters)?).await?;
     no_content()
 }
 
@@ -144,10 +135,8 @@ pub(super) async fn remove(
     if parameters.switch("link") {
         return Err(ApiError::bad_request("links are not supported"));
     }
-    let options = RemoveOptions {
-        force: parameters.switch("force"),
-        volumes: parameters.switch("v"),
-    };
+    let options =
+        RemoveOptions { force: parameters.switch("force"), volumes: parameters.switch("v") };
     server.engine.remove(&id, options).await?;
     no_content()
 }
@@ -171,20 +160,13 @@ pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) 
         if !matches!(status, Status::Created | Status::Exited | Status::Dead) {
             continue;
         }
-        let options = RemoveOptions {
-            force: false,
-            volumes: true,
-        };
+        let options = RemoveOptions { force: false, volumes: true };
         if server.engine.remove(&container.id, options).await.is_ok() {
             reclaimed += container.size_rw.unwrap_or(0);
             removed.push(container.id);
         }
     }
-    let removed = if removed.is_empty() {
-        Value::Null
-    } else {
-        json!(removed)
-    };
+    let removed = if removed.is_empty() { Value::Null } else { json!(removed) };
     ok(&json!({"ContainersDeleted": removed, "SpaceReclaimed": reclaimed}))
 }
 
@@ -193,13 +175,8 @@ pub(super) async fn top(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    if let Some(arguments) = parameters
-        .text("ps_args")
-        .filter(|&arguments| arguments != "-ef")
-    {
-        return Err(ApiError::bad_request(format!(
-            "ps_args is not supported: {arguments}"
-        )));
+    if let Some(arguments) = parameters.text("ps_args").filter(|&arguments| arguments != "-ef") {
+        return Err(ApiError::bad_request(format!("ps_args is not supported: {arguments}")));
     }
     let top = server.engine.top(&id).await?;
     ok(&json!({"Titles": top.titles, "Processes": top.processes}))

@@ -22,10 +22,7 @@ pub(super) async fn create(
     Path(id): Path<String>,
     Json(body): Json,
 ) -> Answer {
-    let exec = server
-        .engine
-        .exec_create(&id, wire::exec_config(body)?)
-        .await?;
+    let exec = server.engine.exec_create(&id, wire::exec_config(body)?).await?;
     Ok(json(StatusCode::CREATED, &json!({"Id": exec})))
 }
 

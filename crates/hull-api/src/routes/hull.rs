@@ -25,13 +25,7 @@ pub(super) async fn boot_log(State(server): State<Server>, Path(id): Path<String
 
 /// `GET /hull/doctor`: checks of the host.
 pub(super) async fn doctor(State(server): State<Server>) -> Answer {
-    ok(&server
-        .engine
-        .doctor()
-        .await
-        .iter()
-        .map(wire::check)
-        .collect())
+    ok(&server.engine.doctor().await.iter().map(wire::check).collect())
 }
 
 /// `GET /hull/kernel`: the kernel of new containers.
@@ -45,9 +39,7 @@ pub(super) async fn set_kernel(State(server): State<Server>, Json(body): Json) -
         Value::Null => None,
         Value::String(path) if path.starts_with('/') => Some(FilePath::new(path)),
         other => {
-            return Err(ApiError::bad_request(format!(
-                "Path must be absolute: {other}"
-            )));
+            return Err(ApiError::bad_request(format!("Path must be absolute: {other}")));
         }
     };
     ok(&wire::kernel(&server.engine.set_kernel(path).await?))

@@ -19,18 +19,13 @@ pub(super) async fn list(
     parameters: Parameters,
     Extension(version): Extension<Version>,
 ) -> Answer {
-    let mut options = ImageListOptions {
-        filters: parameters.filters()?,
-    };
+    let mut options = ImageListOptions { filters: parameters.filters()? };
     // How clients before 1.25 said it.
     if let Some(reference) = parameters.text("filter") {
         options.filters.add("reference", reference);
     }
     let images = server.engine.images(options).await?;
-    ok(&images
-        .iter()
-        .map(|image| wire::image_summary(image, version))
-        .collect())
+    ok(&images.iter().map(|image| wire::image_summary(image, version)).collect())
 }
 
 /// `GET /images/{name}/json`; a name may have slashes.
@@ -75,18 +70,12 @@ pub(super) async fn remove(
         force: parameters.switch("force"),
         no_prune: parameters.switch("noprune"),
     };
-    ok(&wire::removed(
-        &server.engine.image_remove(&name, options).await?,
-    ))
+    ok(&wire::removed(&server.engine.image_remove(&name, options).await?))
 }
 
 pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) -> Answer {
     let report = server.engine.image_prune(&parameters.filters()?).await?;
     let removed: &[Removed] = &report.removed;
-    let deleted = if removed.is_empty() {
-        Value::Null
-    } else {
-        wire::removed(removed)
-    };
+    let deleted = if removed.is_empty() { Value::Null } else { wire::removed(removed) };
     ok(&json!({"ImagesDeleted": deleted, "SpaceReclaimed": report.reclaimed}))
 }

@@ -28,9 +28,7 @@ pub(super) async fn logs(
         tail: parameters.text("tail").and_then(|tail| tail.parse().ok()),
     };
     if !options.stdout && !options.stderr {
-        return Err(ApiError::bad_request(
-            "Bad parameters: you must choose at least one stream",
-        ));
+        return Err(ApiError::bad_request("Bad parameters: you must choose at least one stream"));
     }
     let timestamps = parameters.switch("timestamps");
     let details = parameters.switch("details");
@@ -111,10 +109,7 @@ mod tests {
             data: Bytes::from_static(b"hi\n"),
             attributes: [("a b".to_owned(), "c/d".to_owned())].into(),
         };
-        assert_eq!(
-            &line(&entry, false, false, false)[..],
-            b"\x02\0\0\0\0\0\0\x03hi\n"
-        );
+        assert_eq!(&line(&entry, false, false, false)[..], b"\x02\0\0\0\0\0\0\x03hi\n");
         assert_eq!(
             &line(&entry, true, true, true)[..],
             b"2026-01-02T03:04:05.600000000Z a+b=c%2Fd hi\n"

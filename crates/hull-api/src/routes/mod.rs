@@ -61,10 +61,7 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/images/create", post(pull::create))
         .route("/images/load", post(pull::load))
         .route("/images/prune", post(images::prune))
-        .route(
-            "/images/{*name}",
-            get(images::get).post(images::post).delete(images::remove),
-        )
+        .route("/images/{*name}", get(images::get).post(images::post).delete(images::remove))
         .route("/networks", get(system::networks))
         .route("/volumes", get(system::volumes))
         .route("/hull/boot/{id}", get(hull::boot_log))

@@ -115,16 +115,12 @@ async fn forward(sink: &Sink, progress: &hull_engine::image::PullProgress) {
 
 async fn failed(sink: &Sink, error: hull_engine::Error) {
     let message = ApiError::in_stream(error);
-    sink.json(&json!({"errorDetail": {"message": message}, "error": message}))
-        .await;
+    sink.json(&json!({"errorDetail": {"message": message}, "error": message})).await;
 }
 
 /// Reads `X-Registry-Auth`: JSON in URL-safe base64, empty or `{}` for none.
 fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, ApiError> {
-    let Some(header) = headers
-        .get("X-Registry-Auth")
-        .filter(|header| !header.is_empty())
-    else {
+    let Some(header) = headers.get("X-Registry-Auth").filter(|header| !header.is_empty()) else {
         return Ok(None);
     };
     let wrong = || ApiError::bad_request("invalid X-Registry-Auth header: no JSON in base64");
@@ -151,10 +147,8 @@ impl Auth {
         if !self.registrytoken.is_empty() {
             return Some(Credentials::RegistryToken(self.registrytoken));
         }
-        (!self.username.is_empty()).then_some(Credentials::Basic {
-            username: self.username,
-            password: self.password,
-        })
+        (!self.username.is_empty())
+            .then_some(Credentials::Basic { username: self.username, password: self.password })
     }
 }
 
@@ -182,9 +176,7 @@ mod tests {
         let encode = |json: &str| BASE64_URL_SAFE.encode(json);
         assert!(read("").unwrap().is_none());
         assert!(read(&encode("{}")).unwrap().is_none());
-        let basic = read(&encode(
-            r#"{"username":"u","password":"p","serveraddress":"x"}"#,
-        ));
+        let basic = read(&encode(r#"{"username":"u","password":"p","serveraddress":"x"}"#));
         assert!(matches!(
             basic.unwrap(),
             Some(Credentials::Basic { username, password }) if username == "u" && password == "p"

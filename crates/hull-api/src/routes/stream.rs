@@ -37,10 +37,7 @@ where
 {
     let (sender, receiver) = mpsc::channel(PIECES);
     let task = tokio::spawn(write(Sink(sender)));
-    let body = Body::from_stream(Pieces {
-        receiver,
-        task: task.abort_handle(),
-    });
+    let body = Body::from_stream(Pieces { receiver, task: task.abort_handle() });
     ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 

@@ -41,11 +41,7 @@ pub(super) async fn disk_usage(
     State(server): State<Server>,
     axum::Extension(version): axum::Extension<Version>,
 ) -> Answer {
-    let options = ListOptions {
-        all: true,
-        size: true,
-        ..ListOptions::default()
-    };
+    let options = ListOptions { all: true, size: true, ..ListOptions::default() };
     let containers = server.engine.list(options).await?;
     let images = server.engine.images(ImageListOptions::default()).await?;
     let now = Timestamp::now();

@@ -21,9 +21,7 @@ pub(super) async fn wait(
         Some("next-exit") => WaitCondition::NextExit,
         Some("removed") => WaitCondition::Removed,
         Some(other) => {
-            return Err(ApiError::bad_request(format!(
-                "invalid condition: {other:?}"
-            )));
+            return Err(ApiError::bad_request(format!("invalid condition: {other:?}")));
         }
     };
     let waiter = server.engine.wait(&id, condition).await?;

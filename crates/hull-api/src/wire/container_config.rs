@@ -15,9 +15,7 @@ use crate::error::ApiError;
 /// A field of the wrong type, or one that Hull cannot honour.
 pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError> {
     if body.is_null() {
-        return Err(ApiError::bad_request(
-            "invalid JSON: got EOF while reading request body",
-        ));
+        return Err(ApiError::bad_request("invalid JSON: got EOF while reading request body"));
     }
     let mut fields = Fields::new("", body)?;
     let host = host_config(fields.value("HostConfig"))?;
@@ -37,9 +35,7 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         attach_stdin: fields.take("AttachStdin")?,
         attach_stdout: fields.take("AttachStdout")?,
         attach_stderr: fields.take("AttachStderr")?,
-        stop_signal: fields
-            .take::<Option<String>>("StopSignal")?
-            .filter(|s| !s.is_empty()),
+        stop_signal: fields.take::<Option<String>>("StopSignal")?.filter(|s| !s.is_empty()),
         stop_timeout: fields.take("StopTimeout")?,
         volumes: keys(&mut fields, "Volumes")?,
         exposed_ports: keys(&mut fields, "ExposedPorts")?,

@@ -99,16 +99,10 @@ fn config(id: &str, config: &ContainerConfig) -> Value {
         if keys.is_empty() {
             return Value::Null;
         }
-        keys.iter()
-            .map(|key| (key.clone(), json!({})))
-            .collect::<Map<_, _>>()
-            .into()
+        keys.iter().map(|key| (key.clone(), json!({}))).collect::<Map<_, _>>().into()
     };
-    let hostname = if config.hostname.is_empty() {
-        id.get(..12).unwrap_or(id)
-    } else {
-        &config.hostname
-    };
+    let hostname =
+        if config.hostname.is_empty() { id.get(..12).unwrap_or(id) } else { &config.hostname };
     let mut value = json!({
         "Hostname": hostname,
         "Domainname": config.domainname,

@@ -51,10 +51,9 @@ fn status(state: &State, now: Timestamp) -> String {
         Status::Exited => Shown::Exited { code, finished },
         Status::Removing => Shown::Removing,
         Status::Restarting => Shown::Restarting { code, finished },
-        status @ (Status::Paused | Status::Running) => Shown::Running {
-            started,
-            paused: status == Status::Paused,
-        },
+        status @ (Status::Paused | Status::Running) => {
+            Shown::Running { started, paused: status == Status::Paused }
+        }
     }
     .describe(now)
 }

@@ -21,17 +21,10 @@ impl Fields {
     pub(crate) fn new(object: &'static str, value: Value) -> Result<Self, ApiError> {
         match value {
             Value::Object(map) => Ok(Self { object, map }),
-            Value::Null => Ok(Self {
-                object,
-                map: Map::new(),
-            }),
+            Value::Null => Ok(Self { object, map: Map::new() }),
             other => Err(ApiError::bad_request(format!(
                 "invalid JSON: {} must be an object, not {}",
-                if object.is_empty() {
-                    "the body"
-                } else {
-                    object
-                },
+                if object.is_empty() { "the body" } else { object },
                 kind(&other)
             ))),
         }
@@ -56,14 +49,8 @@ impl Fields {
         if let Some(value) = self.map.shift_remove(name) {
             return value;
         }
-        let other = self
-            .map
-            .keys()
-            .find(|key| key.eq_ignore_ascii_case(name))
-            .cloned();
-        other
-            .and_then(|key| self.map.shift_remove(&key))
-            .unwrap_or(Value::Null)
+        let other = self.map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+        other.and_then(|key| self.map.shift_remove(&key)).unwrap_or(Value::Null)
     }
 
     /// Takes a field that Hull does nothing with because these values mean what Hull does anyway.
@@ -84,11 +71,7 @@ impl Fields {
     }
 
     fn path(&self, name: &str) -> String {
-        if self.object.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.object)
-        }
+        if self.object.is_empty() { name.to_owned() } else { format!("{}.{name}", self.object) }
     }
 }
 

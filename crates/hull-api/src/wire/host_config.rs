@@ -19,9 +19,7 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         memory_swap: fields.take("MemorySwap")?,
         memory_reservation: fields.take("MemoryReservation")?,
         // Old clients say -1 for "not given".
-        memory_swappiness: fields
-            .take::<Option<i64>>("MemorySwappiness")?
-            .filter(|&v| v != -1),
+        memory_swappiness: fields.take::<Option<i64>>("MemorySwappiness")?.filter(|&v| v != -1),
         oom_kill_disable: fields.take("OomKillDisable")?,
         oom_score_adj: fields.take("OomScoreAdj")?,
         nano_cpus: fields.take("NanoCpus")?,
@@ -51,9 +49,7 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         cgroupns_mode: fields.take("CgroupnsMode")?,
         auto_remove: fields.take("AutoRemove")?,
         isolation: fields.take("Isolation")?,
-        kernel: fields
-            .take::<Option<String>>("Kernel")?
-            .filter(|path| !path.is_empty()),
+        kernel: fields.take::<Option<String>>("Kernel")?.filter(|path| !path.is_empty()),
         group_add: fields.take("GroupAdd")?,
         extra_hosts: fields.take("ExtraHosts")?,
         dns: fields.take("Dns")?,
@@ -116,18 +112,9 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "ReadonlyPaths": config.readonly_paths,
     });
     let optional = [
-        (
-            "Tmpfs",
-            (!config.tmpfs.is_empty()).then(|| json!(config.tmpfs)),
-        ),
-        (
-            "Sysctls",
-            (!config.sysctls.is_empty()).then(|| json!(config.sysctls)),
-        ),
-        (
-            "Annotations",
-            (!config.annotations.is_empty()).then(|| json!(config.annotations)),
-        ),
+        ("Tmpfs", (!config.tmpfs.is_empty()).then(|| json!(config.tmpfs))),
+        ("Sysctls", (!config.sysctls.is_empty()).then(|| json!(config.sysctls))),
+        ("Annotations", (!config.annotations.is_empty()).then(|| json!(config.annotations))),
         ("Init", config.init.map(Value::Bool)),
         ("Kernel", config.kernel.clone().map(Value::String)),
     ];
@@ -205,11 +192,7 @@ struct WireUlimit {
 
 impl From<WireUlimit> for Ulimit {
     fn from(wire: WireUlimit) -> Self {
-        Self {
-            name: wire.name,
-            soft: wire.soft,
-            hard: wire.hard,
-        }
+        Self { name: wire.name, soft: wire.soft, hard: wire.hard }
     }
 }
 
@@ -219,9 +202,5 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
 
 /// Docker shows lists that nobody gave as null.
 fn list(values: &[String]) -> Value {
-    if values.is_empty() {
-        Value::Null
-    } else {
-        json!(values)
-    }
+    if values.is_empty() { Value::Null } else { json!(values) }
 }

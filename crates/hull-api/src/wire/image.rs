@@ -79,10 +79,7 @@ fn config(config: &ImageConfig) -> Value {
         if map.is_empty() {
             return Value::Null;
         }
-        map.keys()
-            .map(|key| (key.clone(), json!({})))
-            .collect::<Map<_, _>>()
-            .into()
+        map.keys().map(|key| (key.clone(), json!({}))).collect::<Map<_, _>>().into()
     };
     let mut value = json!({
         "Hostname": "",

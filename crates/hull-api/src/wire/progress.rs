@@ -22,17 +22,13 @@ pub(crate) fn pulling(progress: &PullProgress) -> Option<Value> {
         }
         PullProgress::Layer { layer } => simple("Pulling fs layer", layer),
         PullProgress::Exists { layer } => simple("Already exists", layer),
-        PullProgress::Downloading {
-            layer,
-            current,
-            total,
-        } => bytes("Downloading", layer, *current, *total),
+        PullProgress::Downloading { layer, current, total } => {
+            bytes("Downloading", layer, *current, *total)
+        }
         PullProgress::Downloaded { layer } => simple("Download complete", layer),
-        PullProgress::Extracting {
-            layer,
-            current,
-            total,
-        } => bytes("Extracting", layer, *current, *total),
+        PullProgress::Extracting { layer, current, total } => {
+            bytes("Extracting", layer, *current, *total)
+        }
         PullProgress::Complete { layer } => simple("Pull complete", layer),
         PullProgress::Retrying { layer, seconds, .. } => {
             let unit = if *seconds == 1 { "second" } else { "seconds" };
@@ -49,19 +45,12 @@ pub(crate) fn pulled(pulled: &Pulled) -> [Value; 2] {
     } else {
         format!("Status: Image is up to date for {}", pulled.familiar)
     };
-    [
-        json!({"status": format!("Digest: {}", pulled.digest)}),
-        json!({"status": status}),
-    ]
+    [json!({"status": format!("Digest: {}", pulled.digest)}), json!({"status": status})]
 }
 
 /// Writes that an image has been loaded; `name` is its name or id.
 pub(crate) fn loaded(name: &str) -> Value {
-    let what = if name.starts_with("sha256:") {
-        "Loaded image ID"
-    } else {
-        "Loaded image"
-    };
+    let what = if name.starts_with("sha256:") { "Loaded image ID" } else { "Loaded image" };
     json!({"stream": format!("{what}: {name}\n")})
 }
 

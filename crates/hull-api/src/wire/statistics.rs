@@ -45,11 +45,8 @@ pub(crate) fn statistics(
         "id": id,
     });
     if !now.networks.is_empty() {
-        let networks: Map<String, Value> = now
-            .networks
-            .iter()
-            .map(|(name, network)| (name.clone(), json!(network)))
-            .collect();
+        let networks: Map<String, Value> =
+            now.networks.iter().map(|(name, network)| (name.clone(), json!(network))).collect();
         value["networks"] = Value::Object(networks);
     }
     value

@@ -75,10 +75,9 @@ fn spawn(context: &Context) -> Result<(), ClientError> {
     }
     let (message, hint) = match said.trim_end().split_once("\nhint: ") {
         Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None if said.is_empty() => (
-            "it ended without a word".to_owned(),
-            Some(format!("see {}", context.log().display())),
-        ),
+        None if said.is_empty() => {
+            ("it ended without a word".to_owned(), Some(format!("see {}", context.log().display())))
+        }
         None => (said.trim_end().to_owned(), None),
     };
     Err(ClientError::Start { message, hint })
@@ -86,25 +85,15 @@ fn spawn(context: &Context) -> Result<(), ClientError> {
 
 /// Makes the state directory, for its owner only.
 pub(crate) fn make_home(context: &Context) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&context.home)
+    DirBuilder::new().recursive(true).mode(0o700).create(&context.home)
 }
 
 fn open_log(context: &Context) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(context.log())
+    OpenOptions::new().create(true).append(true).mode(0o600).open(context.log())
 }
 
 fn failed(error: impl std::fmt::Display) -> ClientError {
-    ClientError::Start {
-        message: error.to_string(),
-        hint: None,
-    }
+    ClientError::Start { message: error.to_string(), hint: None }
 }
 
 fn cannot_make(context: &Context, error: &io::Error) -> ClientError {

@@ -11,11 +11,7 @@ use serde_json::Value;
 pub(crate) enum ClientError {
     /// The daemon said no.
     #[error("Error response from daemon: {message}")]
-    Daemon {
-        status: StatusCode,
-        message: String,
-        hint: Option<String>,
-    },
+    Daemon { status: StatusCode, message: String, hint: Option<String> },
     /// An argument that names nothing.
     #[error("container name cannot be empty")]
     EmptyName,
@@ -26,10 +22,7 @@ pub(crate) enum ClientError {
     #[error("invalid request")]
     Request(#[source] http::Error),
     #[error("cannot start the daemon: {message}")]
-    Start {
-        message: String,
-        hint: Option<String>,
-    },
+    Start { message: String, hint: Option<String> },
     #[error(
         "Cannot connect to the Hull daemon at unix://{}. Is the hull daemon running?",
         socket.display()
@@ -51,11 +44,7 @@ impl ClientError {
         };
         Self::Daemon {
             status,
-            message: if message.is_empty() {
-                status.to_string()
-            } else {
-                message
-            },
+            message: if message.is_empty() { status.to_string() } else { message },
             hint: value["hint"].as_str().map(str::to_owned),
         }
     }

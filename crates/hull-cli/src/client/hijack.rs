@@ -59,32 +59,16 @@ impl Client<'_> {
                 .body(full(value.to_string())),
             None => request.body(full("")),
         };
-        let response = self
-            .exchange(request.map_err(ClientError::Request)?)
-            .await?;
+        let response = self.exchange(request.map_err(ClientError::Request)?).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(ClientError::answer(
-                response.status(),
-                b"unable to upgrade to tcp",
-            ));
+            return Err(ClientError::answer(response.status(), b"unable to upgrade to tcp"));
         }
-        let upgraded = hyper::upgrade::on(response)
-            .await
-            .map_err(ClientError::Http)?;
+        let upgraded = hyper::upgrade::on(response).await.map_err(ClientError::Http)?;
         let Ok(parts) = upgraded.downcast::<TokioIo<UnixStream>>() else {
-            return Err(ClientError::answer(
-                StatusCode::SWITCHING_PROTOCOLS,
-                b"not a socket",
-            ));
+            return Err(ClientError::answer(StatusCode::SWITCHING_PROTOCOLS, b"not a socket"));
         };
         let (stream, writer) = parts.io.into_inner().into_split();
-        Ok(Hijacked {
-            reader: Reader {
-                early: parts.read_buf,
-                stream,
-            },
-            writer,
-        })
+        Ok(Hijacked { reader: Reader { early: parts.read_buf, stream }, writer })
     }
 }
 

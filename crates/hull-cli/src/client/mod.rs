@@ -113,14 +113,10 @@ impl<'a> Client<'a> {
         request: Request<Body>,
     ) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(ClientError::Http)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Http)?;
         tokio::spawn(Box::pin(connection.with_upgrades()) as Pin<Box<_>>);
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(ClientError::Http)?;
+        let response = sender.send_request(request).await.map_err(ClientError::Http)?;
         checked(response).await
     }
 
@@ -139,10 +135,7 @@ impl<'a> Client<'a> {
     }
 
     fn unreachable(&self, source: std::io::Error) -> ClientError {
-        ClientError::Unreachable {
-            socket: self.context.socket.clone(),
-            source,
-        }
+        ClientError::Unreachable { socket: self.context.socket.clone(), source }
     }
 }
 
@@ -152,17 +145,12 @@ pub(crate) fn request(method: Method, path: &str) -> http::request::Builder {
         .method(method)
         .uri(format!("/v{}{path}", hull_api::VERSION))
         .header(header::HOST, "hull")
-        .header(
-            header::USER_AGENT,
-            concat!("Hull-Client/", env!("CARGO_PKG_VERSION")),
-        )
+        .header(header::USER_AGENT, concat!("Hull-Client/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A body of bytes that are here.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Percent-encodes a part of a path or query.
@@ -198,11 +186,7 @@ async fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, Cli
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
-    let body = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(ClientError::Http)?;
+    let body = response.into_body().collect().await.map_err(ClientError::Http)?;
     Ok(body.to_bytes())
 }
 

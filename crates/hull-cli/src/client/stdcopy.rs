@@ -89,10 +89,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(
-                (stdout.as_slice(), stderr.as_slice()),
-                (&b"ab"[..], &b"xyz"[..])
-            );
+            assert_eq!((stdout.as_slice(), stderr.as_slice()), (&b"ab"[..], &b"xyz"[..]));
         }
     }
 

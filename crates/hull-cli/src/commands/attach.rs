@@ -27,39 +27,24 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Override the key sequence for detaching a container",
     );
     flags.long(&mut no_stdin, "no-stdin", "Do not attach STDIN");
-    flags.long(
-        &mut sig_proxy,
-        "sig-proxy",
-        "Proxy all received signals to the process",
-    );
+    flags.long(&mut sig_proxy, "sig-proxy", "Proxy all received signals to the process");
     let containers = flags.parse(arguments, Arity::Exactly(1))?;
     invocation.wait_for(async {
         let client = invocation.client();
-        let about = client
-            .get(&format!("/containers/{}/json", encode(&containers[0])))
-            .await?;
+        let about = client.get(&format!("/containers/{}/json", encode(&containers[0]))).await?;
         let is = |object: &str, name: &str| about[object][name].as_bool().unwrap_or(false);
         if !is("State", "Running") {
-            return Err(Failure::new(
-                "You cannot attach to a stopped container, start it first",
-            ));
+            return Err(Failure::new("You cannot attach to a stopped container, start it first"));
         }
         if is("State", "Paused") {
-            return Err(Failure::new(
-                "You cannot attach to a paused container, unpause it first",
-            ));
+            return Err(Failure::new("You cannot attach to a paused container, unpause it first"));
         }
         let tty = is("Config", "Tty");
         let stdin = !no_stdin && is("Config", "OpenStdin");
         check_tty(stdin, tty)?;
         let attachment = Attachment {
             id: about["Id"].as_str().unwrap_or(&containers[0]).to_owned(),
-            streams: Attach {
-                given: true,
-                stdin,
-                stdout: true,
-                stderr: true,
-            },
+            streams: Attach { given: true, stdin, stdout: true, stderr: true },
             tty,
             detach_keys,
             sig_proxy: sig_proxy.0 && !tty,

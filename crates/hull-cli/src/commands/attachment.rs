@@ -24,12 +24,7 @@ pub(super) struct Attachment {
 impl Attachment {
     /// Connects to the container's streams.
     pub(super) async fn connect(&self, client: &Client<'_>) -> Result<Hijacked, ClientError> {
-        let Attach {
-            stdin,
-            stdout,
-            stderr,
-            ..
-        } = self.streams;
+        let Attach { stdin, stdout, stderr, .. } = self.streams;
         let mut path = format!(
             "/containers/{}/attach?stream=1&stdin={}&stdout={}&stderr={}",
             encode(&self.id),
@@ -51,20 +46,14 @@ impl Attachment {
         hijacked: Hijacked,
         begin: impl Future<Output = Result<(), Failure>>,
     ) -> Result<End, Failure> {
-        let raw = (self.streams.stdin && self.tty)
-            .then(RawMode::enter)
-            .flatten();
+        let raw = (self.streams.stdin && self.tty).then(RawMode::enter).flatten();
         let keys = match (&raw, self.detach_keys.as_str()) {
             (None, _) => None,
             (Some(_), "") => Some(DetachKeys::default()),
             // The daemon has refused keys that make no sense.
             (Some(_), keys) => Some(DetachKeys::parse(keys).map_err(Failure::new)?),
         };
-        let session = Session {
-            stdin: self.streams.stdin,
-            tty: self.tty,
-            detach_keys: keys,
-        };
+        let session = Session { stdin: self.streams.stdin, tty: self.tty, detach_keys: keys };
         let mut signals = self.sig_proxy.then(Forwarded::catch);
         let path = format!("/containers/{}", encode(&self.id));
         // A container that cannot start closes the connection, too: which of the two is seen first
@@ -94,9 +83,7 @@ impl Attachment {
                         None => std::future::pending().await,
                     };
                     // A container that has ended meanwhile gets none.
-                    let _ = client
-                        .post(&format!("{path}/kill?signal={number}"), None)
-                        .await;
+                    let _ = client.post(&format!("{path}/kill?signal={number}"), None).await;
                 }
             };
             tokio::join!(size, forward);
@@ -146,10 +133,7 @@ impl Wait {
             code: 125,
         })?;
         let status: Value = serde_json::from_slice(&body.to_bytes()).map_err(ClientError::Json)?;
-        if let Some(message) = status["Error"]["Message"]
-            .as_str()
-            .filter(|text| !text.is_empty())
-        {
+        if let Some(message) = status["Error"]["Message"].as_str().filter(|text| !text.is_empty()) {
             output::error(&format!("Error waiting for container: {message}"));
             return Ok(125);
         }

@@ -65,10 +65,7 @@ pub(super) async fn create(
                 return Err(error.into());
             };
             if !quiet {
-                output::error(&format!(
-                    "Unable to find image '{}' locally",
-                    reference.familiar()
-                ));
+                output::error(&format!("Unable to find image '{}' locally", reference.familiar()));
             }
             pull::pull(client, &reference, &options.platform, show).await?;
             client.post(&path, Some(body)).await?
@@ -76,10 +73,7 @@ pub(super) async fn create(
         result => result?,
     };
     for warning in created["Warnings"].as_array().into_iter().flatten() {
-        output::error(&format!(
-            "WARNING: {}",
-            warning.as_str().unwrap_or_default()
-        ));
+        output::error(&format!("WARNING: {}", warning.as_str().unwrap_or_default()));
     }
     let id = created["Id"].as_str().unwrap_or_default().to_owned();
     cidfile.write(&id)?;
@@ -121,18 +115,13 @@ impl CidFile {
                 }
             },
         };
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        Ok(Self { path: path.to_owned(), file })
     }
 
     fn write(mut self, id: &str) -> Result<(), Failure> {
         if let Some(mut file) = self.file.take() {
             file.write_all(id.as_bytes()).map_err(|error| {
-                Failure::new(format!(
-                    "failed to write the container ID to the file: {error}"
-                ))
+                Failure::new(format!("failed to write the container ID to the file: {error}"))
             })?;
         }
         Ok(())

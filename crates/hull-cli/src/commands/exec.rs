@@ -36,34 +36,16 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut exec = Flags::default();
     let mut flags = invocation.flags();
     flags.stop_at_argument();
-    flags.both(
-        &mut exec.detach,
-        'd',
-        "detach",
-        "Detached mode: run command in the background",
-    );
+    flags.both(&mut exec.detach, 'd', "detach", "Detached mode: run command in the background");
     flags.long(
         &mut exec.detach_keys,
         "detach-keys",
         "Override the key sequence for detaching a container",
     );
     flags.both(&mut exec.env, 'e', "env", "Set environment variables");
-    flags.long(
-        &mut exec.env_file,
-        "env-file",
-        "Read in a file of environment variables",
-    );
-    flags.both(
-        &mut exec.interactive,
-        'i',
-        "interactive",
-        "Keep STDIN open even if not attached",
-    );
-    flags.long(
-        &mut exec.privileged,
-        "privileged",
-        "Give extended privileges to the command",
-    );
+    flags.long(&mut exec.env_file, "env-file", "Read in a file of environment variables");
+    flags.both(&mut exec.interactive, 'i', "interactive", "Keep STDIN open even if not attached");
+    flags.long(&mut exec.privileged, "privileged", "Give extended privileges to the command");
     flags.both(&mut exec.tty, 't', "tty", "Allocate a pseudo-TTY");
     flags.both(
         &mut exec.user,
@@ -71,12 +53,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "user",
         "Username or UID (format: \"<name|uid>[:<group|gid>]\")",
     );
-    flags.both(
-        &mut exec.workdir,
-        'w',
-        "workdir",
-        "Working directory inside the container",
-    );
+    flags.both(&mut exec.workdir, 'w', "workdir", "Working directory inside the container");
     let operands = flags.parse(arguments, Arity::AtLeast(2))?;
     let (container, command) = (&operands[0], &operands[1..]);
     let body = exec.body(command)?;
@@ -126,19 +103,13 @@ impl Flags {
         let size = size().filter(|_| self.tty);
         let body = json!({"Detach": false, "Tty": self.tty, "ConsoleSize": size});
         let hijacked = client.hijack(&format!("{path}/start"), Some(body)).await?;
-        let raw = (self.interactive && self.tty)
-            .then(RawMode::enter)
-            .flatten();
+        let raw = (self.interactive && self.tty).then(RawMode::enter).flatten();
         let keys = match (&raw, self.detach_keys.as_str()) {
             (None, _) => None,
             (Some(_), "") => Some(DetachKeys::default()),
             (Some(_), keys) => Some(DetachKeys::parse(keys).map_err(Failure::new)?),
         };
-        let session = Session {
-            stdin: self.interactive,
-            tty: self.tty,
-            detach_keys: keys,
-        };
+        let session = Session { stdin: self.interactive, tty: self.tty, detach_keys: keys };
         let resize = async {
             if self.tty {
                 follow_size(client, path).await;

@@ -51,10 +51,7 @@ impl Group {
                 code: 125,
             });
         }
-        let member = self
-            .commands
-            .iter()
-            .find(|(names, _)| names.contains(&name.as_str()));
+        let member = self.commands.iter().find(|(names, _)| names.contains(&name.as_str()));
         match member {
             Some((_, Member::Command(command))) => {
                 Ok(Found::Command(command, format!("{path} {name}"), rest))

@@ -29,19 +29,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut no_trunc = false;
     let mut quiet = false;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut all,
-        'a',
-        "all",
-        "Show all images (default hides intermediate images)",
-    );
+    flags.both(&mut all, 'a', "all", "Show all images (default hides intermediate images)");
     flags.long(&mut digests, "digests", "Show digests");
-    flags.both(
-        &mut filter,
-        'f',
-        "filter",
-        "Filter output based on conditions provided",
-    );
+    flags.both(&mut filter, 'f', "filter", "Filter output based on conditions provided");
     flags.long(&mut format, "format", list::FORMAT);
     flags.long(&mut no_trunc, "no-trunc", "Don't truncate output");
     flags.both(&mut quiet, 'q', "quiet", "Only show image IDs");
@@ -74,11 +64,7 @@ fn ids(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut last = None;
     for row in rows {
-        let id = row
-            .columns
-            .iter()
-            .find(|(name, _)| *name == "ID")
-            .map(|(_, id)| id);
+        let id = row.columns.iter().find(|(name, _)| *name == "ID").map(|(_, id)| id);
         if id != last {
             text.push_str(id.and_then(Value::as_str).unwrap_or_default());
             text.push('\n');
@@ -92,9 +78,7 @@ fn ids(rows: &[Row]) -> String {
 fn rows(image: &Value, no_trunc: bool, digests: bool, now: Timestamp) -> Vec<Row> {
     let texts = |name: &str| -> Vec<&str> {
         let list = image[name].as_array().into_iter().flatten();
-        list.filter_map(Value::as_str)
-            .filter(|text| !text.starts_with("<none>"))
-            .collect()
+        list.filter_map(Value::as_str).filter(|text| !text.starts_with("<none>")).collect()
     };
     let tags: Vec<(&str, &str)> = texts("RepoTags")
         .iter()
@@ -107,11 +91,8 @@ fn rows(image: &Value, no_trunc: bool, digests: bool, now: Timestamp) -> Vec<Row
 
     let mut names = Vec::new();
     for &(repository, tag) in &tags {
-        let of_repository: Vec<&str> = sums
-            .iter()
-            .filter(|sum| sum.0 == repository)
-            .map(|sum| sum.1)
-            .collect();
+        let of_repository: Vec<&str> =
+            sums.iter().filter(|sum| sum.0 == repository).map(|sum| sum.1).collect();
         match of_repository.as_slice() {
             sums if digests && !sums.is_empty() => {
                 names.extend(sums.iter().map(|sum| (repository, tag, *sum)));
@@ -128,10 +109,7 @@ fn rows(image: &Value, no_trunc: bool, digests: bool, now: Timestamp) -> Vec<Row
     if names.is_empty() {
         names.push((NONE, NONE, NONE));
     }
-    names
-        .into_iter()
-        .map(|name| row(image, name, no_trunc, now))
-        .collect()
+    names.into_iter().map(|name| row(image, name, no_trunc, now)).collect()
 }
 
 fn row(
@@ -151,10 +129,7 @@ fn row(
                 "CreatedAt",
                 json!(created.map_or(String::new(), |time| local_time(time, &TimeZone::system()))),
             ),
-            (
-                "CreatedSince",
-                json!(created.map_or("N/A".into(), |time| ago(time, now))),
-            ),
+            ("CreatedSince", json!(created.map_or("N/A".into(), |time| ago(time, now)))),
             ("Digest", json!(digest)),
             ("ID", json!(if no_trunc { id } else { short_id(id) })),
             ("Repository", json!(repository)),
@@ -216,16 +191,11 @@ mod tests {
             json!({"Id": "sha256:710793c0c2dd", "RepoTags": [], "RepoDigests": [], "Size": 0}),
         ];
         let now = Timestamp::from_second(1_795_302_542).unwrap();
-        let rows: Vec<Row> = images
-            .iter()
-            .flat_map(|image| rows(image, false, digests, now))
-            .collect();
+        let rows: Vec<Row> =
+            images.iter().flat_map(|image| rows(image, false, digests, now)).collect();
         let listing = if digests { &WITH_DIGESTS } else { &IMAGES };
         assert_eq!(ids(&rows), "21e15a18de8c\n4fc44c948bee\n710793c0c2dd\n");
-        Format::parse("", listing)
-            .unwrap()
-            .render(listing, &rows)
-            .unwrap()
+        Format::parse("", listing).unwrap().render(listing, &rows).unwrap()
     }
 
     #[test]

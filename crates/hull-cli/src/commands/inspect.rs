@@ -48,12 +48,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
     let mut flags = invocation.flags();
     flags.both(&mut format, 'f', "format", FORMAT);
     if kind != Kind::Image {
-        flags.both(
-            &mut size,
-            's',
-            "size",
-            "Display total file sizes if the type is container",
-        );
+        flags.both(&mut size, 's', "size", "Display total file sizes if the type is container");
     }
     if kind == Kind::Any {
         flags.long(&mut only, "type", "Only inspect objects of the given type");
@@ -81,11 +76,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
             }
         }
         printer.print(&found, &mut errors)?;
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::new(errors.join("\n")))
-        }
+        if errors.is_empty() { Ok(()) } else { Err(Failure::new(errors.join("\n"))) }
     })
 }
 
@@ -131,13 +122,13 @@ impl Printer {
         match format {
             "" => Ok(Self::Indented),
             "json" => Ok(Self::Compact),
-            template => Template::parse(template)
-                .map(Self::Template)
-                .map_err(|error| Failure::Message {
+            template => {
+                Template::parse(template).map(Self::Template).map_err(|error| Failure::Message {
                     text: format!("template parsing error: {error}"),
                     hint: None,
                     code: 64,
-                }),
+                })
+            }
         }
     }
 

@@ -26,12 +26,8 @@ impl Command {
         path: String,
         arguments: &[String],
     ) -> Result<(), Failure> {
-        let usage = Usage {
-            path,
-            arguments: self.arguments,
-            about: self.about,
-            aliases: self.aliases,
-        };
+        let usage =
+            Usage { path, arguments: self.arguments, about: self.about, aliases: self.aliases };
         (self.run)(&Invocation { context, usage }, arguments)
     }
 }
@@ -58,10 +54,8 @@ impl Invocation<'_> {
     where
         F: Future<Output = Result<(), Failure>>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let result = runtime.block_on(work);
         // Not waiting for threads that sit in a read of standard input.
         runtime.shutdown_background();

@@ -16,12 +16,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut signal: Option<String> = None;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut signal,
-        's',
-        "signal",
-        "Signal to send to the container",
-    );
+    flags.both(&mut signal, 's', "signal", "Signal to send to the container");
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
     let signal = encode(signal.as_deref().unwrap_or("KILL"));
     let client = invocation.client();

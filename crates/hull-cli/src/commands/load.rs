@@ -27,18 +27,11 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut input: Option<String> = None;
     let mut quiet = false;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut input,
-        'i',
-        "input",
-        "Read from tar archive file, instead of STDIN",
-    );
+    flags.both(&mut input, 'i', "input", "Read from tar archive file, instead of STDIN");
     flags.both(&mut quiet, 'q', "quiet", "Suppress the load output");
     flags.parse(arguments, Arity::None)?;
     if input.is_none() && std::io::stdin().is_terminal() {
-        return Err(Failure::new(
-            "requested load from stdin, but stdin is empty",
-        ));
+        return Err(Failure::new("requested load from stdin, but stdin is empty"));
     }
     invocation.wait_for(async {
         let archive: Box<dyn AsyncRead + Send + Unpin> = match &input {

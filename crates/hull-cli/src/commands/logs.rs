@@ -30,16 +30,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut timestamps = false;
     let mut until = String::new();
     let mut flags = invocation.flags();
-    flags.long(
-        &mut boot,
-        "boot",
-        "Show the console of the container's machine instead",
-    );
-    flags.long(
-        &mut details,
-        "details",
-        "Show extra details provided to logs",
-    );
+    flags.long(&mut boot, "boot", "Show the console of the container's machine instead");
+    flags.long(&mut details, "details", "Show extra details provided to logs");
     flags.both(&mut follow, 'f', "follow", "Follow log output");
     flags.long(
         &mut since,
@@ -47,12 +39,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for \
          42 minutes)",
     );
-    flags.both(
-        &mut tail,
-        'n',
-        "tail",
-        "Number of lines to show from the end of the logs",
-    );
+    flags.both(&mut tail, 'n', "tail", "Number of lines to show from the end of the logs");
     flags.both(&mut timestamps, 't', "timestamps", "Show timestamps");
     flags.long(
         &mut until,
@@ -65,9 +52,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     if boot {
         let selects = details || follow || timestamps || tail != "all";
         if selects || !since.is_empty() || !until.is_empty() {
-            return Err(Failure::new(
-                "conflicting options: --boot shows all there is",
-            ));
+            return Err(Failure::new("conflicting options: --boot shows all there is"));
         }
         return invocation.wait_for(async {
             let path = format!("/hull/boot/{container}");
@@ -95,10 +80,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
                     return Err(Failure::new(format!("invalid value for {name:?}: {error}")));
                 }
             };
-            let (seconds, rest) = (
-                time.div_euclid(1_000_000_000),
-                time.rem_euclid(1_000_000_000),
-            );
+            let (seconds, rest) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
             path.push_str(&format!("&{name}={seconds}.{rest:09}"));
         }
         show(&client, &path).await

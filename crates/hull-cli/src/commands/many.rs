@@ -19,11 +19,8 @@ where
     F: Future<Output = Result<String, ClientError>>,
 {
     let mut failed = false;
-    let mut results = std::pin::pin!(
-        stream::iter(names)
-            .map(|name| work(name))
-            .buffered(AT_A_TIME)
-    );
+    let mut results =
+        std::pin::pin!(stream::iter(names).map(|name| work(name)).buffered(AT_A_TIME));
     while let Some(result) = results.next().await {
         match result {
             Ok(text) if text.is_empty() => {}
@@ -37,11 +34,7 @@ where
             }
         }
     }
-    if failed {
-        Err(Failure::Code(1))
-    } else {
-        Ok(())
-    }
+    if failed { Err(Failure::Code(1)) } else { Ok(()) }
 }
 
 /// As docker's client.

@@ -68,12 +68,7 @@ pub(crate) fn find(arguments: &[String]) -> Result<Found<'_>, Failure> {
     if let Some(group) = GROUPS.iter().find(|group| group.name == name) {
         return group.find(rest);
     }
-    match COMMON
-        .iter()
-        .chain(OTHERS)
-        .chain(HIDDEN)
-        .find(|command| command.name == name)
-    {
+    match COMMON.iter().chain(OTHERS).chain(HIDDEN).find(|command| command.name == name) {
         Some(command) => Ok(Found::Command(command, format!("hull {name}"), rest)),
         None => Err(Failure::new(format!(
             "hull: unknown command: hull {name}\n\nRun 'hull --help' for more information"
@@ -85,9 +80,7 @@ pub(crate) fn find(arguments: &[String]) -> Result<Found<'_>, Failure> {
 pub(crate) fn overview(options: &str) -> String {
     let usage = program();
     let list = |commands: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
-        commands
-            .map(|(name, about)| format!("  {name:<11} {about}\n"))
-            .collect::<String>()
+        commands.map(|(name, about)| format!("  {name:<11} {about}\n")).collect::<String>()
     };
     let described = |command: &'static &Command| (command.name, command.about);
     format!(

@@ -61,10 +61,7 @@ struct Display {
 
 impl Display {
     fn new(width: Option<usize>) -> Self {
-        Self {
-            width,
-            lines: HashMap::new(),
-        }
+        Self { width, lines: HashMap::new() }
     }
 
     fn message(&mut self, line: &[u8], out: &mut impl Write) -> Result<(), Failure> {
@@ -123,9 +120,7 @@ mod tests {
         let mut display = Display::new(width);
         let mut out = Vec::new();
         for message in messages {
-            display
-                .message(message.as_bytes(), &mut out)
-                .map_err(|error| error.to_string())?;
+            display.message(message.as_bytes(), &mut out).map_err(|error| error.to_string())?;
         }
         Ok(String::from_utf8(out).unwrap())
     }

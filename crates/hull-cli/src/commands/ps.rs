@@ -33,25 +33,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut quiet = false;
     let mut size = false;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut all,
-        'a',
-        "all",
-        "Show all containers (default shows just running)",
-    );
-    flags.both(
-        &mut filter,
-        'f',
-        "filter",
-        "Filter output based on conditions provided",
-    );
+    flags.both(&mut all, 'a', "all", "Show all containers (default shows just running)");
+    flags.both(&mut filter, 'f', "filter", "Filter output based on conditions provided");
     flags.long(&mut format, "format", list::FORMAT);
-    flags.both(
-        &mut last,
-        'n',
-        "last",
-        "Show n last created containers (includes all states)",
-    );
+    flags.both(&mut last, 'n', "last", "Show n last created containers (includes all states)");
     flags.both(
         &mut latest,
         'l',
@@ -78,10 +63,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         let containers = containers.as_array().map(Vec::as_slice).unwrap_or_default();
         if quiet {
             return output::print(
-                containers
-                    .iter()
-                    .map(|c| id(c, no_trunc) + "\n")
-                    .collect::<String>(),
+                containers.iter().map(|c| id(c, no_trunc) + "\n").collect::<String>(),
             );
         }
         let now = Timestamp::now();
@@ -92,17 +74,11 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
 
 fn id(container: &Value, no_trunc: bool) -> String {
     let id = text(&container["Id"]);
-    if no_trunc {
-        id.to_owned()
-    } else {
-        short_id(id).to_owned()
-    }
+    if no_trunc { id.to_owned() } else { short_id(id).to_owned() }
 }
 
 fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
-    let created = container["Created"]
-        .as_i64()
-        .and_then(|time| Timestamp::from_second(time).ok());
+    let created = container["Created"].as_i64().and_then(|time| Timestamp::from_second(time).ok());
     let created = created.unwrap_or(now);
     let labels: BTreeMap<String, String> = container["Labels"]
         .as_object()
@@ -110,16 +86,10 @@ fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
         .flatten()
         .map(|(key, value)| (key.clone(), text(value).to_owned()))
         .collect();
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     Row {
         columns: vec![
-            (
-                "Command",
-                json!(command(text(&container["Command"]), no_trunc)),
-            ),
+            ("Command", json!(command(text(&container["Command"]), no_trunc))),
             ("CreatedAt", json!(local_time(created, &TimeZone::system()))),
             ("ID", json!(id(container, no_trunc))),
             ("Image", json!(image(container, no_trunc))),
@@ -141,10 +111,7 @@ fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
 
 fn names(container: &Value) -> String {
     let names = container["Names"].as_array().into_iter().flatten();
-    names
-        .map(|name| text(name).trim_start_matches('/'))
-        .collect::<Vec<_>>()
-        .join(",")
+    names.map(|name| text(name).trim_start_matches('/')).collect::<Vec<_>>().join(",")
 }
 
 fn image(container: &Value, no_trunc: bool) -> String {
@@ -159,14 +126,8 @@ fn image(container: &Value, no_trunc: bool) -> String {
 }
 
 fn networks(container: &Value) -> String {
-    let networks = container["NetworkSettings"]["Networks"]
-        .as_object()
-        .into_iter()
-        .flatten();
-    networks
-        .map(|(name, _)| name.as_str())
-        .collect::<Vec<_>>()
-        .join(",")
+    let networks = container["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+    networks.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn mounts(container: &Value, no_trunc: bool) -> String {
@@ -176,11 +137,7 @@ fn mounts(container: &Value, no_trunc: bool) -> String {
             "" => text(&mount["Source"]),
             name => name,
         };
-        if no_trunc {
-            name.to_owned()
-        } else {
-            ellipsis(name, 15)
-        }
+        if no_trunc { name.to_owned() } else { ellipsis(name, 15) }
     };
     mounts.map(name).collect::<Vec<_>>().join(",")
 }
@@ -279,10 +236,7 @@ mod tests {
     fn shown(format: &str, listing: &Listing, no_trunc: bool) -> String {
         let now = Timestamp::from_second(1_795_302_542).unwrap();
         let rows: Vec<Row> = containers().iter().map(|c| row(c, no_trunc, now)).collect();
-        Format::parse(format, listing)
-            .unwrap()
-            .render(listing, &rows)
-            .unwrap()
+        Format::parse(format, listing).unwrap().render(listing, &rows).unwrap()
     }
 
     #[test]

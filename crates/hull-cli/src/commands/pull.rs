@@ -22,11 +22,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut platform = String::new();
     let mut quiet = false;
     let mut flags = invocation.flags();
-    flags.long(
-        &mut platform,
-        "platform",
-        "Set platform if server is multi-platform capable",
-    );
+    flags.long(&mut platform, "platform", "Set platform if server is multi-platform capable");
     flags.both(&mut quiet, 'q', "quiet", "Suppress verbose output");
     let names = flags.parse(arguments, Arity::Exactly(1))?;
     let written = parse(&names[0])?;
@@ -63,11 +59,7 @@ fn remote_name(name: &str) -> String {
         Some(_) => name.to_owned(),
         None => format!("library/{name}"),
     };
-    remote
-        .split([':', '@'])
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    remote.split([':', '@']).next().unwrap_or_default().to_owned()
 }
 
 /// Pulls an image and shows how it goes.
@@ -77,10 +69,7 @@ pub(super) async fn pull(
     platform: &str,
     show: Show,
 ) -> Result<(), Failure> {
-    let mut path = format!(
-        "/images/create?fromImage={}",
-        encode(&reference.familiar_name())
-    );
+    let mut path = format!("/images/create?fromImage={}", encode(&reference.familiar_name()));
     if !reference.tag_or_digest().is_empty() {
         path.push_str(&format!("&tag={}", encode(&reference.tag_or_digest())));
     }

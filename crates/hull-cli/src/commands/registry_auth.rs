@@ -17,10 +17,7 @@ pub(super) async fn header(
 ) -> Result<Option<String>, Failure> {
     let failed = |error| Failure::new(output::chain(&error));
     let config = DockerConfig::load(&context.config.join("config.json")).map_err(failed)?;
-    let credentials = config
-        .credentials(reference.domain())
-        .await
-        .map_err(failed)?;
+    let credentials = config.credentials(reference.domain()).await.map_err(failed)?;
     let value = match credentials {
         Some(Credentials::Password { username, password }) => {
             json!({"username": username, "password": password})

@@ -12,10 +12,5 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    stop::act(
-        invocation,
-        arguments,
-        "restart",
-        "Seconds to wait before killing the container",
-    )
+    stop::act(invocation, arguments, "restart", "Seconds to wait before killing the container")
 }

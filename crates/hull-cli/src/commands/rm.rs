@@ -20,12 +20,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut force = false;
     let mut volumes = false;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut force,
-        'f',
-        "force",
-        "Force the removal of a running container (uses SIGKILL)",
-    );
+    flags.both(&mut force, 'f', "force", "Force the removal of a running container (uses SIGKILL)");
     flags.both(
         &mut volumes,
         'v',

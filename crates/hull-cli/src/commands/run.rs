@@ -60,16 +60,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Pull image before running (\"always\", \"missing\", \"never\")",
     );
     flags.both(&mut run.quiet, 'q', "quiet", "Suppress the pull output");
-    flags.long(
-        &mut run.sig_proxy,
-        "sig-proxy",
-        "Proxy received signals to the process",
-    );
-    flags.long(
-        &mut run.timings,
-        "timings",
-        "Print where the time of the start went",
-    );
+    flags.long(&mut run.sig_proxy, "sig-proxy", "Proxy received signals to the process");
+    flags.long(&mut run.timings, "timings", "Print where the time of the start went");
     options.register(&mut flags);
     let operands = flags.parse(arguments, Arity::AtLeast(1))?;
     let before = |failure: Failure| failure.of_run(&invocation.usage.path);
@@ -108,12 +100,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             detach_keys: run.detach_keys.clone(),
             sig_proxy: run.sig_proxy.0,
         };
-        attached(&client, attachment, &options, &run)
-            .await
-            .map_err(|failure| match failure {
-                Unstarted(failure) => before(failure),
-                Other(failure) => failure,
-            })
+        attached(&client, attachment, &options, &run).await.map_err(|failure| match failure {
+            Unstarted(failure) => before(failure),
+            Other(failure) => failure,
+        })
     })
 }
 
@@ -132,11 +122,7 @@ async fn attached(
     options: &ContainerOptions,
     run: &Flags,
 ) -> Result<(), Stage> {
-    let condition = if options.remove {
-        "removed"
-    } else {
-        "next-exit"
-    };
+    let condition = if options.remove { "removed" } else { "next-exit" };
     let connected = tokio::try_join!(
         attachment.connect(client),
         Wait::register(client, &attachment.id, condition),

@@ -22,23 +22,13 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut interactive = false;
     let mut detach_keys = String::new();
     let mut flags = invocation.flags();
-    flags.both(
-        &mut attach,
-        'a',
-        "attach",
-        "Attach STDOUT/STDERR and forward signals",
-    );
+    flags.both(&mut attach, 'a', "attach", "Attach STDOUT/STDERR and forward signals");
     flags.long(
         &mut detach_keys,
         "detach-keys",
         "Override the key sequence for detaching a container",
     );
-    flags.both(
-        &mut interactive,
-        'i',
-        "interactive",
-        "Attach container's STDIN",
-    );
+    flags.both(&mut interactive, 'i', "interactive", "Attach container's STDIN");
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
     let client = invocation.client();
     invocation.wait_for(async {
@@ -46,9 +36,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             [container] if attach || interactive => {
                 attached(&client, container, interactive, detach_keys).await
             }
-            _ if attach || interactive => Err(Failure::new(
-                "you cannot start and attach multiple containers at once",
-            )),
+            _ if attach || interactive => {
+                Err(Failure::new("you cannot start and attach multiple containers at once"))
+            }
             containers => all(&client, containers).await,
         }
     })
@@ -82,31 +72,20 @@ async fn attached(
     interactive: bool,
     detach_keys: String,
 ) -> Result<(), Failure> {
-    let about = client
-        .get(&format!("/containers/{}/json", encode(container)))
-        .await?;
+    let about = client.get(&format!("/containers/{}/json", encode(container))).await?;
     let config = &about["Config"];
     let is = |name: &str| config[name].as_bool().unwrap_or(false);
     let stdin = interactive && is("OpenStdin");
     check_tty(stdin, is("Tty"))?;
     let attachment = Attachment {
         id: about["Id"].as_str().unwrap_or(container).to_owned(),
-        streams: Attach {
-            given: true,
-            stdin,
-            stdout: true,
-            stderr: true,
-        },
+        streams: Attach { given: true, stdin, stdout: true, stderr: true },
         tty: is("Tty"),
         detach_keys,
         sig_proxy: !is("Tty"),
     };
     let removes_itself = about["HostConfig"]["AutoRemove"].as_bool().unwrap_or(false);
-    let condition = if removes_itself {
-        "removed"
-    } else {
-        "next-exit"
-    };
+    let condition = if removes_itself { "removed" } else { "next-exit" };
     let (hijacked, wait) = tokio::try_join!(
         attachment.connect(client),
         Wait::register(client, &attachment.id, condition),

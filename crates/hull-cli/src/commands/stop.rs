@@ -15,12 +15,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    act(
-        invocation,
-        arguments,
-        "stop",
-        "Seconds to wait before killing the container",
-    )
+    act(invocation, arguments, "stop", "Seconds to wait before killing the container")
 }
 
 /// Stops or restarts, as `action` says.
@@ -34,12 +29,7 @@ pub(super) fn act(
     let mut timeout: Option<i64> = None;
     let mut time: Option<i64> = None;
     let mut flags = invocation.flags();
-    flags.both(
-        &mut signal,
-        's',
-        "signal",
-        "Signal to send to the container",
-    );
+    flags.both(&mut signal, 's', "signal", "Signal to send to the container");
     flags.both(&mut timeout, 't', "timeout", help);
     flags.hidden(&mut time, "time");
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
@@ -48,9 +38,7 @@ pub(super) fn act(
         output::line("Flag --time has been deprecated, use --timeout instead")?;
     }
     if timeout.is_some() && time.is_some() {
-        return Err(Failure::new(
-            "conflicting options: cannot specify both --timeout and --time",
-        ));
+        return Err(Failure::new("conflicting options: cannot specify both --timeout and --time"));
     }
     let mut query = String::new();
     if let Some(timeout) = timeout.or(time) {

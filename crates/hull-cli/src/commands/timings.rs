@@ -21,10 +21,7 @@ fn table(phases: &[Value]) -> String {
     let mut text = format!("{:<28}{:>12}{:>12}\n", "PHASE", "BEGIN (ms)", "TOOK (ms)");
     let mut end: f64 = 0.0;
     for phase in phases {
-        let (begin, took) = (
-            milliseconds(&phase["Begin"]),
-            milliseconds(&phase["Duration"]),
-        );
+        let (begin, took) = (milliseconds(&phase["Begin"]), milliseconds(&phase["Duration"]));
         end = end.max(begin + took);
         let name = phase["Phase"].as_str().unwrap_or_default();
         text.push_str(&format!("{name:<28}{begin:>12.1}{took:>12.1}\n"));

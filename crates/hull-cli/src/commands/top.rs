@@ -37,8 +37,6 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
 
 fn line(row: &Value) -> String {
     let cells = row.as_array().into_iter().flatten();
-    let cells: Vec<&str> = cells
-        .map(|cell| cell.as_str().unwrap_or_default())
-        .collect();
+    let cells: Vec<&str> = cells.map(|cell| cell.as_str().unwrap_or_default()).collect();
     cells.join("\t") + "\n"
 }

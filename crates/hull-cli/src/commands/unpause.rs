@@ -17,9 +17,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let containers = invocation.flags().parse(arguments, Arity::AtLeast(1))?;
     let client = invocation.client();
     invocation.wait_for(many::each(&containers, async |container| {
-        client
-            .post(&format!("/containers/{}/unpause", encode(container)), None)
-            .await?;
+        client.post(&format!("/containers/{}/unpause", encode(container)), None).await?;
         Ok(container.to_owned())
     }))
 }

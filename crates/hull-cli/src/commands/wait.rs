@@ -17,9 +17,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let containers = invocation.flags().parse(arguments, Arity::AtLeast(1))?;
     let client = invocation.client();
     invocation.wait_for(many::each(&containers, async |container| {
-        let status = client
-            .post(&format!("/containers/{}/wait", encode(container)), None)
-            .await?;
+        let status = client.post(&format!("/containers/{}/wait", encode(container)), None).await?;
         Ok(status["StatusCode"].to_string())
     }))
 }

@@ -34,10 +34,7 @@ impl Lock {
             }
             if Instant::now() > deadline {
                 return Err(Failure::with_hint(
-                    format!(
-                        "another daemon holds {} but does not answer",
-                        path(context).display()
-                    ),
+                    format!("another daemon holds {} but does not answer", path(context).display()),
                     "see daemon.pid in that directory for its process",
                 ));
             }

@@ -41,9 +41,7 @@ fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
         }
         return Ok(());
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(answer(context, &lock, announce));
     runtime.shutdown_background();
     result
@@ -52,13 +50,11 @@ fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
 async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Failure> {
     let mut settings = Settings::new(&context.home, &context.program, &context.lib);
     settings.docker_config = Some(context.config.join("config.json"));
-    let engine = Engine::open(settings)
-        .await
-        .map_err(|error| Failure::Message {
-            text: output::chain(&error),
-            hint: error.hint().map(str::to_owned),
-            code: 1,
-        })?;
+    let engine = Engine::open(settings).await.map_err(|error| Failure::Message {
+        text: output::chain(&error),
+        hint: error.hint().map(str::to_owned),
+        code: 1,
+    })?;
     let socket = context.home.join("hull.sock");
     let listener = hull_api::bind(&socket).map_err(|error| Failure::new(output::chain(&error)))?;
     lock.write_pid(context)?;

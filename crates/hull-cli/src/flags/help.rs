@@ -88,18 +88,8 @@ mod tests {
     fn table_looks_like_dockers() {
         let text = String::new();
         let rows: Vec<(Option<char>, &str, &dyn Value, &str)> = vec![
-            (
-                Some('a'),
-                "attach",
-                &false,
-                "Attach STDOUT/STDERR and forward signals",
-            ),
-            (
-                None,
-                "detach-keys",
-                &text,
-                "Override the key sequence for detaching a container",
-            ),
+            (Some('a'), "attach", &false, "Attach STDOUT/STDERR and forward signals"),
+            (None, "detach-keys", &text, "Override the key sequence for detaching a container"),
             (Some('i'), "interactive", &false, "Attach container's STDIN"),
         ];
         let expected = [

@@ -43,11 +43,7 @@ pub(crate) struct FlagSet<'a> {
 
 impl<'a> FlagSet<'a> {
     pub(crate) fn new(usage: &'a Usage) -> Self {
-        Self {
-            usage,
-            flags: Vec::new(),
-            interspersed: true,
-        }
+        Self { usage, flags: Vec::new(), interspersed: true }
     }
 
     /// Ends the flags at the first argument: what follows belongs to the container's command.
@@ -205,16 +201,10 @@ impl<'a> FlagSet<'a> {
 
     fn help(&self) -> String {
         let usage = self.usage;
-        let mut text = format!(
-            "Usage:  {} {}\n\n{}\n",
-            usage.path, usage.arguments, usage.about
-        );
+        let mut text = format!("Usage:  {} {}\n\n{}\n", usage.path, usage.arguments, usage.about);
         if !usage.aliases.is_empty() {
-            let aliases: Vec<String> = usage
-                .aliases
-                .iter()
-                .map(|alias| format!("hull {alias}"))
-                .collect();
+            let aliases: Vec<String> =
+                usage.aliases.iter().map(|alias| format!("hull {alias}")).collect();
             text.push_str(&format!("\nAliases:\n  {}\n", aliases.join(", ")));
         }
         let table = self.options();
@@ -243,21 +233,13 @@ impl<'a> FlagSet<'a> {
         help: &'static str,
         hidden: bool,
     ) {
-        self.flags.push(Flag {
-            value,
-            short,
-            long,
-            help,
-            hidden,
-        });
+        self.flags.push(Flag { value, short, long, help, hidden });
     }
 }
 
 impl std::fmt::Debug for FlagSet<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.flags.iter().map(|flag| flag.long))
-            .finish()
+        f.debug_list().entries(self.flags.iter().map(|flag| flag.long)).finish()
     }
 }
 
@@ -290,9 +272,7 @@ impl Flag<'_> {
                 Some(short) => format!("-{short}, --{}", self.long),
                 None => format!("--{}", self.long),
             };
-            Problem::Wrong(format!(
-                "invalid argument {value:?} for {name:?} flag: {reason}"
-            ))
+            Problem::Wrong(format!("invalid argument {value:?} for {name:?} flag: {reason}"))
         })
     }
 }
@@ -332,12 +312,7 @@ mod tests {
         let mut flags = FlagSet::new(&usage);
         flags.stop_at_argument();
         flags.both(&mut parsed.tty, 't', "tty", "Allocate a pseudo-TTY");
-        flags.both(
-            &mut parsed.interactive,
-            'i',
-            "interactive",
-            "Keep STDIN open",
-        );
+        flags.both(&mut parsed.interactive, 'i', "interactive", "Keep STDIN open");
         flags.both(&mut parsed.env, 'e', "env", "Set environment variables");
         flags.long(&mut parsed.name, "name", "Assign a name");
         flags.long(&mut parsed.timeout, "stop-timeout", "Timeout");
@@ -350,10 +325,9 @@ mod tests {
 
     #[test]
     fn clusters_attached_values_and_the_end_of_flags() {
-        let parsed = parse(&[
-            "-it", "-eA=1", "-e=B=2", "--env=C", "--name", "-x", "img", "-t", "--", "z",
-        ])
-        .unwrap();
+        let parsed =
+            parse(&["-it", "-eA=1", "-e=B=2", "--env=C", "--name", "-x", "img", "-t", "--", "z"])
+                .unwrap();
         assert!(parsed.tty && parsed.interactive);
         assert_eq!(parsed.env, ["A=1", "B=2", "C"]);
         assert_eq!(parsed.name.as_deref(), Some("-x"));
@@ -370,12 +344,7 @@ mod tests {
     #[test]
     fn errors_are_worded_as_dockers() {
         let first = |arguments: &[&str]| {
-            parse(arguments)
-                .unwrap_err()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
+            parse(arguments).unwrap_err().lines().next().unwrap_or_default().to_owned()
         };
         assert_eq!(first(&["--nosuch"]), "unknown flag: --nosuch");
         assert_eq!(first(&["-itZq"]), "unknown shorthand flag: 'Z' in -Zq");

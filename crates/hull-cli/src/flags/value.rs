@@ -47,9 +47,7 @@ impl Value for bool {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
             "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
             _ => {
-                return Err(format!(
-                    "strconv.ParseBool: parsing {text:?}: invalid syntax"
-                ));
+                return Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax"));
             }
         };
         Ok(())

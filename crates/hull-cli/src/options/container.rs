@@ -94,12 +94,7 @@ impl ContainerOptions {
         if self.attach.given {
             return self.attach.clone();
         }
-        Attach {
-            given: false,
-            stdin: self.interactive,
-            stdout: true,
-            stderr: true,
-        }
+        Attach { given: false, stdin: self.interactive, stdout: true, stderr: true }
     }
 
     /// Returns the body of the request that creates the container; only what was asked for is in
@@ -117,9 +112,7 @@ impl ContainerOptions {
         env.extend(self.env.0.iter().cloned());
         let mut labels = Labels::default();
         for path in &self.label_file {
-            read_label_file(path)?
-                .iter()
-                .for_each(|label| labels.add(label));
+            read_label_file(path)?.iter().for_each(|label| labels.add(label));
         }
         labels.0.extend(self.labels.0.clone());
 
@@ -151,11 +144,8 @@ impl ContainerOptions {
     }
 
     fn host_config(&self) -> Result<Json, Failure> {
-        let tmpfs: BTreeMap<&str, &str> = self
-            .tmpfs
-            .iter()
-            .map(|text| text.split_once(':').unwrap_or((text, "")))
-            .collect();
+        let tmpfs: BTreeMap<&str, &str> =
+            self.tmpfs.iter().map(|text| text.split_once(':').unwrap_or((text, ""))).collect();
         let kernel = match self.kernel.as_str() {
             "" => String::new(),
             // The daemon has another working directory.
@@ -170,10 +160,7 @@ impl ContainerOptions {
             (network, net) => network.as_ref().or(net.as_ref()),
         };
         let mut host = Sparse::default();
-        host.put(
-            "NetworkMode",
-            json!(network.map_or("default", String::as_str)),
-        );
+        host.put("NetworkMode", json!(network.map_or("default", String::as_str)));
         host.put("AutoRemove", json!(self.remove));
         host.put("CapAdd", json!(self.cap_add));
         host.put("CapDrop", json!(self.cap_drop));

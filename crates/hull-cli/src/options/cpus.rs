@@ -22,9 +22,7 @@ impl Value for Cpus {
         if fraction.len() > 9 {
             return Err("value is too precise".into());
         }
-        let nano: i64 = format!("{whole}{fraction:0<9}")
-            .parse()
-            .map_err(|_| wrong())?;
+        let nano: i64 = format!("{whole}{fraction:0<9}").parse().map_err(|_| wrong())?;
         self.0 = if negative { -nano } else { nano };
         Ok(())
     }

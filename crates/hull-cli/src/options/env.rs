@@ -14,11 +14,7 @@ impl Value for Env {
         if name.is_empty() {
             return Err(format!("invalid environment variable: {text}"));
         }
-        let value = if text.contains('=') {
-            None
-        } else {
-            raw_variable(name)
-        };
+        let value = if text.contains('=') { None } else { raw_variable(name) };
         self.0.push(match value {
             Some(value) => format!("{name}={value}"),
             None => text.to_owned(),

@@ -74,14 +74,8 @@ mod tests {
         let read = |text: &[u8]| parse(text, |name| (name == "SET").then(|| "SET=1".to_owned()));
         let text = b"\xef\xbb\xbf# comment\n\n  A=b c \r\nSET\nUNSET\nE=\nX=a=b";
         assert_eq!(read(text).unwrap(), ["A=b c ", "SET=1", "E=", "X=a=b"]);
-        assert_eq!(
-            read(b"A B=c").unwrap_err(),
-            "variable 'A B' contains whitespaces"
-        );
+        assert_eq!(read(b"A B=c").unwrap_err(), "variable 'A B' contains whitespaces");
         assert_eq!(read(b"=c").unwrap_err(), "no variable name on line '=c'");
-        assert_eq!(
-            read(b"\xff=c").unwrap_err(),
-            "invalid utf8 bytes at line 1: [255 61 99]"
-        );
+        assert_eq!(read(b"\xff=c").unwrap_err(), "invalid utf8 bytes at line 1: [255 61 99]");
     }
 }

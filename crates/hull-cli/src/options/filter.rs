@@ -14,10 +14,7 @@ pub(crate) struct Filter(BTreeMap<String, Vec<String>>);
 impl Filter {
     /// Adds a condition.
     pub(crate) fn add(&mut self, key: &str, value: &str) {
-        self.0
-            .entry(key.to_owned())
-            .or_default()
-            .push(value.to_owned());
+        self.0.entry(key.to_owned()).or_default().push(value.to_owned());
     }
 
     /// Returns the conditions as a parameter of a query.
@@ -34,9 +31,8 @@ impl Value for Filter {
         if text.is_empty() {
             return Ok(());
         }
-        let (key, value) = text
-            .split_once('=')
-            .ok_or("bad format of filter (expected name=value)")?;
+        let (key, value) =
+            text.split_once('=').ok_or("bad format of filter (expected name=value)")?;
         self.add(&key.trim().to_lowercase(), value.trim());
         Ok(())
     }

@@ -22,15 +22,13 @@ impl Ulimits {
 
 impl Value for Ulimits {
     fn set(&mut self, text: &str) -> Result<(), String> {
-        let (name, limits) = text
-            .split_once('=')
-            .ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
+        let (name, limits) =
+            text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
         if !NAMES.contains(&name) {
             return Err(format!("invalid ulimit type: {name}"));
         }
         let number = |text: &str| -> Result<i64, String> {
-            text.parse()
-                .map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
         };
         let (soft, hard) = match limits.split(':').collect::<Vec<_>>()[..] {
             [both] => (number(both)?, number(both)?),
@@ -95,10 +93,7 @@ mod tests {
         assert_eq!(set("nofile=5").unwrap(), limit(5, 5));
         assert_eq!(set("nofile=5:-1").unwrap(), limit(5, -1));
         assert_eq!(set("foo=1").unwrap_err(), "invalid ulimit type: foo");
-        assert_eq!(
-            set("nofile").unwrap_err(),
-            "invalid ulimit argument: nofile"
-        );
+        assert_eq!(set("nofile").unwrap_err(), "invalid ulimit argument: nofile");
         assert_eq!(
             set("nofile=5:1").unwrap_err(),
             "ulimit soft limit must be less than or equal to hard limit: 5 > 1"

@@ -41,11 +41,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// Sends what libraries log to standard error, which is a log file in daemon and supervisor.
 pub(crate) fn log_to_stderr(debug: bool) {
-    let level = if debug {
-        tracing::Level::DEBUG
-    } else {
-        tracing::Level::INFO
-    };
+    let level = if debug { tracing::Level::DEBUG } else { tracing::Level::INFO };
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)

@@ -46,10 +46,7 @@ impl DetachKeys {
 impl Default for DetachKeys {
     /// `ctrl-p,ctrl-q`.
     fn default() -> Self {
-        Self {
-            keys: vec![16, 17],
-            matched: 0,
-        }
+        Self { keys: vec![16, 17], matched: 0 }
     }
 }
 
@@ -73,14 +70,8 @@ mod tests {
     #[test]
     fn notation_is_dockers() {
         assert_eq!(DetachKeys::parse("ctrl-p,ctrl-q").unwrap().keys, [16, 17]);
-        assert_eq!(
-            DetachKeys::parse("a,ctrl-@,ctrl-_").unwrap().keys,
-            [b'a', 0, 31]
-        );
-        assert_eq!(
-            DetachKeys::parse("ctrl-abc").unwrap_err(),
-            "Unknown character: 'ctrl-abc'"
-        );
+        assert_eq!(DetachKeys::parse("a,ctrl-@,ctrl-_").unwrap().keys, [b'a', 0, 31]);
+        assert_eq!(DetachKeys::parse("ctrl-abc").unwrap_err(), "Unknown character: 'ctrl-abc'");
         assert!(DetachKeys::parse("").is_err());
         assert!(DetachKeys::parse("ctrl-A").is_err());
     }

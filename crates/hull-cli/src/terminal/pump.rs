@@ -44,10 +44,7 @@ impl Session {
                     return Ok(());
                 }
                 if tty {
-                    let piece = Piece {
-                        target: Target::Stdout,
-                        data: bytes,
-                    };
+                    let piece = Piece { target: Target::Stdout, data: bytes };
                     if !output.send(piece).await {
                         return Ok(());
                     }

@@ -43,9 +43,7 @@ async fn tell(client: &Client<'_>, path: &str, last: Option<(u16, u16)>) -> Opti
         && now != last
     {
         // A process that has ended cannot be resized.
-        let _ = client
-            .post(&format!("{path}/resize?h={rows}&w={columns}"), None)
-            .await;
+        let _ = client.post(&format!("{path}/resize?h={rows}&w={columns}"), None).await;
     }
     now
 }

@@ -58,9 +58,7 @@ const ENDING: [i32; 4] = [1, 2, 3, 15];
 
 /// Hangup, interrupt, quit, trap, abort, user 1, user 2, alarm, terminate, continue, terminal stop,
 /// and what else Linux has (`signal(7)`) that ends a program which does not expect it.
-const NUMBERS: [i32; 17] = [
-    1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 18, 20, 24, 25, 26, 27, 29,
-];
+const NUMBERS: [i32; 17] = [1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 18, 20, 24, 25, 26, 27, 29];
 
 /// Real-time signals that the C library leaves to programs.
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;

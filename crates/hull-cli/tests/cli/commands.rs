@@ -46,10 +46,7 @@ fn help_of_every_command() {
     for name in names {
         let mut arguments: Vec<&str> = name.split(' ').collect();
         arguments.push("--help");
-        all.push_str(&format!(
-            "\n=== hull {name} --help\n{}",
-            alone(&arguments).shown()
-        ));
+        all.push_str(&format!("\n=== hull {name} --help\n{}", alone(&arguments).shown()));
     }
     assert_snapshot!("help", all);
 }

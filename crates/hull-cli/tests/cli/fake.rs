@@ -79,19 +79,12 @@ impl Ran {
 
 /// Runs hull without any daemon.
 pub(crate) fn alone(arguments: &[&str]) -> Ran {
-    run(
-        hull(arguments).env("HULL_HOST", "unix:///nonexistent/hull.sock"),
-        b"",
-    )
+    run(hull(arguments).env("HULL_HOST", "unix:///nonexistent/hull.sock"), b"")
 }
 
 fn hull(arguments: &[&str]) -> Command {
     let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_hull")));
-    command
-        .args(arguments)
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("TZ", "UTC");
+    command.args(arguments).env_clear().env("HOME", "/nonexistent").env("TZ", "UTC");
     command
 }
 
@@ -131,11 +124,7 @@ fn serve(mut stream: UnixStream, handler: &Handler, log: &Mutex<Vec<String>>) {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
     let body = String::from_utf8(body).unwrap();
-    let entry = if body.is_empty() {
-        request.clone()
-    } else {
-        format!("{request} {body}")
-    };
+    let entry = if body.is_empty() { request.clone() } else { format!("{request} {body}") };
     log.lock().unwrap().push(entry);
     let json = |status: u16, header: &str, body: &str| {
         format!(
@@ -146,9 +135,7 @@ fn serve(mut stream: UnixStream, handler: &Handler, log: &Mutex<Vec<String>>) {
     match handler(&request, &body) {
         Answer::Json(status, body) => stream.write_all(json(status, "", body).as_bytes()).unwrap(),
         Answer::WithHeader(status, header, body) => {
-            stream
-                .write_all(json(status, &format!("{header}\r\n"), body).as_bytes())
-                .unwrap();
+            stream.write_all(json(status, &format!("{header}\r\n"), body).as_bytes()).unwrap();
         }
         Answer::Echo(bytes) => {
             let head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";

@@ -1,9 +1,6 @@
 //! The command line as its users see it, against a daemon that gives canned answers.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a helper fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails its test")]
 
 mod commands;
 mod fake;

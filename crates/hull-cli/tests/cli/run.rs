@@ -35,10 +35,7 @@ fn daemon() -> Fake {
         "POST /containers/c0ffee/exec" => Answer::Json(201, r#"{"Id":"e1"}"#),
         "POST /exec/e1/start" => Answer::Echo(OUTPUT),
         "GET /exec/e1/json" => Answer::Json(200, r#"{"ExitCode":126}"#),
-        _ => Answer::Json(
-            404,
-            r#"{"message":"page not found","hint":"look elsewhere"}"#,
-        ),
+        _ => Answer::Json(404, r#"{"message":"page not found","hint":"look elsewhere"}"#),
     })
 }
 
@@ -63,10 +60,7 @@ fn run_prints_what_the_container_prints() {
 #[test]
 fn run_sends_its_input_and_the_end_of_it() {
     let daemon = daemon();
-    let ran = daemon.hull_with_input(
-        &["run", "-i", "-a", "stdin", "-a", "stdout", "img"],
-        b"in\n",
-    );
+    let ran = daemon.hull_with_input(&["run", "-i", "-a", "stdin", "-a", "stdout", "img"], b"in\n");
     assert_snapshot!(ran.shown(), @r"
     out
     in

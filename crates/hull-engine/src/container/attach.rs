@@ -166,11 +166,7 @@ impl Engine {
             )));
         }
         let config = found.record().config.clone();
-        let detach = Detach {
-            engine: self.clone(),
-            container: Arc::clone(&found),
-            exec: None,
-        };
+        let detach = Detach { engine: self.clone(), container: Arc::clone(&found), exec: None };
         let wanted = Attach {
             stdin: options.stdin && options.stream && config.open_stdin,
             stdout: options.stdout,
@@ -193,11 +189,7 @@ impl Engine {
             }
         }
         if options.logs {
-            let log = LogOptions {
-                stdout: true,
-                stderr: true,
-                ..LogOptions::default()
-            };
+            let log = LogOptions { stdout: true, stderr: true, ..LogOptions::default() };
             attached.output.past = Some(Past {
                 log: self.log_stream(&found, log)?,
                 stdout: options.stdout,
@@ -230,30 +222,17 @@ pub(crate) fn pair(wanted: Attach, tty: bool, keys: Keys, detach: Detach) -> (At
     let (detached, is_detached) = watch::channel(false);
     let (input, messages) = if wanted.stdin {
         let (sender, messages) = mpsc::channel(PIECES);
-        let input = Input {
-            sender,
-            keys: tty.then_some(keys),
-            detached,
-            detach,
-        };
+        let input = Input { sender, keys: tty.then_some(keys), detached, detach };
         (Some(input), Some(messages))
     } else {
         (None, None)
     };
     let attached = Attached {
         input,
-        output: Output {
-            receiver: chunks,
-            detached: is_detached,
-            past: None,
-        },
+        output: Output { receiver: chunks, detached: is_detached, past: None },
         tty,
     };
-    let pipes = Pipes {
-        wanted,
-        input: messages,
-        output,
-    };
+    let pipes = Pipes { wanted, input: messages, output };
     (attached, pipes)
 }
 

@@ -79,10 +79,7 @@ impl Engine {
             }
             None => self.inner.containers.reserve_generated(&id)?,
         };
-        let reservation = Reservation {
-            engine: self,
-            name: Some(&reserved),
-        };
+        let reservation = Reservation { engine: self, name: Some(&reserved) };
         let record = Record {
             version: Record::VERSION,
             id: id.clone(),
@@ -102,10 +99,7 @@ impl Engine {
         self.inner.containers.insert(Arc::clone(&container));
         reservation.keep();
         self.tell(&container, "create", &[]);
-        Ok(Created {
-            id,
-            warnings: Vec::new(),
-        })
+        Ok(Created { id, warnings: Vec::new() })
     }
 
     /// Makes a container's directory: complete or not at all.

@@ -26,13 +26,11 @@ impl Keys {
     pub(crate) fn parse(text: Option<&str>, what: &str) -> Result<Self> {
         let sequence = match text {
             None | Some("") => DEFAULT.to_vec(),
-            Some(text) => text
-                .split(',')
-                .map(key)
-                .collect::<Option<Vec<u8>>>()
-                .ok_or_else(|| {
+            Some(text) => {
+                text.split(',').map(key).collect::<Option<Vec<u8>>>().ok_or_else(|| {
                     Error::InvalidParameter(format!("Invalid {what} keys ({text}) provided"))
-                })?,
+                })?
+            }
         };
         Ok(Self { sequence, typed: 0 })
     }
@@ -55,10 +53,7 @@ impl Keys {
                 data.push(*byte);
             }
         }
-        Typed {
-            data,
-            detach: false,
-        }
+        Typed { data, detach: false }
     }
 }
 
@@ -110,10 +105,7 @@ mod tests {
         assert_eq!(keys.sequence, [0, 27, 31, b'a', 26]);
         for text in ["ctrl-", "ctrl-A", "ab", "ctrl-p,", "ctrl-1"] {
             let error = Keys::parse(Some(text), "detach").unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("Invalid detach keys ({text}) provided")
-            );
+            assert_eq!(error.to_string(), format!("Invalid detach keys ({text}) provided"));
         }
     }
 }

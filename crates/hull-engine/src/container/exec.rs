@@ -161,9 +161,7 @@ impl Engine {
             source: None,
         })?;
         if !running {
-            return Err(Error::InvalidParameter(
-                "exec process is not started".into(),
-            ));
+            return Err(Error::InvalidParameter("exec process is not started".into()));
         }
         let task = self.running_task(&entry.container)?;
         let resized = task.resize(Some(&entry.id), rows, columns).await;
@@ -217,10 +215,7 @@ impl Engine {
     fn exec_ended(&self, entry: &ExecEntry, exit_code: i32) {
         entry.container.execs().remove(&entry.id);
         if entry.end(exit_code) {
-            let extra = [
-                ("execID", entry.id.clone()),
-                ("exitCode", exit_code.to_string()),
-            ];
+            let extra = [("execID", entry.id.clone()), ("exitCode", exit_code.to_string())];
             self.tell(&entry.container, "exec_die", &extra);
         }
     }
@@ -247,8 +242,7 @@ impl Execs {
 
     /// The container is gone.
     pub(crate) fn forget(&self, container: &str) {
-        self.entries()
-            .retain(|_, entry| entry.container.id != container);
+        self.entries().retain(|_, entry| entry.container.id != container);
     }
 
     fn insert(&self, entry: ExecEntry) {
@@ -287,14 +281,8 @@ struct ExecEntry {
 enum Phase {
     Created,
     Starting,
-    Running {
-        pid: i32,
-    },
-    Ended {
-        exit_code: i32,
-        pid: i32,
-        at: Instant,
-    },
+    Running { pid: i32 },
+    Ended { exit_code: i32, pid: i32, at: Instant },
 }
 
 impl ExecEntry {
@@ -326,11 +314,7 @@ impl ExecEntry {
                 Phase::Running { pid } => *pid,
                 _ => 0,
             };
-            *phase = Phase::Ended {
-                exit_code,
-                pid,
-                at: Instant::now(),
-            };
+            *phase = Phase::Ended { exit_code, pid, at: Instant::now() };
             true
         })
     }
@@ -393,11 +377,7 @@ fn exec_error(container: &Container, error: ClientError) -> Error {
                 true => failure.message,
                 false => format!("{EXEC_FAILED}: {}: unknown", failure.message),
             };
-            Error::Start {
-                message,
-                exit_code: NOT_STARTED,
-                hint: failure.hint,
-            }
+            Error::Start { message, exit_code: NOT_STARTED, hint: failure.hint }
         }
         error => failed(container, error, "cannot execute in container"),
     }

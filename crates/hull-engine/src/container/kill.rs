@@ -52,15 +52,10 @@ impl Engine {
         let container = self.inner.containers.find(container)?;
         let _gate = container.gate.lock().await;
         if container.live().state.status == Status::Paused {
-            return Err(Error::Conflict(format!(
-                "container {} is already paused",
-                container.id
-            )));
+            return Err(Error::Conflict(format!("container {} is already paused", container.id)));
         }
         let task = self.running_task(&container)?;
-        task.pause()
-            .await
-            .map_err(|error| failed(&container, error, "cannot pause container"))?;
+        task.pause().await.map_err(|error| failed(&container, error, "cannot pause container"))?;
         container.change(|live| {
             if live.state.status == Status::Running {
                 live.state.status = Status::Paused;
@@ -137,10 +132,7 @@ impl Engine {
             Ok(Err(error)) => {
                 warn!(container = &container.id[..12], %error, "cannot end its machine");
             }
-            Err(_) => warn!(
-                container = &container.id[..12],
-                "its supervisor does not answer"
-            ),
+            Err(_) => warn!(container = &container.id[..12], "its supervisor does not answer"),
         }
     }
 

@@ -68,11 +68,7 @@ impl Engine {
                 vcpus: plan.vm.vcpus,
                 memory: memory_limit(config.host.memory),
             },
-            disks: Disks {
-                image,
-                image_type: "erofs".into(),
-                scratch: Some(scratch),
-            },
+            disks: Disks { image, image_type: "erofs".into(), scratch: Some(scratch) },
             spec,
             user: plan.user.clone(),
             groups: plan.groups.clone(),
@@ -92,9 +88,7 @@ impl Engine {
             },
             stop: StopLaunch {
                 signal: plan.stop_signal,
-                timeout: config
-                    .stop_timeout
-                    .unwrap_or(self.inner.settings.stop_timeout),
+                timeout: config.stop_timeout.unwrap_or(self.inner.settings.stop_timeout),
             },
             discard: config.host.auto_remove,
         })

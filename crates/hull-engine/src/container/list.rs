@@ -61,19 +61,14 @@ impl Engine {
         let all = all.as_slice();
         // `before` leaves out what comes up to it in the list, `since` what comes from it on.
         let begin = match &query.before {
-            Some(id) => all
-                .iter()
-                .position(|c| c.id == *id)
-                .map_or(all.len(), |at| at + 1),
+            Some(id) => all.iter().position(|c| c.id == *id).map_or(all.len(), |at| at + 1),
             None => 0,
         };
         let end = match &query.since {
             Some(id) => all.iter().position(|c| c.id == *id).unwrap_or(all.len()),
             None => all.len(),
         };
-        let limit = usize::try_from(options.limit)
-            .ok()
-            .filter(|limit| *limit > 0);
+        let limit = usize::try_from(options.limit).ok().filter(|limit| *limit > 0);
         let mut list = Vec::new();
         for container in all.get(begin..end).unwrap_or_default() {
             if limit.is_some_and(|limit| list.len() == limit) {
@@ -94,10 +89,7 @@ impl Engine {
             name: record.name.clone(),
             image: self.image_shown(record),
             image_id: record.image.id.clone(),
-            command: std::iter::once(&record.path)
-                .chain(&record.args)
-                .cloned()
-                .collect(),
+            command: std::iter::once(&record.path).chain(&record.args).cloned().collect(),
             created: record.created,
             labels: record.config.labels.clone(),
             state: container.shown_state(&live),

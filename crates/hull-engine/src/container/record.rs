@@ -77,11 +77,7 @@ impl Record {
                 source: None,
             });
         }
-        if record.id.len() != 64
-            || dir
-                .file_name()
-                .is_none_or(|name| name != record.id.as_str())
-        {
+        if record.id.len() != 64 || dir.file_name().is_none_or(|name| name != record.id.as_str()) {
             return Err(Error::Internal {
                 context: format!("{} belongs to another container", path.display()),
                 source: None,
@@ -99,10 +95,6 @@ impl Record {
     }
 
     pub(crate) fn survives(&self) -> Survives {
-        if self.config.host.auto_remove {
-            Survives::Kill
-        } else {
-            Survives::PowerCut
-        }
+        if self.config.host.auto_remove { Survives::Kill } else { Survives::PowerCut }
     }
 }

@@ -25,9 +25,7 @@ impl Registry {
     /// Finds a container by id, name or unique start of its id, in this order.
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Container>> {
         if reference.is_empty() {
-            return Err(Error::InvalidParameter(
-                "invalid name or ID supplied: \"\"".into(),
-            ));
+            return Err(Error::InvalidParameter("invalid name or ID supplied: \"\"".into()));
         }
         let tables = self.tables();
         if let Some(container) = tables.by_id.get(reference) {
@@ -69,10 +67,9 @@ impl Registry {
     pub(crate) fn reserve(&self, name: &str, id: &str) -> Result<()> {
         let mut tables = self.tables();
         match tables.names.get(name) {
-            Some(owner) if owner != id => Err(Error::NameInUse {
-                name: name.to_owned(),
-                id: owner.clone(),
-            }),
+            Some(owner) if owner != id => {
+                Err(Error::NameInUse { name: name.to_owned(), id: owner.clone() })
+            }
             _ => {
                 tables.names.insert(name.to_owned(), id.to_owned());
                 Ok(())

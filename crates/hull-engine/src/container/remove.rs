@@ -48,10 +48,7 @@ impl Engine {
                 "removal of container {given} is already in progress"
             )));
         }
-        let marked = Marked {
-            container,
-            done: false,
-        };
+        let marked = Marked { container, done: false };
         // Waits for a start that is under way.
         let _gate = container.gate.lock().await;
         if container.live().removed {
@@ -61,11 +58,7 @@ impl Engine {
         self.end_for_removal(container, options.force)
             .await
             .map_err(|error| error.within(format!("cannot remove container {given:?}")))?;
-        let doomed = self
-            .inner
-            .layout
-            .tmp()
-            .join(format!("remove-{}", container.id));
+        let doomed = self.inner.layout.tmp().join(format!("remove-{}", container.id));
         fs::rename(&container.dir, &doomed)
             .or_else(|error| match error.kind() {
                 // Someone has removed it behind our back: it is gone, as asked.

@@ -11,9 +11,7 @@ impl Engine {
     pub async fn rename(&self, container: &str, name: &str) -> Result<()> {
         let (old, new) = (container.trim(), name.trim());
         if old.trim_start_matches('/').is_empty() || new.trim_start_matches('/').is_empty() {
-            return Err(Error::InvalidParameter(
-                "Neither old nor new names may be empty".into(),
-            ));
+            return Err(Error::InvalidParameter("Neither old nor new names may be empty".into()));
         }
         let container = self.inner.containers.find(old)?;
         let _gate = container.gate.lock().await;
@@ -25,10 +23,7 @@ impl Engine {
         }
         let context = "Error when allocating new name";
         let new = names::parse(new).map_err(|error| error.within(context))?;
-        self.inner
-            .containers
-            .reserve(new, &container.id)
-            .map_err(|error| error.within(context))?;
+        self.inner.containers.reserve(new, &container.id).map_err(|error| error.within(context))?;
         let mut renamed = (*record).clone();
         renamed.name = new.to_owned();
         let dir = container.dir.clone();
@@ -40,11 +35,7 @@ impl Engine {
             Ok(renamed) => {
                 container.set_record(renamed);
                 self.inner.containers.release(&record.name);
-                self.tell(
-                    &container,
-                    "rename",
-                    &[("oldName", format!("/{}", record.name))],
-                );
+                self.tell(&container, "rename", &[("oldName", format!("/{}", record.name))]);
                 Ok(())
             }
             Err(error) => {

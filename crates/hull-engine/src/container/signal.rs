@@ -25,13 +25,9 @@ mod tests {
 
     #[test]
     fn reads_names_and_numbers() {
-        for (text, number) in [
-            ("TERM", 15),
-            ("sigterm", 15),
-            ("SIGRTMIN+3", 37),
-            ("9", 9),
-            ("64", 64),
-        ] {
+        for (text, number) in
+            [("TERM", 15), ("sigterm", 15), ("SIGRTMIN+3", 37), ("9", 9), ("64", 64)]
+        {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
     }

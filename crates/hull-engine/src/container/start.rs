@@ -105,10 +105,7 @@ impl Engine {
         .await
         .map_err(|error| Error::internal("preparing a start was interrupted", error))??;
         watch.lap("engine: prepare");
-        let launched = driver
-            .launch(&container.dir, &launch)
-            .await
-            .map_err(start_error)?;
+        let launched = driver.launch(&container.dir, &launch).await.map_err(start_error)?;
         watch.lap(SPAWN);
         let task = launched.task();
         let waiting = container.serve_streams(Arc::clone(&task));
@@ -167,10 +164,7 @@ impl Engine {
             Some(state)
                 if state.status == supervisor::Status::Exited
                     && state.started_at.is_none()
-                    && state
-                        .exit
-                        .as_ref()
-                        .is_some_and(|exit| exit.code == exit_code) =>
+                    && state.exit.as_ref().is_some_and(|exit| exit.code == exit_code) =>
             {
                 state
             }
@@ -218,13 +212,9 @@ impl Engine {
         }
         let left = supervisor::State::read(&container.dir).ok().flatten();
         container.end_streams();
-        let restarting = container
-            .restarting
-            .load(std::sync::atomic::Ordering::Acquire);
-        let finished = left
-            .as_ref()
-            .and_then(|state| state.finished_at)
-            .unwrap_or_else(Timestamp::now);
+        let restarting = container.restarting.load(std::sync::atomic::Ordering::Acquire);
+        let finished =
+            left.as_ref().and_then(|state| state.finished_at).unwrap_or_else(Timestamp::now);
         let started = container.live().state.started_at.unwrap_or(finished);
         self.inner.execs.container_ended(container);
         if exit.oom_killed {
@@ -235,10 +225,7 @@ impl Engine {
         self.tell(
             container,
             "die",
-            &[
-                ("execDuration", lasted.max(0).to_string()),
-                ("exitCode", exit.code.to_string()),
-            ],
+            &[("execDuration", lasted.max(0).to_string()), ("exitCode", exit.code.to_string())],
         );
         container.change(|live| {
             live.state.status = Status::Exited;
@@ -261,14 +248,8 @@ impl Engine {
 
     /// Removes a container that asked for it (`--rm`) after its end.
     pub(crate) async fn remove_ended(&self, container: &Arc<Container>) {
-        let options = RemoveOptions {
-            force: true,
-            volumes: true,
-        };
-        if let Err(error) = self
-            .remove_container(container, &container.id, options)
-            .await
-        {
+        let options = RemoveOptions { force: true, volumes: true };
+        if let Err(error) = self.remove_container(container, &container.id, options).await {
             // Someone else may be removing it.
             debug!(container = &container.id[..12], %error, "not removed at its end");
         }
@@ -315,11 +296,7 @@ fn start_error(error: ClientError) -> Error {
                 _ if failure.message.starts_with("unable to find ") => failure.message,
                 _ => format!("failed to create task for container: {}", failure.message),
             };
-            Error::Start {
-                message,
-                exit_code,
-                hint: failure.hint,
-            }
+            Error::Start { message, exit_code, hint: failure.hint }
         }
         error => Error::Start {
             message: format!("failed to create task for container: {}", one_line(&error)),

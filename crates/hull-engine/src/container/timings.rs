@@ -16,11 +16,7 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self {
-            begin: Instant::now(),
-            last: 0,
-            phases: Vec::new(),
-        }
+        Self { begin: Instant::now(), last: 0, phases: Vec::new() }
     }
 
     /// Ends a phase that began where the last one ended.
@@ -56,13 +52,10 @@ pub(crate) fn merge(engine: &[Timing], supervisor: &Timings) -> Vec<Timing> {
     else {
         return all;
     };
-    let kernel = supervisor
-        .hello
-        .zip(supervisor.guest_uptime)
-        .map(|(hello, uptime)| {
-            // Firmware and loading are what the guest's own clock has not seen.
-            hello.saturating_sub(uptime)
-        });
+    let kernel = supervisor.hello.zip(supervisor.guest_uptime).map(|(hello, uptime)| {
+        // Firmware and loading are what the guest's own clock has not seen.
+        hello.saturating_sub(uptime)
+    });
     let ends = [
         ("supervisor: plan", supervisor.planned),
         ("supervisor: spawn machine", supervisor.vmm_spawned),

@@ -78,12 +78,7 @@ fn row(process: &Process, now: Timestamp) -> Vec<String> {
         share.min(99).to_string(),
         shown.to_string(),
         process.tty.clone(),
-        format!(
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
+        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         process.command.clone(),
     ]
 }

@@ -62,11 +62,8 @@ impl Waiter {
             })
             .await
             .map_err(|error| Error::internal("the engine is closing", error))?;
-        let exit_code = if live.ends == ends {
-            live.state.exit_code
-        } else {
-            live.last_end.exit_code
-        };
+        let exit_code =
+            if live.ends == ends { live.state.exit_code } else { live.last_end.exit_code };
         Ok(WaitStatus {
             exit_code,
             error: live.last_end.error.clone(),
@@ -89,11 +86,6 @@ impl Engine {
     pub(crate) fn waiter(&self, container: &Arc<Container>, condition: WaitCondition) -> Waiter {
         let watch = container.watch();
         let ends = watch.borrow().ends;
-        Waiter {
-            watch,
-            condition,
-            ends,
-            _container: Arc::clone(container),
-        }
+        Waiter { watch, condition, ends, _container: Arc::clone(container) }
     }
 }

@@ -43,9 +43,7 @@ impl Engine {
         let bounds = self.bounds(filters)?;
         let mut users: BTreeMap<String, usize> = BTreeMap::new();
         for container in self.inner.containers.all() {
-            *users
-                .entry(container.record().image.id.clone())
-                .or_default() += 1;
+            *users.entry(container.record().image.id.clone()).or_default() += 1;
         }
         let images = self.inner.store.images();
         let wanted = images.iter().filter(|image| bounds.include(filters, image));
@@ -54,10 +52,7 @@ impl Engine {
                 let id = image.id.to_string();
                 let tags = image.repo_tags();
                 let tags = match filters.contains("reference") {
-                    true => tags
-                        .into_iter()
-                        .filter(|tag| has_reference(filters, tag))
-                        .collect(),
+                    true => tags.into_iter().filter(|tag| has_reference(filters, tag)).collect(),
                     false => tags,
                 };
                 ImageSummary {
@@ -107,18 +102,11 @@ struct Bounds {
 impl Bounds {
     fn include(&self, filters: &Filters, image: &Image) -> bool {
         let time = created(image).unwrap_or(Timestamp::UNIX_EPOCH);
-        let named = || {
-            image
-                .repo_tags()
-                .iter()
-                .any(|tag| has_reference(filters, tag))
-        };
+        let named = || image.repo_tags().iter().any(|tag| has_reference(filters, tag));
         self.before.is_none_or(|before| time < before)
             && self.since.is_none_or(|since| time > since)
             && self.until.is_none_or(|until| time <= until)
-            && self
-                .dangling
-                .is_none_or(|dangling| image.is_dangling() == dangling)
+            && self.dangling.is_none_or(|dangling| image.is_dangling() == dangling)
             && filters.all_labels("label", &image.config.config.labels)
             && (!filters.contains("reference") || named())
     }
@@ -141,10 +129,7 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
 /// As Docker's `reference.FamiliarMatch`: a pattern of the name, with or without the tag.
 fn has_reference(filters: &Filters, tag: &str) -> bool {
     let name = tag.rsplit_once(':').map_or(tag, |(name, _)| name);
-    filters
-        .values("reference")
-        .iter()
-        .any(|pattern| glob(pattern, tag) || glob(pattern, name))
+    filters.values("reference").iter().any(|pattern| glob(pattern, tag) || glob(pattern, name))
 }
 
 /// Matches as Go's `path.Match` does, without character classes: `*` and `?` stop at a slash.
@@ -155,8 +140,7 @@ fn glob(pattern: &str, text: &str) -> bool {
         Some('*') => {
             let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
             let longest = text.find('/').unwrap_or(text.len());
-            ends.take_while(|at| *at <= longest)
-                .any(|at| glob(rest.as_str(), &text[at..]))
+            ends.take_while(|at| *at <= longest).any(|at| glob(rest.as_str(), &text[at..]))
         }
         Some(wanted) => {
             let mut text = text.chars();

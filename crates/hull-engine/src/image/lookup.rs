@@ -58,10 +58,7 @@ impl Engine {
                 architecture: image.platform.architecture.clone(),
                 variant: image.platform.variant.clone(),
                 size: image.size,
-                root: RootRecord {
-                    id: disk.id.to_string(),
-                    disk: disk_path.to_owned(),
-                },
+                root: RootRecord { id: disk.id.to_string(), disk: disk_path.to_owned() },
             },
             config: plan_config(&image)?,
         })
@@ -132,11 +129,7 @@ impl From<LookupError> for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::File {
-            action: error.action,
-            path: error.path,
-            source: error.source,
-        }
+        Self::File { action: error.action, path: error.path, source: error.source }
     }
 }
 

@@ -24,10 +24,7 @@ pub(crate) fn open_store(settings: &Settings) -> Result<Store> {
         insecure_registries: settings.insecure_registries.clone(),
         ..hull_registry::Settings::default()
     };
-    let store = hull_store::Settings {
-        registry,
-        ..hull_store::Settings::default()
-    };
+    let store = hull_store::Settings { registry, ..hull_store::Settings::default() };
     Store::open(&settings.root, store)
         .map_err(|error| Error::internal("cannot open the image store", error))
 }

@@ -45,19 +45,11 @@ pub enum PullProgress {
     /// `Already exists`.
     Exists { layer: String },
     /// `Downloading`, bytes.
-    Downloading {
-        layer: String,
-        current: u64,
-        total: u64,
-    },
+    Downloading { layer: String, current: u64, total: u64 },
     /// `Download complete`: fetched and its digest is right.
     Downloaded { layer: String },
     /// `Extracting`, bytes of the compressed layer.
-    Extracting {
-        layer: String,
-        current: u64,
-        total: u64,
-    },
+    Extracting { layer: String, current: u64, total: u64 },
     /// `Pull complete`.
     Complete { layer: String },
     /// `Verifying Checksum`.
@@ -67,11 +59,7 @@ pub enum PullProgress {
     /// Any other sentence.
     Note(String),
     /// `Retrying in n seconds`, why.
-    Retrying {
-        layer: String,
-        seconds: u64,
-        reason: String,
-    },
+    Retrying { layer: String, seconds: u64, reason: String },
 }
 
 /// What a pull brought.
@@ -116,10 +104,7 @@ impl Engine {
         let work = {
             let engine = self.clone();
             move |sender: broadcast::Sender<Progress>| async move {
-                let options = hull_store::PullOptions {
-                    platform: Some(platform),
-                    credentials,
-                };
+                let options = hull_store::PullOptions { platform: Some(platform), credentials };
                 let tell = move |progress| {
                     // Nobody listens at the moment.
                     sender.send(progress).ok();
@@ -203,11 +188,8 @@ impl Pulls {
                         let pulled = pull.await.map_err(Arc::new);
                         done.send_replace(Some(pulled));
                     });
-                    let shared = Arc::new(Shared {
-                        progress: sender,
-                        outcome,
-                        task: task.abort_handle(),
-                    });
+                    let shared =
+                        Arc::new(Shared { progress: sender, outcome, task: task.abort_handle() });
                     running.insert(key, Arc::downgrade(&shared));
                     (shared, coming)
                 }
@@ -243,10 +225,9 @@ impl Pulls {
             Some(Ok(pulled)) => Ok(pulled),
             Some(Err(error)) => Err(error.replicate()),
             // `wait_for` has seen that it is not.
-            None => Err(Error::Internal {
-                context: "the pull was interrupted".into(),
-                source: None,
-            }),
+            None => {
+                Err(Error::Internal { context: "the pull was interrupted".into(), source: None })
+            }
         }
     }
 
@@ -273,31 +254,24 @@ fn translate(progress: Progress) -> Option<PullProgress> {
     Some(match progress.status {
         LayerStatus::AlreadyExists => PullProgress::Exists { layer },
         LayerStatus::DownloadComplete => PullProgress::Downloaded { layer },
-        LayerStatus::Downloading { current, total } => PullProgress::Downloading {
-            layer,
-            current,
-            total,
-        },
-        LayerStatus::Extracting { current, total } => PullProgress::Extracting {
-            layer,
-            current,
-            total,
-        },
+        LayerStatus::Downloading { current, total } => {
+            PullProgress::Downloading { layer, current, total }
+        }
+        LayerStatus::Extracting { current, total } => {
+            PullProgress::Extracting { layer, current, total }
+        }
         LayerStatus::Note(text) => match (text.strip_prefix("Pulling from "), progress.id) {
-            (Some(repository), Some(tag)) => PullProgress::Began {
-                repository: repository.to_owned(),
-                tag,
-            },
+            (Some(repository), Some(tag)) => {
+                PullProgress::Began { repository: repository.to_owned(), tag }
+            }
             _ if text.starts_with("Digest: ") || text.starts_with("Status: ") => return None,
             _ => PullProgress::Note(text),
         },
         LayerStatus::PullComplete => PullProgress::Complete { layer },
         LayerStatus::PullingFsLayer => PullProgress::Layer { layer },
-        LayerStatus::Retrying { seconds } => PullProgress::Retrying {
-            layer,
-            seconds,
-            reason: String::new(),
-        },
+        LayerStatus::Retrying { seconds } => {
+            PullProgress::Retrying { layer, seconds, reason: String::new() }
+        }
         LayerStatus::VerifyingChecksum => PullProgress::Verifying { layer },
         LayerStatus::Waiting => PullProgress::Waiting { layer },
         status => PullProgress::Note(status.to_string()),
@@ -332,10 +306,7 @@ impl From<PullError> for Error {
                 Kind::Forbidden => Self::Forbidden(error.to_string()),
                 Kind::Unauthorized => Self::Unauthorized(error.to_string()),
                 // Its text is whole: dockerd says no more either.
-                _ => Self::Internal {
-                    context: error.to_string(),
-                    source: None,
-                },
+                _ => Self::Internal { context: error.to_string(), source: None },
             },
             PullError::Root(error) => error.into(),
             PullError::Store(error) => error.into(),
@@ -373,9 +344,7 @@ mod tests {
             let mut gate = gate.clone();
             async move {
                 gate.wait_for(|open| *open).await.unwrap();
-                sender
-                    .send(Progress::of("abc", LayerStatus::PullComplete))
-                    .ok();
+                sender.send(Progress::of("abc", LayerStatus::PullComplete)).ok();
                 Ok(pulled())
             }
         };

@@ -48,9 +48,7 @@ impl Engine {
         let _images = self.inner.images_gate.write().await;
         let id = self.image(image)?.id.to_string();
         let users = self.image_users()?;
-        let options = hull_store::RemoveOptions {
-            force: options.force,
-        };
+        let options = hull_store::RemoveOptions { force: options.force };
         let removed = self.inner.store.remove(image, options, &users).await?;
         let removed: Vec<_> = removed.into_iter().map(Removed::from).collect();
         for record in &removed {
@@ -78,11 +76,7 @@ impl Engine {
             Some(value) => Some(parse_time(value)?),
             None => None,
         };
-        let used: BTreeSet<_> = self
-            .image_users()?
-            .into_iter()
-            .map(|user| user.image)
-            .collect();
+        let used: BTreeSet<_> = self.image_users()?.into_iter().map(|user| user.image).collect();
         let mut report = PruneReport::default();
         for image in self.inner.store.images() {
             let labels = &image.config.config.labels;
@@ -100,10 +94,7 @@ impl Engine {
                 false => image.repo_tags(),
             };
             for name in names {
-                match self
-                    .image_remove(&name, ImageRemoveOptions::default())
-                    .await
-                {
+                match self.image_remove(&name, ImageRemoveOptions::default()).await {
                     Ok(removed) => report.removed.extend(removed),
                     // A container that was made meanwhile, or a name that went with another.
                     Err(error) => tracing::debug!(name, %error, "not pruned"),

@@ -118,10 +118,7 @@ impl Drivers {
     /// Returns drivers of which the one for virtual machines is another.
     #[cfg(test)]
     pub(crate) fn with_vm(vm: Arc<dyn Isolation>) -> Self {
-        Self {
-            vm,
-            process: Arc::new(Processes),
-        }
+        Self { vm, process: Arc::new(Processes) }
     }
 
     /// Returns the driver with a name of Docker's `--isolation`.

@@ -28,31 +28,14 @@ async fn an_exec_runs_and_is_remembered() {
     let exec = engine.exec_create(&id, command()).await.unwrap();
     assert_eq!(exec.len(), 64);
     let created = engine.exec_inspect(&exec).await.unwrap();
-    assert_eq!(
-        (created.running, created.exit_code, created.pid),
-        (false, None, 0)
-    );
+    assert_eq!((created.running, created.exit_code, created.pid), (false, None, 0));
     let options = ExecStartOptions::default();
-    let mut attached = engine
-        .exec_start(&exec, options.clone())
-        .await
-        .unwrap()
-        .unwrap();
+    let mut attached = engine.exec_start(&exec, options.clone()).await.unwrap().unwrap();
     let running = engine.exec_inspect(&exec).await.unwrap();
     assert_eq!((running.running, running.pid), (true, 9));
-    assert!(
-        engine
-            .inspect(&id, false)
-            .await
-            .unwrap()
-            .execs
-            .contains(&exec)
-    );
+    assert!(engine.inspect(&id, false).await.unwrap().execs.contains(&exec));
     let error = engine.exec_start(&exec, options.clone()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("exec command {exec} is already running")
-    );
+    assert_eq!(error.to_string(), format!("exec command {exec} is already running"));
     assert_eq!(soon(attached.output.next()).await.unwrap().data, "hello");
     let mut input = attached.input.take().unwrap();
     input.send(Bytes::from_static(b"x")).await.unwrap();
@@ -67,10 +50,7 @@ async fn an_exec_runs_and_is_remembered() {
     assert_eq!((ended.running, ended.exit_code), (false, Some(5)));
     assert!(engine.inspect(&id, false).await.unwrap().execs.is_empty());
     let error = engine.exec_start(&exec, options).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("exec command {exec} has already run")
-    );
+    assert_eq!(error.to_string(), format!("exec command {exec} has already run"));
     let request = world.fake.last_exec.lock().unwrap().clone().unwrap();
     assert_eq!(request["user"], "www");
     assert_eq!(request["process"]["cwd"], "/srv");
@@ -91,15 +71,9 @@ async fn containers_that_do_not_run_are_refused() {
     let exec = engine.exec_create("web", command()).await.unwrap();
     engine.pause("web").await.unwrap();
     let error = engine.exec_create("web", command()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "Container web is paused, unpause the container before exec"
-    );
+    assert_eq!(error.to_string(), "Container web is paused, unpause the container before exec");
     engine.kill("web", None).await.unwrap();
-    let error = engine
-        .exec_start(&exec, ExecStartOptions::default())
-        .await
-        .unwrap_err();
+    let error = engine.exec_start(&exec, ExecStartOptions::default()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("container {id} is not running"));
     let error = engine.exec_inspect("nope").await.unwrap_err();
     assert_eq!(error.to_string(), "No such exec instance: nope");
@@ -113,10 +87,7 @@ async fn a_program_that_does_not_exist_is_126() {
     let exec = engine.exec_create(&id, command()).await.unwrap();
     let message = "exec: \"ls\": executable file not found in $PATH";
     world.fake.script().refuse = Some(Failure::new(FailureCode::NoProgram, message));
-    let error = engine
-        .exec_start(&exec, ExecStartOptions::default())
-        .await
-        .unwrap_err();
+    let error = engine.exec_start(&exec, ExecStartOptions::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "OCI runtime exec failed: exec failed: unable to start container process: exec: \"ls\": \
@@ -132,10 +103,7 @@ async fn execs_end_with_their_container() {
     let engine = world.open().await;
     let id = run(&engine, "").await;
     let exec = engine.exec_create(&id, command()).await.unwrap();
-    let options = ExecStartOptions {
-        detach: true,
-        ..ExecStartOptions::default()
-    };
+    let options = ExecStartOptions { detach: true, ..ExecStartOptions::default() };
     assert!(engine.exec_start(&exec, options).await.unwrap().is_none());
     world.fake.machine(&world.dir(&id)).vanish();
     assert_eq!(wait(&engine, &id).await, 137);

@@ -48,10 +48,7 @@ impl Fake {
     pub(super) fn plant(&self, dir: &Path, status: Status) -> Machine {
         let machine = Machine::new(dir.to_owned(), self.clone());
         machine.set(status, None);
-        self.machines
-            .lock()
-            .unwrap()
-            .insert(dir.to_owned(), machine.clone());
+        self.machines.lock().unwrap().insert(dir.to_owned(), machine.clone());
         machine
     }
 
@@ -97,19 +94,12 @@ pub(super) struct Machine {
 
 impl Machine {
     fn new(dir: PathBuf, fake: Fake) -> Self {
-        Self {
-            dir,
-            fake,
-            exit: watch::Sender::new(None),
-        }
+        Self { dir, fake, exit: watch::Sender::new(None) }
     }
 
     /// Ends the machine in an orderly way.
     pub(super) fn end(&self, code: i32) {
-        let exit = Exit {
-            code,
-            ..Exit::default()
-        };
+        let exit = Exit { code, ..Exit::default() };
         self.set(Status::Exited, Some(exit.clone()));
         self.fake.machines.lock().unwrap().remove(&self.dir);
         self.exit.send_replace(Some(exit));
@@ -202,16 +192,10 @@ impl Task for Machine {
             let (sender, receiver) = oneshot::channel();
             tokio::spawn(async move {
                 echo(pipes, gone).await;
-                let exit = Exit {
-                    code: 5,
-                    ..Exit::default()
-                };
+                let exit = Exit { code: 5, ..Exit::default() };
                 sender.send(exit).ok();
             });
-            Ok(ExecTask {
-                pid: 9,
-                exit: receiver,
-            })
+            Ok(ExecTask { pid: 9, exit: receiver })
         }
         .boxed()
     }
@@ -277,11 +261,7 @@ impl Task for Machine {
 
 /// Says `hello`, sends input back until it ends, and lets go when the machine ends.
 async fn echo(pipes: Pipes, mut exit: watch::Receiver<Option<Exit>>) {
-    let Pipes {
-        wanted: Attach { stdout, .. },
-        input,
-        output,
-    } = pipes;
+    let Pipes { wanted: Attach { stdout, .. }, input, output } = pipes;
     let say = async |data: Bytes| {
         let channel = Channel::Stdout;
         if stdout {

@@ -6,18 +6,12 @@ use super::*;
 use crate::image::{ImageListOptions, ImageRemoveOptions, Removed};
 use crate::{ErrorKind, Filters, RemoveOptions};
 
-const FORCE: ImageRemoveOptions = ImageRemoveOptions {
-    force: true,
-    no_prune: false,
-};
+const FORCE: ImageRemoveOptions = ImageRemoveOptions { force: true, no_prune: false };
 
 /// What `docker save` writes for an image of one layer with one file.
 fn archive(name: &str, architecture: &str) -> Vec<u8> {
     let layer = tar(&[("etc/motd", name.as_bytes())]);
-    let diff_id: String = Sha256::digest(&layer)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let diff_id: String = Sha256::digest(&layer).iter().map(|byte| format!("{byte:02x}")).collect();
     let config = serde_json::json!({
         "architecture": architecture,
         "os": "linux",
@@ -62,19 +56,14 @@ async fn load(engine: &Engine, name: &str) {
 async fn make(engine: &Engine, image: &str) -> crate::Result<String> {
     let options = CreateOptions {
         name: None,
-        config: ContainerConfig {
-            image: image.into(),
-            ..ContainerConfig::default()
-        },
+        config: ContainerConfig { image: image.into(), ..ContainerConfig::default() },
     };
     Ok(engine.create(options).await?.id)
 }
 
 fn roots(world: &World) -> usize {
     let entries = std::fs::read_dir(world.root.path().join("roots")).unwrap();
-    entries
-        .filter(|entry| entry.as_ref().unwrap().path().is_dir())
-        .count()
+    entries.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
 }
 
 #[tokio::test]
@@ -160,9 +149,7 @@ async fn containers_keep_their_image_files_alive() {
     let id = make(&engine, "demo:1").await.unwrap();
     let short = &id[..12];
     let image = engine.image_inspect("demo:1").await.unwrap().id;
-    let error = engine
-        .image_remove("demo:1", ImageRemoveOptions::default())
-        .await;
+    let error = engine.image_remove("demo:1", ImageRemoveOptions::default()).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(
@@ -183,10 +170,7 @@ async fn containers_keep_their_image_files_alive() {
     engine.start(&id).await.unwrap();
     let list = engine.list(crate::ListOptions::default()).await.unwrap();
     assert_eq!(list[0].image, image);
-    let force = RemoveOptions {
-        force: true,
-        volumes: true,
-    };
+    let force = RemoveOptions { force: true, volumes: true };
     engine.remove(&id, force).await.unwrap();
     assert_eq!(roots(&world), 0);
 }
@@ -215,13 +199,7 @@ async fn lists_tags_and_filters() {
         let found: Vec<_> = images.into_iter().flat_map(|image| image.tags).collect();
         assert_eq!(found, tags, "{key}={value}");
     }
-    let removed = engine
-        .image_remove("demo:1", ImageRemoveOptions::default())
-        .await
-        .unwrap();
+    let removed = engine.image_remove("demo:1", ImageRemoveOptions::default()).await.unwrap();
     assert_eq!(removed, [Removed::Untagged("demo:1".into())]);
-    assert_eq!(
-        actions(&mut events, "untag").await,
-        ["load", "tag", "create", "untag"]
-    );
+    assert_eq!(actions(&mut events, "untag").await, ["load", "tag", "create", "untag"]);
 }

@@ -4,10 +4,7 @@ use super::*;
 use crate::container::state::Status;
 use crate::{ErrorKind, RemoveOptions, StopOptions};
 
-const FORCE: RemoveOptions = RemoveOptions {
-    force: true,
-    volumes: false,
-};
+const FORCE: RemoveOptions = RemoveOptions { force: true, volumes: false };
 
 fn auto_remove() -> ContainerConfig {
     let mut config = config();
@@ -30,35 +27,21 @@ async fn a_container_runs_and_ends() {
     assert_eq!(created.state.status, Status::Created);
     assert_eq!((created.path.as_str(), created.args.len()), ("sh", 2));
     assert_eq!(created.config.env.last().unwrap(), "FROM_IMAGE=1");
-    let waiter = engine
-        .wait(&id[..6], WaitCondition::NextExit)
-        .await
-        .unwrap();
+    let waiter = engine.wait(&id[..6], WaitCondition::NextExit).await.unwrap();
     engine.start("/web").await.unwrap();
     let running = engine.inspect(&id, false).await.unwrap();
-    assert_eq!(
-        (running.state.status, running.state.pid),
-        (Status::Running, 42)
-    );
-    assert_eq!(
-        engine.start(&id).await.unwrap_err().kind(),
-        ErrorKind::NotModified
-    );
+    assert_eq!((running.state.status, running.state.pid), (Status::Running, 42));
+    assert_eq!(engine.start(&id).await.unwrap_err().kind(), ErrorKind::NotModified);
     world.fake.machine(&world.dir(&id)).end(3);
     assert_eq!(soon(waiter.finished()).await.unwrap().exit_code, 3);
     let ended = engine.inspect(&id, false).await.unwrap();
-    assert_eq!(
-        (ended.state.status, ended.state.exit_code),
-        (Status::Exited, 3)
-    );
+    assert_eq!((ended.state.status, ended.state.exit_code), (Status::Exited, 3));
     assert!(ended.state.finished_at.is_some());
     engine.start(&id).await.unwrap();
     engine.remove(&id, FORCE).await.unwrap();
     assert_eq!(
         actions(&mut events, "destroy").await,
-        [
-            "create", "start", "die 3", "start", "kill 9", "die 137", "destroy"
-        ]
+        ["create", "start", "die 3", "start", "kill 9", "die 137", "destroy"]
     );
     assert!(!world.dir(&id).exists());
     assert_eq!(world.leftovers(), 0);
@@ -73,10 +56,7 @@ async fn names_are_unique_and_come_free() {
     let world = World::new();
     let engine = world.open().await;
     let id = create(&engine, "web", config()).await;
-    let options = CreateOptions {
-        name: Some("/web".into()),
-        config: config(),
-    };
+    let options = CreateOptions { name: Some("/web".into()), config: config() };
     let error = engine.create_from(image(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(
@@ -90,11 +70,7 @@ async fn names_are_unique_and_come_free() {
     let other = create(&engine, "web", config()).await;
     let error = engine.rename("web", "db").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(
-        error
-            .to_string()
-            .starts_with("Error when allocating new name: Conflict.")
-    );
+    assert!(error.to_string().starts_with("Error when allocating new name: Conflict."));
     drop(engine);
     let engine = world.open().await;
     assert_eq!(engine.inspect("db", false).await.unwrap().id, id);
@@ -107,10 +83,7 @@ async fn a_configuration_that_cannot_be_planned_leaves_nothing() {
     let engine = world.open().await;
     let options = CreateOptions {
         name: Some("web".into()),
-        config: ContainerConfig {
-            cmd: None,
-            ..config()
-        },
+        config: ContainerConfig { cmd: None, ..config() },
     };
     let error = engine.create_from(image(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidParameter);
@@ -212,19 +185,9 @@ async fn a_restart_does_not_remove() {
     engine.restart(&id, StopOptions::default()).await.unwrap();
     assert_eq!(
         actions(&mut events, "restart").await,
-        [
-            "create", "start", "kill 15", "die 143", "stop", "start", "restart"
-        ]
+        ["create", "start", "kill 15", "die 143", "stop", "start", "restart"]
     );
-    assert!(
-        engine
-            .inspect(&id, false)
-            .await
-            .unwrap()
-            .state
-            .status
-            .is_running()
-    );
+    assert!(engine.inspect(&id, false).await.unwrap().state.status.is_running());
 }
 
 #[tokio::test]
@@ -234,10 +197,7 @@ async fn stop_kills_what_does_not_end() {
     let engine = world.open().await;
     let mut events = listen(&engine);
     let id = run(&engine, "").await;
-    let options = StopOptions {
-        signal: Some("INT".into()),
-        timeout: Some(1),
-    };
+    let options = StopOptions { signal: Some("INT".into()), timeout: Some(1) };
     let begin = std::time::Instant::now();
     engine.stop(&id, options).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(1));
@@ -301,10 +261,7 @@ async fn a_running_container_is_not_removed_without_force() {
     let world = World::new();
     let engine = world.open().await;
     let id = run(&engine, "web").await;
-    let error = engine
-        .remove("web", RemoveOptions::default())
-        .await
-        .unwrap_err();
+    let error = engine.remove("web", RemoveOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(
         error.to_string(),
@@ -312,14 +269,8 @@ async fn a_running_container_is_not_removed_without_force() {
          removing or force remove"
     );
     engine.pause("web").await.unwrap();
-    assert_eq!(
-        engine.inspect(&id, false).await.unwrap().state.status,
-        Status::Paused
-    );
-    let error = engine
-        .remove("web", RemoveOptions::default())
-        .await
-        .unwrap_err();
+    assert_eq!(engine.inspect(&id, false).await.unwrap().state.status, Status::Paused);
+    let error = engine.remove("web", RemoveOptions::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot remove container \"web\": container is paused and must be unpaused first"
@@ -376,10 +327,7 @@ async fn the_launch_says_what_was_asked_for() {
     engine.start(&id).await.unwrap();
     let launch = world.fake.last_launch.lock().unwrap().clone().unwrap();
     let on_disk = std::fs::read(world.dir(&id).join("launch.json")).unwrap();
-    assert_eq!(
-        serde_json::from_slice::<serde_json::Value>(&on_disk).unwrap(),
-        launch
-    );
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&on_disk).unwrap(), launch);
     assert_eq!(launch["container"], id.as_str());
     assert_eq!(launch["machine"]["memory"], 64 << 20);
     assert_eq!(launch["stop"]["signal"], 10);

@@ -11,11 +11,7 @@ fn all(pairs: &[(&str, &str)]) -> ListOptions {
     for (key, value) in pairs {
         filters.add(*key, *value);
     }
-    ListOptions {
-        all: true,
-        filters,
-        ..ListOptions::default()
-    }
+    ListOptions { all: true, filters, ..ListOptions::default() }
 }
 
 #[tokio::test]
@@ -39,29 +35,20 @@ async fn filters_are_dockers() {
         (&[("id", "zz")], &[]),
         (&[("label", "tier")], &["made"]),
         (&[("label", "tier=back")], &[]),
-        (
-            &[("status", "exited"), ("status", "created")],
-            &["ended", "made"],
-        ),
+        (&[("status", "exited"), ("status", "created")], &["ended", "made"]),
         (&[("exited", "3")], &["ended"]),
         (&[("exited", "0")], &[]),
         (&[("before", "ended")], &["runs", "made"]),
         (&[("since", "made")], &["ended", "runs"]),
         (&[("before", "ended"), ("since", "made")], &["runs"]),
         (&[("is-task", "true")], &[]),
-        (
-            &[("is-task", "false"), ("health", "none")],
-            &["ended", "runs", "made"],
-        ),
+        (&[("is-task", "false"), ("health", "none")], &["ended", "runs", "made"]),
         (&[("health", "healthy")], &[]),
         (&[("network", "bridge")], &["ended", "runs", "made"]),
     ] {
         assert_eq!(names(&engine, all(filters)).await, wanted, "{filters:?}");
     }
-    let last = ListOptions {
-        limit: 2,
-        ..ListOptions::default()
-    };
+    let last = ListOptions { limit: 2, ..ListOptions::default() };
     assert_eq!(names(&engine, last).await, ["ended", "runs"]);
 }
 
@@ -72,11 +59,7 @@ async fn filters_that_make_no_sense_are_refused() {
     for (key, value, message) in [
         ("nmae", "x", "invalid filter 'nmae'"),
         ("before", "nope", "No such container: nope"),
-        (
-            "publish",
-            "1:2",
-            "filter for 'publish' should not contain ':': 1:2",
-        ),
+        ("publish", "1:2", "filter for 'publish' should not contain ':': 1:2"),
         (
             "status",
             "fine",

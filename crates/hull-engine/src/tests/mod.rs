@@ -31,10 +31,7 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("disks")).unwrap();
         std::fs::write(root.path().join("disks/disk.vmdk"), b"").unwrap();
-        Self {
-            root,
-            fake: Fake::default(),
-        }
+        Self { root, fake: Fake::default() }
     }
 
     async fn open(&self) -> Engine {
@@ -49,9 +46,7 @@ impl World {
 
     /// Number of entries in the engine's `tmp`.
     fn leftovers(&self) -> usize {
-        std::fs::read_dir(self.root.path().join("tmp/engine"))
-            .unwrap()
-            .count()
+        std::fs::read_dir(self.root.path().join("tmp/engine")).unwrap().count()
     }
 }
 
@@ -68,10 +63,7 @@ fn image() -> ImageFacts {
                 disk: "disks/disk.vmdk".into(),
             },
         },
-        config: ImageConfig {
-            env: vec!["FROM_IMAGE=1".into()],
-            ..ImageConfig::default()
-        },
+        config: ImageConfig { env: vec!["FROM_IMAGE=1".into()], ..ImageConfig::default() },
     }
 }
 
@@ -84,10 +76,7 @@ fn config() -> ContainerConfig {
 }
 
 async fn create(engine: &Engine, name: &str, config: ContainerConfig) -> String {
-    let options = CreateOptions {
-        name: (!name.is_empty()).then(|| name.to_owned()),
-        config,
-    };
+    let options = CreateOptions { name: (!name.is_empty()).then(|| name.to_owned()), config };
     engine.create_from(image(), options).await.unwrap().id
 }
 
@@ -104,9 +93,7 @@ async fn wait(engine: &Engine, id: &str) -> i32 {
 
 /// Fails instead of hanging.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .unwrap()
+    tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
 }
 
 fn listen(engine: &Engine) -> EventStream {
@@ -117,9 +104,7 @@ fn listen(engine: &Engine) -> EventStream {
 async fn actions(events: &mut EventStream, last: &str) -> Vec<String> {
     let mut actions = vec![];
     loop {
-        let Event {
-            action, attributes, ..
-        } = soon(events.next()).await.unwrap();
+        let Event { action, attributes, .. } = soon(events.next()).await.unwrap();
         let shown = match (attributes.get("signal"), attributes.get("exitCode")) {
             (Some(value), _) | (_, Some(value)) => format!("{action} {value}"),
             _ => action.clone(),

@@ -50,13 +50,8 @@ async fn a_supervisor_that_is_killed_is_noticed_at_once() {
     world.fake.machine(&world.dir(&id)).vanish();
     assert_eq!(wait(&engine, &id).await, 137);
     let state = engine.inspect(&id, false).await.unwrap().state;
-    assert_eq!(
-        (state.status, state.error.as_str()),
-        (Status::Exited, "supervisor died")
-    );
-    let recorded = hull_supervisor::State::read(&world.dir(&id))
-        .unwrap()
-        .unwrap();
+    assert_eq!((state.status, state.error.as_str()), (Status::Exited, "supervisor died"));
+    let recorded = hull_supervisor::State::read(&world.dir(&id)).unwrap().unwrap();
     assert_eq!(recorded.exit.unwrap().code, 137);
     engine.start(&id).await.unwrap();
 }
@@ -76,10 +71,7 @@ async fn auto_remove_is_kept_across_engines() {
     world.fake.machine(&world.dir(&ended)).vanish();
     let engine = world.open().await;
     assert!(!world.dir(&ended).exists());
-    assert_eq!(
-        engine.inspect(&ended, false).await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(engine.inspect(&ended, false).await.unwrap_err().kind(), ErrorKind::NotFound);
     let waiter = engine.wait(&runs, WaitCondition::Removed).await.unwrap();
     world.fake.machine(&world.dir(&runs)).end(0);
     soon(waiter.finished()).await.unwrap();
@@ -159,10 +151,7 @@ async fn a_supervisor_without_an_engine_is_adopted_or_ended() {
     // Given up after a while, and started anew.
     engine.start("stuck").await.unwrap();
     assert_eq!(world.fake.running(), 2);
-    let force = RemoveOptions {
-        force: true,
-        volumes: true,
-    };
+    let force = RemoveOptions { force: true, volumes: true };
     engine.remove("goes-on", force).await.unwrap();
     engine.remove("stuck", force).await.unwrap();
     assert_eq!(world.fake.running(), 0);

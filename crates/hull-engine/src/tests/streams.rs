@@ -14,11 +14,7 @@ fn everything() -> AttachOptions {
 }
 
 fn interactive(tty: bool) -> ContainerConfig {
-    ContainerConfig {
-        open_stdin: true,
-        tty,
-        ..config()
-    }
+    ContainerConfig { open_stdin: true, tty, ..config() }
 }
 
 async fn text(output: &mut Output) -> Option<Bytes> {
@@ -53,14 +49,7 @@ async fn a_container_without_input_gives_none() {
     let world = World::new();
     let engine = world.open().await;
     let id = create(&engine, "", config()).await;
-    assert!(
-        engine
-            .attach(&id, everything())
-            .await
-            .unwrap()
-            .input
-            .is_none()
-    );
+    assert!(engine.attach(&id, everything()).await.unwrap().input.is_none());
 }
 
 #[tokio::test]
@@ -70,15 +59,8 @@ async fn detach_keys_end_the_client_and_not_the_container() {
     let id = create(&engine, "", interactive(true)).await;
     engine.start(&id).await.unwrap();
     let mut events = listen(&engine);
-    let options = AttachOptions {
-        detach_keys: Some("ctrl-a,d".into()),
-        ..everything()
-    };
-    let Attached {
-        input,
-        mut output,
-        tty,
-    } = engine.attach(&id, options).await.unwrap();
+    let options = AttachOptions { detach_keys: Some("ctrl-a,d".into()), ..everything() };
+    let Attached { input, mut output, tty } = engine.attach(&id, options).await.unwrap();
     assert!(tty);
     assert_eq!(text(&mut output).await.unwrap(), "hello");
     let mut input = input.unwrap();
@@ -87,15 +69,7 @@ async fn detach_keys_end_the_client_and_not_the_container() {
     input.send(Bytes::from_static(b"d")).await.unwrap_err();
     assert_eq!(text(&mut output).await, None);
     assert_eq!(actions(&mut events, "detach").await, ["attach", "detach"]);
-    assert!(
-        engine
-            .inspect(&id, false)
-            .await
-            .unwrap()
-            .state
-            .status
-            .is_running()
-    );
+    assert!(engine.inspect(&id, false).await.unwrap().state.status.is_running());
 }
 
 #[tokio::test]
@@ -120,18 +94,11 @@ async fn logs_come_before_the_stream() {
         "{\"log\":\"past\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}\n",
     )
     .unwrap();
-    let options = AttachOptions {
-        logs: true,
-        ..everything()
-    };
+    let options = AttachOptions { logs: true, ..everything() };
     let mut attached = engine.attach(&id, options).await.unwrap();
     assert_eq!(text(&mut attached.output).await.unwrap(), "past\n");
     assert_eq!(text(&mut attached.output).await.unwrap(), "hello");
-    let options = AttachOptions {
-        logs: true,
-        stream: false,
-        ..everything()
-    };
+    let options = AttachOptions { logs: true, stream: false, ..everything() };
     let mut attached = engine.attach(&id, options).await.unwrap();
     assert_eq!(text(&mut attached.output).await.unwrap(), "past\n");
     assert_eq!(text(&mut attached.output).await, None);
@@ -142,21 +109,14 @@ async fn bad_keys_and_paused_containers_are_refused() {
     let world = World::new();
     let engine = world.open().await;
     run(&engine, "web").await;
-    let options = AttachOptions {
-        detach_keys: Some("ctrl-".into()),
-        ..everything()
-    };
+    let options = AttachOptions { detach_keys: Some("ctrl-".into()), ..everything() };
     assert_eq!(
         engine.attach("web", options).await.unwrap_err().to_string(),
         "Invalid detach keys (ctrl-) provided"
     );
     engine.pause("web").await.unwrap();
     assert_eq!(
-        engine
-            .attach("web", everything())
-            .await
-            .unwrap_err()
-            .to_string(),
+        engine.attach("web", everything()).await.unwrap_err().to_string(),
         "container web is paused, unpause the container before attach"
     );
 }

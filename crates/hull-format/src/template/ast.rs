@@ -9,11 +9,7 @@ pub(super) enum Node {
     If(Branch),
     With(Branch),
     Range(Branch),
-    Template {
-        pos: usize,
-        name: String,
-        argument: Option<Pipe>,
-    },
+    Template { pos: usize, name: String, argument: Option<Pipe> },
     Break,
     Continue,
 }

@@ -10,11 +10,5 @@ pub enum Error {
     #[error("template: :{line}: {message}")]
     Parse { line: usize, message: String },
     #[error("template: :{line}:{column}: executing \"{template}\" at <{context}>: {message}")]
-    Execute {
-        line: usize,
-        column: usize,
-        template: String,
-        context: String,
-        message: String,
-    },
+    Execute { line: usize, column: usize, template: String, context: String, message: String },
 }

@@ -121,11 +121,9 @@ impl<'t> Run<'t> {
             Node::Range(branch) => return self.range(dot, branch),
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
-            Node::Template {
-                pos,
-                name,
-                argument,
-            } => self.template(dot, *pos, name, argument.as_ref())?,
+            Node::Template { pos, name, argument } => {
+                self.template(dot, *pos, name, argument.as_ref())?
+            }
         }
         Ok(Flow::On)
     }
@@ -222,9 +220,7 @@ impl<'t> Run<'t> {
             return fail(format_args!("template {name} not defined"));
         };
         if self.calls == MAX_CALLS {
-            return fail(format_args!(
-                "exceeded maximum template depth ({MAX_CALLS})"
-            ));
+            return fail(format_args!("exceeded maximum template depth ({MAX_CALLS})"));
         }
         let dot = match argument {
             Some(pipe) => self.pipeline(dot, pipe)?,
@@ -345,9 +341,7 @@ impl<'t> Run<'t> {
             }
             if (!args.is_empty() || last.is_some()) && object_has(&value, end) {
                 let count = args.len() + usize::from(last.is_some());
-                return fail(format_args!(
-                    "wrong number of args for {end}: want 0 got {count}"
-                ));
+                return fail(format_args!("wrong number of args for {end}: want 0 got {count}"));
             }
         }
         let has_args = !args.is_empty() || last.is_some();
@@ -384,9 +378,7 @@ impl<'t> Run<'t> {
             Val::Null(Null::Pointer) => {
                 fail(format_args!("nil pointer evaluating interface {{}}.{name}"))
             }
-            _ => fail(format_args!(
-                "can't evaluate field {name} in type interface {{}}"
-            )),
+            _ => fail(format_args!("can't evaluate field {name} in type interface {{}}")),
         }
     }
 
@@ -451,9 +443,7 @@ impl<'t> Run<'t> {
             ));
         }
         if !signature.variadic && count != want {
-            return fail(format_args!(
-                "wrong number of args for {name}: want {want} got {count}"
-            ));
+            return fail(format_args!("wrong number of args for {name}: want {want} got {count}"));
         }
         Ok(())
     }
@@ -500,9 +490,7 @@ impl<'t> Run<'t> {
             }
             (false, value) => {
                 let got = value.type_name();
-                fail(format_args!(
-                    "wrong type for value; expected {kind}; got {got}"
-                ))
+                fail(format_args!("wrong type for value; expected {kind}; got {got}"))
             }
         }
     }

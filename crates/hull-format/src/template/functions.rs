@@ -27,10 +27,7 @@ pub(super) fn exists(name: &str) -> bool {
 
 /// Whether the table header, where functions leave the column's name as it is, has it too.
 pub(super) fn keeps_header(name: &str) -> bool {
-    matches!(
-        name,
-        "json" | "split" | "join" | "title" | "lower" | "upper" | "truncate"
-    )
+    matches!(name, "json" | "split" | "join" | "title" | "lower" | "upper" | "truncate")
 }
 
 pub(super) fn signature(name: &str) -> Option<Signature> {
@@ -48,10 +45,7 @@ pub(super) fn signature(name: &str) -> Option<Signature> {
         "pad" => (&[String, Int, Int], false),
         _ => return None,
     };
-    Some(Signature {
-        parameters,
-        variadic,
-    })
+    Some(Signature { parameters, variadic })
 }
 
 /// Calls a function with arguments that fit its signature. `and` and `or` are not here: they
@@ -109,12 +103,7 @@ pub(super) fn call(name: &str, args: &[Val], first: &str) -> Result<Val, String>
                 Ok(_) => Err("strings: Repeat output length overflow".to_owned()),
                 Err(_) => Err("strings: negative Repeat count".to_owned()),
             };
-            Val::str(&format!(
-                "{}{}{}",
-                spaces(number(1))?,
-                text(0),
-                spaces(number(2))?
-            ))
+            Val::str(&format!("{}{}{}", spaces(number(1))?, text(0), spaces(number(2))?))
         }
         _ => return Err(format!("function {name} is not implemented")),
     })
@@ -285,12 +274,8 @@ fn title(text: &str) -> String {
 fn truncate(text: &str, length: i64) -> Result<Val, String> {
     match usize::try_from(length) {
         Ok(length) if text.len() < length => Ok(Val::str(text)),
-        Ok(length) => Ok(Val::str(&String::from_utf8_lossy(
-            &text.as_bytes()[..length],
-        ))),
-        Err(_) => Err(format!(
-            "runtime error: slice bounds out of range [:{length}]"
-        )),
+        Ok(length) => Ok(Val::str(&String::from_utf8_lossy(&text.as_bytes()[..length]))),
+        Err(_) => Err(format!("runtime error: slice bounds out of range [:{length}]")),
     }
 }
 

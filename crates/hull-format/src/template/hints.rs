@@ -36,13 +36,7 @@ pub(super) struct Hints {
 impl Hints {
     /// The answers of Docker's inspection calls.
     pub(super) const DOCKER: Self = Self {
-        maps: &[
-            "ExposedPorts",
-            "Networks",
-            "PortBindings",
-            "Ports",
-            "Volumes",
-        ],
+        maps: &["ExposedPorts", "Networks", "PortBindings", "Ports", "Volumes"],
         string_maps: &[
             "Annotations",
             "Data",

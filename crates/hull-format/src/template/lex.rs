@@ -58,11 +58,7 @@ impl Token {
 
 /// Splits a whole template. A malformed one ends with a token of [`Kind::Error`].
 pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer {
-        text,
-        pos: 0,
-        tokens: Vec::new(),
-    };
+    let mut lexer = Lexer { text, pos: 0, tokens: Vec::new() };
     if let Err(message) = lexer.run() {
         lexer.push_at(
             lexer.tokens.last().map_or(0, |t| t.pos.max(lexer.pos)),
@@ -157,9 +153,7 @@ impl Lexer<'_> {
                     self.quoted('\'', Kind::CharConstant, "unterminated character constant")?;
                 }
                 '`' => {
-                    let end = rest[1..]
-                        .find('`')
-                        .ok_or("unterminated raw quoted string")?;
+                    let end = rest[1..].find('`').ok_or("unterminated raw quoted string")?;
                     self.push(Kind::RawString, end + 2);
                 }
                 '$' => self.name(Kind::Variable)?,
@@ -273,11 +267,7 @@ impl Lexer<'_> {
             accept(&mut length, "+-");
             while accept(&mut length, "0123456789_") {}
         }
-        if let Some(c) = rest[length..]
-            .chars()
-            .next()
-            .filter(|c| is_alphanumeric(*c))
-        {
+        if let Some(c) = rest[length..].chars().next().filter(|c| is_alphanumeric(*c)) {
             let bad = &rest[..length + c.len_utf8()];
             return Err(format!("bad number syntax: {}", super::value::quote(bad)));
         }
@@ -320,12 +310,7 @@ impl Lexer<'_> {
 
     fn push_at(&mut self, pos: usize, kind: Kind, text: String) {
         let line = 1 + self.text[..pos].matches('\n').count();
-        self.tokens.push(Token {
-            kind,
-            pos,
-            line,
-            text,
-        });
+        self.tokens.push(Token { kind, pos, line, text });
     }
 }
 

@@ -37,10 +37,7 @@ impl Template {
     /// # Errors
     /// It is malformed, or calls a function that does not exist.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Ok(Self {
-            source: text.to_owned(),
-            templates: parse::parse(text)?,
-        })
+        Ok(Self { source: text.to_owned(), templates: parse::parse(text)? })
     }
 
     /// Executes the template on `data`.
@@ -88,19 +85,11 @@ impl Data {
     ) -> Self {
         let mut fields: Vec<_> = columns
             .iter()
-            .map(|(name, value)| {
-                (
-                    (*name).to_owned(),
-                    Val::from_json(name, value, &Hints::DOCKER),
-                )
-            })
+            .map(|(name, value)| ((*name).to_owned(), Val::from_json(name, value, &Hints::DOCKER)))
             .collect();
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         Self {
-            root: Val::Object(Rc::new(Object {
-                kind: ObjectKind::Struct,
-                fields,
-            })),
+            root: Val::Object(Rc::new(Object { kind: ObjectKind::Struct, fields })),
             type_name: Some(type_name.to_owned()),
             labels: labels.clone(),
             methods: Some(|data, key| data.labels.get(key).cloned().unwrap_or_default()),
@@ -110,15 +99,10 @@ impl Data {
 
     /// The first row of a table: column to title.
     pub(crate) fn header(titles: &[(&str, &str)]) -> Self {
-        let fields = titles
-            .iter()
-            .map(|(name, title)| ((*name).to_owned(), Val::str(title)))
-            .collect();
+        let fields =
+            titles.iter().map(|(name, title)| ((*name).to_owned(), Val::str(title))).collect();
         Self {
-            root: Val::Object(Rc::new(Object {
-                kind: ObjectKind::Map,
-                fields,
-            })),
+            root: Val::Object(Rc::new(Object { kind: ObjectKind::Map, fields })),
             type_name: None,
             labels: BTreeMap::new(),
             methods: Some(|_, key| {

@@ -144,11 +144,7 @@ impl Parser {
                     }
                     _ => Some(self.pipeline("template clause", Kind::RightDelim)?),
                 };
-                Node::Template {
-                    pos,
-                    name,
-                    argument,
-                }
+                Node::Template { pos, name, argument }
             }
             "block" => {
                 let pos = self.peek_word().pos;
@@ -161,11 +157,7 @@ impl Parser {
                 }
                 self.variables = variables;
                 self.templates.insert(name.clone(), nodes);
-                Node::Template {
-                    pos,
-                    name,
-                    argument: Some(argument),
-                }
+                Node::Template { pos, name, argument: Some(argument) }
             }
             _ => return self.unexpected(&token, "command"),
         };
@@ -214,11 +206,7 @@ impl Parser {
         }
         self.variables.truncate(scope);
         self.depth -= 1;
-        Ok(Branch {
-            pipe,
-            body,
-            otherwise,
-        })
+        Ok(Branch { pipe, body, otherwise })
     }
 
     /// Reads nodes until `end` or `else`.
@@ -234,11 +222,7 @@ impl Parser {
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
-        let mut pipe = Pipe {
-            variables: Vec::new(),
-            assigns: false,
-            commands: Vec::new(),
-        };
+        let mut pipe = Pipe { variables: Vec::new(), assigns: false, commands: Vec::new() };
         self.declarations(context, &mut pipe)?;
         loop {
             let token = self.peek_word().clone();
@@ -332,10 +316,7 @@ impl Parser {
     }
 
     fn command(&mut self) -> Parsed<Command> {
-        let mut command = Command {
-            pos: self.peek_word().pos,
-            words: Vec::new(),
-        };
+        let mut command = Command { pos: self.peek_word().pos, words: Vec::new() };
         loop {
             self.peek_word();
             if let Some(word) = self.operand()? {
@@ -515,13 +496,9 @@ impl Parser {
     /// The line is that of the token which was looked at last.
     fn fail<T>(&mut self, message: &str) -> Parsed<T> {
         let token = self.next.min(self.tokens.len() - 1);
-        let seen = &self.tokens[token.saturating_sub(usize::from(
-            self.tokens[token].kind != Kind::Eof && token > 0,
-        ))];
-        Err(Error::Parse {
-            line: seen.line,
-            message: message.into(),
-        })
+        let seen = &self.tokens
+            [token.saturating_sub(usize::from(self.tokens[token].kind != Kind::Eof && token > 0))];
+        Err(Error::Parse { line: seen.line, message: message.into() })
     }
 
     fn peek(&self) -> &Token {

@@ -57,9 +57,8 @@ pub(super) fn sprintf(format: &str, operands: &[Val]) -> String {
             },
         }
     }
-    let rest: Vec<_> = operands
-        .map(|operand| format!("{}={}", type_name(operand), operand.print()))
-        .collect();
+    let rest: Vec<_> =
+        operands.map(|operand| format!("{}={}", type_name(operand), operand.print())).collect();
     if !rest.is_empty() {
         out.push_str(&format!("%!(EXTRA {})", rest.join(", ")));
     }
@@ -191,13 +190,7 @@ impl Spec {
         let hex = |upper| {
             let bytes = cut.bytes();
             bytes
-                .map(|b| {
-                    if upper {
-                        format!("{b:02X}")
-                    } else {
-                        format!("{b:02x}")
-                    }
-                })
+                .map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") })
                 .collect::<String>()
         };
         let text = match verb {

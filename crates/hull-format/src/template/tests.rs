@@ -41,18 +41,10 @@ fn templates_print_what_docker_prints() {
             _ => false,
         };
         if !same && !DIFFERENT.contains(&case.template.as_str()) {
-            wrong.push(format!(
-                "{:?}\n  ours   {ours:?}\n  docker {theirs:?}",
-                case.template
-            ));
+            wrong.push(format!("{:?}\n  ours   {ours:?}\n  docker {theirs:?}", case.template));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{}\n{} differ",
-        wrong.join("\n"),
-        wrong.len()
-    );
+    assert!(wrong.is_empty(), "{}\n{} differ", wrong.join("\n"), wrong.len());
 }
 
 /// Known differences: Docker's client knows more of the types than JSON tells.
@@ -77,29 +69,13 @@ const DIFFERENT: [&str; 7] = [
 fn hostile_templates_end() {
     let data = Data::inspect(&serde_json::json!({"A": 1}));
     let nested = format!("{}x{}", "{{if 1}}".repeat(5000), "{{end}}".repeat(5000));
-    assert!(
-        render(&nested, &data)
-            .unwrap_err()
-            .contains("nested too deeply")
-    );
+    assert!(render(&nested, &data).unwrap_err().contains("nested too deeply"));
     let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));
-    assert!(
-        render(&parens, &data)
-            .unwrap_err()
-            .contains("nested too deeply")
-    );
+    assert!(render(&parens, &data).unwrap_err().contains("nested too deeply"));
     let endless = "{{define \"x\"}}{{template \"x\"}}{{end}}{{template \"x\"}}";
-    assert!(
-        render(endless, &data)
-            .unwrap_err()
-            .contains("maximum template depth")
-    );
+    assert!(render(endless, &data).unwrap_err().contains("maximum template depth"));
     let long = "{{range 1000}}{{range 1000}}{{printf \"%999d\" 1}}{{end}}{{end}}";
-    assert!(
-        render(long, &data)
-            .unwrap_err()
-            .contains("output is too long")
-    );
+    assert!(render(long, &data).unwrap_err().contains("output is too long"));
     for text in [
         "{{",
         "{{\"",

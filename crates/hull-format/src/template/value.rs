@@ -146,10 +146,8 @@ impl Val {
             }
             Self::Object(object) => {
                 let fields = object.sorted();
-                let fields: Vec<_> = fields
-                    .iter()
-                    .map(|(k, v)| format!("{k}:{}", v.print()))
-                    .collect();
+                let fields: Vec<_> =
+                    fields.iter().map(|(k, v)| format!("{k}:{}", v.print())).collect();
                 format!("map[{}]", fields.join(" "))
             }
         }

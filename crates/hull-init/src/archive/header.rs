@@ -71,10 +71,7 @@ impl Header {
         put_octal(&mut block[108..116], u64::from(self.uid).min(MAX_7));
         put_octal(&mut block[116..124], u64::from(self.gid).min(MAX_7));
         put_octal(&mut block[124..136], self.size.min(MAX_11));
-        put_octal(
-            &mut block[136..148],
-            (self.mtime.0.max(0) as u64).min(MAX_11),
-        );
+        put_octal(&mut block[136..148], (self.mtime.0.max(0) as u64).min(MAX_11));
         block[156] = self.kind;
         put(&mut block[157..257], &self.link);
         block[257..265].copy_from_slice(b"ustar\x0000");
@@ -132,11 +129,8 @@ impl Header {
         while !rest.is_empty() {
             let (key, value, after) = next_record(rest).ok_or(Malformed("PAX record"))?;
             rest = after;
-            let decimal = || {
-                std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|value| value.parse::<u64>().ok())
-            };
+            let decimal =
+                || std::str::from_utf8(value).ok().and_then(|value| value.parse::<u64>().ok());
             let small = || decimal().and_then(|n| u32::try_from(n).ok());
             match key {
                 b"path" => self.path = value.to_vec(),
@@ -203,11 +197,7 @@ fn number(field: &[u8]) -> Option<u64> {
         let start = if field[0] & 0x40 != 0 { u64::MAX } else { 0 };
         let first = u64::from(field[0] & 0x3f);
         let first = if start == 0 { first } else { first | !0x3f };
-        return Some(
-            field[1..]
-                .iter()
-                .fold(first, |number, byte| number << 8 | u64::from(*byte)),
-        );
+        return Some(field[1..].iter().fold(first, |number, byte| number << 8 | u64::from(*byte)));
     }
     let digits = field.trim_ascii_start();
     let end = digits.iter().position(|byte| matches!(byte, 0 | b' '));
@@ -247,11 +237,7 @@ fn time_text((seconds, nanoseconds): (i64, u32)) -> Vec<u8> {
     let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     let sign = if total < 0 { "-" } else { "" };
     let total = total.unsigned_abs();
-    let text = format!(
-        "{sign}{}.{:09}",
-        total / 1_000_000_000,
-        total % 1_000_000_000
-    );
+    let text = format!("{sign}{}.{:09}", total / 1_000_000_000, total % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').into()
 }
 
@@ -262,11 +248,7 @@ fn parse_time(text: &[u8]) -> Option<(i64, u32)> {
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digits: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
     let nanoseconds: u32 = digits.parse().ok()?;
     match (whole.starts_with('-'), nanoseconds) {
         (true, 1..) => Some((seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds)),
@@ -290,8 +272,7 @@ mod tests {
             return first;
         }
         let mut last = Header::decode(&blocks[blocks.len() - 1]).unwrap().unwrap();
-        last.apply(&bytes[BLOCK..BLOCK + first.size as usize])
-            .unwrap();
+        last.apply(&bytes[BLOCK..BLOCK + first.size as usize]).unwrap();
         last
     }
 
@@ -331,13 +312,7 @@ mod tests {
         assert_eq!(Header::decode(&block), Ok(None));
         block[0] = b'x';
         assert_eq!(Header::decode(&block), Err(Malformed("checksum")));
-        for records in [
-            "8 path=x\n",
-            "99 path=x\n",
-            "path=x\n",
-            "7 path\n",
-            "12 mtime=x.y\n",
-        ] {
+        for records in ["8 path=x\n", "99 path=x\n", "path=x\n", "7 path\n", "12 mtime=x.y\n"] {
             let mut header = Header::default();
             assert!(header.apply(records.as_bytes()).is_err(), "{records:?}");
         }
@@ -346,23 +321,15 @@ mod tests {
     #[test]
     fn gnu_numbers_are_read() {
         assert_eq!(number(b"\x80\0\0\0\0\0\0\x01\0\0\0\0"), Some(1 << 32));
-        assert_eq!(
-            number(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"),
-            Some(u64::MAX - 1)
-        );
+        assert_eq!(number(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"), Some(u64::MAX - 1));
         assert_eq!(number(b"  644 \0\0"), Some(0o644));
         assert_eq!(number(b"9999999\0"), None);
     }
 
     #[test]
     fn times_keep_their_fraction() {
-        for time in [
-            (0, 0),
-            (5, 1),
-            (-2, 750_000_000),
-            (-1, 0),
-            (i64::from(i32::MAX), 999_999_999),
-        ] {
+        for time in [(0, 0), (5, 1), (-2, 750_000_000), (-1, 0), (i64::from(i32::MAX), 999_999_999)]
+        {
             assert_eq!(parse_time(&time_text(time)), Some(time));
         }
     }

@@ -17,10 +17,7 @@ use crate::tasks::{open_inside, path_failure};
 pub(crate) fn pack(path: &str, out: &OwnedFd) -> Result<()> {
     let trimmed = path.trim_end_matches('/');
     let (parent, name) = trimmed.rsplit_once('/').unwrap_or(("", ""));
-    let mut packer = Packer {
-        out,
-        links: BTreeMap::new(),
-    };
+    let mut packer = Packer { out, links: BTreeMap::new() };
     let follows = trimmed.len() < path.len() || matches!(name, "" | "." | "..");
     let result = if follows {
         let directory = open_inside(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -40,9 +37,7 @@ pub(crate) fn pack(path: &str, out: &OwnedFd) -> Result<()> {
         packer.entry(&directory, &file, name.as_bytes().to_vec(), 0)
     };
     result.context(|| format!("copy {path}"))?;
-    packer
-        .write(&[0; 2 * BLOCK])
-        .context(|| format!("copy {path}"))
+    packer.write(&[0; 2 * BLOCK]).context(|| format!("copy {path}"))
 }
 
 struct Packer<'a> {
@@ -209,10 +204,7 @@ fn header(stat: &Stat, path: Vec<u8>) -> Header {
         uid: stat.st_uid,
         gid: stat.st_gid,
         mtime: (stat.st_mtime, stat.st_mtime_nsec as u32),
-        device: (
-            rustix::fs::major(stat.st_rdev),
-            rustix::fs::minor(stat.st_rdev),
-        ),
+        device: (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
         ..Header::default()
     }
 }

@@ -165,10 +165,7 @@ fn owner(stat: &Stat) -> (Uid, Gid) {
 
 fn times(stat: &Stat) -> Timestamps {
     Timestamps {
-        last_access: Timespec {
-            tv_sec: stat.st_atime as _,
-            tv_nsec: stat.st_atime_nsec as _,
-        },
+        last_access: Timespec { tv_sec: stat.st_atime as _, tv_nsec: stat.st_atime_nsec as _ },
         last_modification: Timespec {
             tv_sec: stat.st_mtime as _,
             tv_nsec: stat.st_mtime_nsec as _,
@@ -210,10 +207,7 @@ mod tests {
         assert_eq!(stat("sub/file").ino(), stat("sub/deep/again").ino());
         assert_eq!(stat("sub/file").mode() & 0o7777, 0o4751);
         assert_eq!(stat("").mode() & 0o7777, 0o1770);
-        assert_eq!(
-            fs::read_link(to.join("link")).unwrap().to_str(),
-            Some("/nowhere")
-        );
+        assert_eq!(fs::read_link(to.join("link")).unwrap().to_str(), Some("/nowhere"));
         let original = fs::metadata(from.join("sub/file")).unwrap();
         assert_eq!(stat("sub/file").mtime_nsec(), original.mtime_nsec());
     }

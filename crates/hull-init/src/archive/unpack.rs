@@ -19,9 +19,7 @@ use crate::tasks::open_inside;
 
 /// Extracts the archive `input` into the directory `path` of the current root.
 pub(crate) fn unpack(path: &str, input: &OwnedFd, no_overwrite_dir_non_dir: bool) -> Result<()> {
-    let input = input
-        .try_clone()
-        .map_err(|error| Failure::failed(format!("dup: {error}")))?;
+    let input = input.try_clone().map_err(|error| Failure::failed(format!("dup: {error}")))?;
     let target = open_inside(path, OFlags::PATH | OFlags::DIRECTORY)?;
     let mut unpacker = Unpacker {
         target,
@@ -85,9 +83,7 @@ impl Unpacker<'_> {
                 _ => {
                     header.path = long_path.unwrap_or(header.path);
                     header.link = long_link.unwrap_or(header.link);
-                    header
-                        .apply(&records.unwrap_or_default())
-                        .map_err(malformed)?;
+                    header.apply(&records.unwrap_or_default()).map_err(malformed)?;
                     return Ok(Some(header));
                 }
             }
@@ -130,14 +126,10 @@ impl Unpacker<'_> {
             Some(kind) => self.make(header, kind, &parent, name)?,
             None if header.kind == b'1' => return self.link(header, &parent, name),
             None => {
-                return Err(Failure::invalid(format!(
-                    "unhandled tar header type {}",
-                    header.kind
-                )));
+                return Err(Failure::invalid(format!("unhandled tar header type {}", header.kind)));
             }
         }
-        self.finish(header, kind, &parent, name, path)
-            .context(|| "set attributes".into())
+        self.finish(header, kind, &parent, name, path).context(|| "set attributes".into())
     }
 
     fn make(
@@ -187,14 +179,8 @@ impl Unpacker<'_> {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let (uid, gid) = (Uid::from_raw(header.uid), Gid::from_raw(header.gid));
         rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags)?;
-        let time = Timespec {
-            tv_sec: header.mtime.0,
-            tv_nsec: header.mtime.1.into(),
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
+        let time = Timespec { tv_sec: header.mtime.0, tv_nsec: header.mtime.1.into() };
+        let times = Timestamps { last_access: time, last_modification: time };
         if matches!(kind, Some(FileType::RegularFile | FileType::Directory)) {
             let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = rustix::fs::openat(parent, name, open, Mode::empty())?;
@@ -239,9 +225,7 @@ impl Unpacker<'_> {
     fn read_all(&mut self, size: u64) -> Result<Vec<u8>> {
         const LIMIT: u64 = 1 << 20;
         if size > LIMIT {
-            return Err(Failure::invalid(format!(
-                "malformed archive: header of {size} bytes"
-            )));
+            return Err(Failure::invalid(format!("malformed archive: header of {size} bytes")));
         }
         let mut bytes = vec![0; size.next_multiple_of(BLOCK as u64) as usize];
         if self.fill(&mut bytes)? < bytes.len() {

@@ -61,10 +61,7 @@ impl Sets {
 
 fn bit(name: &str) -> Option<u32> {
     let name = name.strip_prefix("CAP_").unwrap_or(name);
-    NAMES
-        .iter()
-        .position(|known| known.eq_ignore_ascii_case(name))
-        .map(|index| index as u32)
+    NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)).map(|index| index as u32)
 }
 
 /// In the order of `linux/capability.h`.

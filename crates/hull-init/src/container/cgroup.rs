@@ -132,9 +132,7 @@ impl Cgroup {
 
 /// Returns the value of `key` in lines of `key value`.
 pub(crate) fn value(lines: &str, key: &str) -> Option<u64> {
-    lines
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
+    lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Returns the files to write, and what, in an order that the kernel accepts.
@@ -286,11 +284,7 @@ mod tests {
     #[test]
     fn unlimited_is_max() {
         let resources = Resources {
-            memory: Some(Memory {
-                limit: Some(-1),
-                swap: Some(-1),
-                reservation: None,
-            }),
+            memory: Some(Memory { limit: Some(-1), swap: Some(-1), reservation: None }),
             pids: Some(Pids { limit: -1 }),
             ..Resources::default()
         };

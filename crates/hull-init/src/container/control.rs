@@ -45,9 +45,7 @@ pub(crate) fn receive(agent: &OwnedFd) -> Option<Report> {
     Some(match buffer[..length] {
         [READY, a, b, c, d] => {
             let number = i32::from_le_bytes([a, b, c, d]);
-            Report::Ready {
-                terminal: (number >= 0).then_some(number),
-            }
+            Report::Ready { terminal: (number >= 0).then_some(number) }
         }
         [FAILED, ref failure @ ..] => Report::Failed(Failure::decode(failure)),
         _ => Report::Closed,

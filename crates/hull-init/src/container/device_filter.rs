@@ -9,10 +9,7 @@ use crate::failure::{Failure, Result};
 /// `None` if everything is allowed. Default devices (runc's list) are always allowed.
 pub(crate) fn program(rules: &[DeviceRule]) -> Result<Option<Vec<u64>>> {
     let mut parsed = rules.iter().map(Rule::new).collect::<Result<Vec<_>>>()?;
-    if parsed
-        .last()
-        .is_some_and(|rule| rule.allow && rule.is_everything())
-    {
+    if parsed.last().is_some_and(|rule| rule.allow && rule.is_everything()) {
         return Ok(None);
     }
     parsed.extend(DEFAULTS);
@@ -68,9 +65,7 @@ impl Rule {
                 'r' => 2,
                 'w' => 4,
                 letter => {
-                    return Err(Failure::invalid(format!(
-                        "invalid device access {letter:?}"
-                    )));
+                    return Err(Failure::invalid(format!("invalid device access {letter:?}")));
                 }
             };
         }
@@ -143,23 +138,11 @@ const JUMP_NOT_EQUAL: u8 = 0x55;
 const EXIT: u8 = 0x95;
 
 const fn character(major: u32, minor: Option<u32>) -> Rule {
-    Rule {
-        allow: true,
-        kind: Some(2),
-        major: Some(major),
-        minor,
-        access: 7,
-    }
+    Rule { allow: true, kind: Some(2), major: Some(major), minor, access: 7 }
 }
 
 const fn make_nodes(kind: i32) -> Rule {
-    Rule {
-        allow: true,
-        kind: Some(kind),
-        major: None,
-        minor: None,
-        access: 1,
-    }
+    Rule { allow: true, kind: Some(kind), major: None, minor: None, access: 1 }
 }
 
 /// `AllowedDevices` of runc's specconv: making any node, null, zero, full, tty, random, urandom,

@@ -61,12 +61,7 @@ fn build_root(job: &mut Job<'_>) -> Result<Found> {
     job.plan.begin()?;
     let default = Linux::default();
     let linux = job.spec.linux.as_ref().unwrap_or(&default);
-    let has = |kind| {
-        linux
-            .namespaces
-            .iter()
-            .any(|namespace| namespace.kind == kind)
-    };
+    let has = |kind| linux.namespaces.iter().any(|namespace| namespace.kind == kind);
     if has("cgroup") {
         // Only now: the root of the new namespace is the cgroup that the caller is in.
         sys::unshare(libc::CLONE_NEWCGROUP).context(|| "unshare cgroup".into())?;

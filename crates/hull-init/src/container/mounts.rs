@@ -28,12 +28,7 @@ pub(crate) struct Deferred {
 /// Makes one mount of the specification under `root`.
 pub(crate) fn make(root: BorrowedFd<'_>, entry: &Mount) -> Result<Option<Deferred>> {
     let options = Options::parse(&entry.options);
-    let what = || {
-        format!(
-            "error mounting {:?} to rootfs at {:?}",
-            entry.source, entry.destination
-        )
-    };
+    let what = || format!("error mounting {:?} to rootfs at {:?}", entry.source, entry.destination);
     if options.bind || entry.kind == "bind" {
         bind(root, entry, &options).context(what)?;
         return Ok(None);
@@ -75,22 +70,13 @@ pub(crate) fn make(root: BorrowedFd<'_>, entry: &Mount) -> Result<Option<Deferre
         source => source,
     };
     let data = c_string(&data)?;
-    mount(
-        source,
-        descriptor_path(&target),
-        kind,
-        flags,
-        data.as_deref(),
-    )
-    .context(what)?;
+    mount(source, descriptor_path(&target), kind, flags, data.as_deref()).context(what)?;
     if kind == "tmpfs" && options.copy_up {
         let mounted = resolve(root, &entry.destination).context(what)?;
         tree::copy_contents(target.as_fd(), mounted.as_fd()).context(what)?;
     }
     propagate(root, &entry.destination, &options)?;
-    Ok(deferred.then(|| Deferred {
-        destination: entry.destination.clone(),
-    }))
+    Ok(deferred.then(|| Deferred { destination: entry.destination.clone() }))
 }
 
 /// Makes a deferred mount read-only.
@@ -218,7 +204,5 @@ fn c_string(data: &str) -> Result<Option<CString>> {
     if data.is_empty() {
         return Ok(None);
     }
-    CString::new(data)
-        .map(Some)
-        .map_err(|_| Failure::invalid("mount option with a null byte"))
+    CString::new(data).map(Some).map_err(|_| Failure::invalid("mount option with a null byte"))
 }

@@ -133,14 +133,7 @@ mod tests {
     #[test]
     fn links_do_not_lead_out() {
         let (_dir, root) = hostile_root();
-        for path in [
-            "secret",
-            "/secret",
-            "up/secret",
-            "etc/secret",
-            "link",
-            "etc/etc/up/link",
-        ] {
+        for path in ["secret", "/secret", "up/secret", "etc/secret", "link", "etc/etc/up/link"] {
             let content = read_file(&root, path, 100);
             assert_eq!(content.as_deref(), Some(&b"inside"[..]), "{path}");
         }
@@ -158,28 +151,16 @@ mod tests {
         assert!(dir.path().join("root/real/new/deep/x/file").is_file());
         resolve_or_create(&root, "etc/hosts", true).unwrap();
         assert!(dir.path().join("root/hosts").is_file());
-        assert_eq!(
-            resolve_or_create(&root, "secret/below", false).unwrap_err(),
-            Errno::NOTDIR
-        );
-        assert_eq!(
-            resolve_or_create(&root, "loop/x", false).unwrap_err(),
-            Errno::LOOP
-        );
+        assert_eq!(resolve_or_create(&root, "secret/below", false).unwrap_err(), Errno::NOTDIR);
+        assert_eq!(resolve_or_create(&root, "loop/x", false).unwrap_err(), Errno::LOOP);
     }
 
     #[test]
     fn a_fifo_is_no_file() {
         let (dir, root) = hostile_root();
         let fifo = dir.path().join("root/fifo");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            fifo,
-            FileType::Fifo,
-            Mode::from_raw_mode(0o600),
-            0,
-        )
-        .unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+            .unwrap();
         assert_eq!(read_file(&root, "fifo", 100), None);
     }
 }

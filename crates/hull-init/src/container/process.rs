@@ -77,9 +77,7 @@ impl Plan {
                     groups.extend_from_slice(&more.groups[1..]);
                 }
                 let has_home = self.process.env.iter().any(|entry| {
-                    entry
-                        .strip_prefix("HOME=")
-                        .is_some_and(|value| !value.is_empty())
+                    entry.strip_prefix("HOME=").is_some_and(|value| !value.is_empty())
                 });
                 Identity {
                     uid: user.uid,
@@ -259,11 +257,7 @@ fn become_user(process: &Process, identity: &Identity) -> Result<()> {
 
 /// Gives the standard streams to the user, so that /dev/stdout can be opened again.
 fn own_streams(uid: u32) {
-    for fd in [
-        rustix::stdio::stdin(),
-        rustix::stdio::stdout(),
-        rustix::stdio::stderr(),
-    ] {
+    for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         let Ok(stat) = rustix::fs::fstat(fd) else {
             continue;
         };
@@ -297,9 +291,7 @@ pub(crate) fn make_working_directory(root: BorrowedFd<'_>, cwd: &str) -> Result<
     let directory = resolve_or_create(root, cwd, false).context(what)?;
     match is_directory(directory).context(what)? {
         true => Ok(()),
-        false => Err(Failure::invalid(format!(
-            "Cannot mkdir: {cwd} is not a directory"
-        ))),
+        false => Err(Failure::invalid(format!("Cannot mkdir: {cwd} is not a directory"))),
     }
 }
 

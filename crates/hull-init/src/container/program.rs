@@ -50,9 +50,7 @@ pub(crate) fn environment(entries: &[String]) -> Result<Vec<String>> {
     let mut out: Vec<String> = Vec::with_capacity(entries.len() + 1);
     for entry in entries {
         let Some((name, _)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Failure::invalid(format!(
-                "invalid environment variable: {entry}"
-            )));
+            return Err(Failure::invalid(format!("invalid environment variable: {entry}")));
         };
         if entry.contains('\0') {
             return Err(Failure::invalid(format!(
@@ -67,9 +65,7 @@ pub(crate) fn environment(entries: &[String]) -> Result<Vec<String>> {
 
 /// Returns the value of `name`.
 pub(crate) fn variable<'a>(environment: &'a [String], name: &str) -> Option<&'a str> {
-    environment
-        .iter()
-        .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
+    environment.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Sets `name` to what `entry` (`name=value`) says.
@@ -145,12 +141,7 @@ mod tests {
                 ErrorCode::NoProgram,
                 "exec: \"nosuch\": executable file not found in $PATH",
             ),
-            (
-                "sh",
-                "",
-                ErrorCode::NoProgram,
-                "exec: \"sh\": executable file not found in $PATH",
-            ),
+            ("sh", "", ErrorCode::NoProgram, "exec: \"sh\": executable file not found in $PATH"),
             (
                 "/nosuch",
                 "/bin",

@@ -89,10 +89,7 @@ impl MountedRoot {
     }
 
     fn overlay(&mut self, lower: &str, writable: &str) -> Result<()> {
-        let (upper, work) = (
-            format!("{writable}/layer/upper"),
-            format!("{writable}/layer/work"),
-        );
+        let (upper, work) = (format!("{writable}/layer/upper"), format!("{writable}/layer/work"));
         self.fresh = !std::fs::exists(&upper).unwrap_or(true);
         for path in [&format!("{writable}/layer"), &upper, &work] {
             make_dir(path).context(|| format!("mkdir {path}"))?;
@@ -110,13 +107,7 @@ fn memory_layer(directory: &str) -> Result<String> {
     let path = format!("{directory}/layer");
     make_dir(&path).context(|| format!("mkdir {path}"))?;
     let options = c"mode=755,size=100%";
-    mount(
-        "tmpfs",
-        path.as_str(),
-        "tmpfs",
-        MountFlags::empty(),
-        options,
-    )
-    .context(|| "mount tmpfs for the layer".into())?;
+    mount("tmpfs", path.as_str(), "tmpfs", MountFlags::empty(), options)
+        .context(|| "mount tmpfs for the layer".into())?;
     Ok(path)
 }

@@ -25,16 +25,11 @@ impl Program {
                 "SECCOMP_FILTER_FLAG_LOG" => 2,
                 "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 4,
                 flag => {
-                    return Err(Failure::invalid(format!(
-                        "seccomp flag {flag:?} is unknown"
-                    )));
+                    return Err(Failure::invalid(format!("seccomp flag {flag:?} is unknown")));
                 }
             };
         }
-        Ok(Self {
-            instructions,
-            flags: bits,
-        })
+        Ok(Self { instructions, flags: bits })
     }
 
     pub(crate) fn load(&self) -> Result<()> {

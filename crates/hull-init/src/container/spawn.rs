@@ -40,16 +40,12 @@ pub(crate) fn create(
 ) -> Result<(Container, Spawned)> {
     let name = &request.container;
     if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) || name.starts_with('.') {
-        return Err(Failure::invalid(format!(
-            "malformed container name {name:?}"
-        )));
+        return Err(Failure::invalid(format!("malformed container name {name:?}")));
     }
     let mut spec: Spec = serde_json::from_str(request.spec.get())
         .map_err(|error| Failure::invalid(format!("runtime specification: {error}")))?;
     let Some(process) = spec.process.take() else {
-        return Err(Failure::invalid(
-            "runtime specification: process is missing",
-        ));
+        return Err(Failure::invalid("runtime specification: process is missing"));
     };
     phase("specification read");
     let namespaces = namespace_flags(&spec);
@@ -57,11 +53,8 @@ pub(crate) fn create(
     let linux = spec.linux.as_ref().unwrap_or(&no_linux);
     let no_resources = Resources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_resources);
-    let seccomp_flags = linux
-        .seccomp
-        .as_ref()
-        .map(|seccomp| seccomp.flags.clone())
-        .unwrap_or_default();
+    let seccomp_flags =
+        linux.seccomp.as_ref().map(|seccomp| seccomp.flags.clone()).unwrap_or_default();
     let seccomp = decode_seccomp(request.seccomp.as_deref(), &seccomp_flags)?;
 
     // `parent:prefix:name` is systemd's form; there is no systemd here.
@@ -131,12 +124,7 @@ pub(crate) fn create(
                     return Err(failure);
                 }
                 phase("devices limited");
-                Ok(Spawned {
-                    pid,
-                    pidfd,
-                    control: agent,
-                    stdio: pipes.agent,
-                })
+                Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent })
             }
         }
     });
@@ -159,9 +147,8 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
     let process: Process = serde_json::from_str(request.process.get())
         .map_err(|error| Failure::invalid(format!("process: {error}")))?;
     let seccomp = decode_seccomp(request.seccomp.as_deref(), &container.seccomp_flags)?;
-    let root = container
-        .live_root()
-        .ok_or_else(|| Failure::invalid("the container is not running"))?;
+    let root =
+        container.live_root().ok_or_else(|| Failure::invalid("the container is not running"))?;
     let directory = container.cgroup.open()?;
     let pipes = Pipes::open(&request.stdio)?;
     let (agent, control) = control::pair().context(|| "socketpair".into())?;
@@ -184,19 +171,11 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
                 terminal: request.stdio.terminal,
                 control,
             };
-            exec::run(
-                plan,
-                root,
-                init.as_fd(),
-                container.namespaces & !libc::CLONE_NEWPID,
-            )
+            exec::run(plan, root, init.as_fd(), container.namespaces & !libc::CLONE_NEWPID)
         }
-        Fork::Parent { pid, pidfd } => Ok(Spawned {
-            pid,
-            pidfd,
-            control: agent,
-            stdio: pipes.agent,
-        }),
+        Fork::Parent { pid, pidfd } => {
+            Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent })
+        }
     }
 }
 
@@ -239,9 +218,7 @@ fn fork(flags: i32, cgroup: &OwnedFd) -> Result<Fork> {
 }
 
 fn decode_seccomp(program: Option<&str>, flags: &[String]) -> Result<Option<Program>> {
-    program
-        .map(|program| Program::decode(program, flags))
-        .transpose()
+    program.map(|program| Program::decode(program, flags)).transpose()
 }
 
 /// The agent's pid namespace, while children are to start in a container's.
@@ -283,11 +260,7 @@ impl Pipes {
             return Ok(pipes);
         }
         let wanted = [stdio.stdin, stdio.stdout, stdio.stderr];
-        for (index, _) in wanted
-            .iter()
-            .enumerate()
-            .filter(|(_, wanted)| wanted.is_some())
-        {
+        for (index, _) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.is_some()) {
             let (read, write) = pipe()?;
             let (agent, process) = match index {
                 0 => (write, read),

@@ -29,9 +29,7 @@ impl Terminal {
             && stat.st_rdev == rustix::fs::makedev(5, 2);
         let file_system = rustix::fs::fstatfs(&handle).context(what)?;
         if !is_ptmx || file_system.f_type as u64 != DEVPTS_MAGIC {
-            return Err(Failure::failed(
-                "/dev/pts is not a devpts mount: no terminal possible",
-            ));
+            return Err(Failure::failed("/dev/pts is not a devpts mount: no terminal possible"));
         }
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let master = rustix::fs::open(descriptor_path(&handle), flags, Mode::empty());
@@ -56,12 +54,7 @@ impl Terminal {
 
 /// Sets the size of a terminal, in character cells.
 pub(crate) fn resize(master: impl AsFd, rows: u16, columns: u16) -> rustix::io::Result<()> {
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(master, size)
 }
 

@@ -30,12 +30,7 @@ pub(crate) fn look_up(
         (_, Some(uid)) => loose_number(fields, 2) == uid,
         (name, None) => text(fields, 0) == name.as_bytes(),
     });
-    let mut found = Identity {
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
-        home: "/".into(),
-    };
+    let mut found = Identity { uid: 0, gid: 0, groups: Vec::new(), home: "/".into() };
     let mut name: &[u8] = b"";
     match (entry, wanted_uid) {
         (Some(entry), _) => {
@@ -63,13 +58,11 @@ pub(crate) fn look_up(
         }
     }
     for group_name in additional {
-        found
-            .groups
-            .push(find_group(group_name, group).map_err(|failure| {
-                // The same words as elsewhere in that library, but for the first letter.
-                let message = failure.message.replacen("unable", "Unable", 1);
-                Failure::new(failure.code, message)
-            })?);
+        found.groups.push(find_group(group_name, group).map_err(|failure| {
+            // The same words as elsewhere in that library, but for the first letter.
+            let message = failure.message.replacen("unable", "Unable", 1);
+            Failure::new(failure.code, message)
+        })?);
     }
     // Docker lists the primary group among the supplementary ones (CVE-2022-36109).
     found.groups.insert(0, found.gid);
@@ -80,10 +73,7 @@ pub(crate) fn look_up(
 pub(crate) fn home(uid: u32, passwd: Option<&[u8]>) -> String {
     entries(passwd)
         .find(|fields| loose_number(fields, 2) == i64::from(uid))
-        .map_or_else(
-            || "/".into(),
-            |fields| String::from_utf8_lossy(text(&fields, 5)).into_owned(),
-        )
+        .map_or_else(|| "/".into(), |fields| String::from_utf8_lossy(text(&fields, 5)).into_owned())
 }
 
 fn find_group(name: &str, group: Option<&[u8]>) -> Result<u32> {
@@ -122,10 +112,7 @@ fn text<'a>(fields: &[&'a [u8]], index: usize) -> &'a [u8] {
 
 /// A number of a file, 0 if it is none, as Go's parser has it.
 fn loose_number(fields: &[&[u8]], index: usize) -> i64 {
-    std::str::from_utf8(text(fields, index))
-        .ok()
-        .and_then(number)
-        .unwrap_or(0)
+    std::str::from_utf8(text(fields, index)).ok().and_then(number).unwrap_or(0)
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -151,12 +138,7 @@ mod tests {
     }
 
     fn identity(uid: u32, gid: u32, groups: &[u32], home: &str) -> Identity {
-        Identity {
-            uid,
-            gid,
-            groups: groups.into(),
-            home: home.into(),
-        }
+        Identity { uid, gid, groups: groups.into(), home: home.into() }
     }
 
     #[test]
@@ -175,44 +157,22 @@ mod tests {
         ] {
             assert_eq!(find(user, &[]).unwrap(), expected, "{user:?}");
         }
-        assert_eq!(
-            find("daemon", &["staff", "99"]).unwrap().groups,
-            [1, 50, 99]
-        );
+        assert_eq!(find("daemon", &["staff", "99"]).unwrap().groups, [1, 50, 99]);
     }
 
     #[test]
     fn what_does_not_exist_is_named() {
         for (user, additional, expected) in [
-            (
-                "nosuch",
-                &[][..],
-                "unable to find user nosuch: no matching entries in passwd file",
-            ),
-            (
-                "app:no",
-                &[],
-                "unable to find group no: no matching entries in group file",
-            ),
-            (
-                "app",
-                &["no"],
-                "Unable to find group no: no matching entries in group file",
-            ),
+            ("nosuch", &[][..], "unable to find user nosuch: no matching entries in passwd file"),
+            ("app:no", &[], "unable to find group no: no matching entries in group file"),
+            ("app", &["no"], "Unable to find group no: no matching entries in group file"),
             ("-1", &[], "uids and gids must be in range 0-2147483647"),
-            (
-                "4294967296",
-                &[],
-                "uids and gids must be in range 0-2147483647",
-            ),
+            ("4294967296", &[], "uids and gids must be in range 0-2147483647"),
         ] {
             assert_eq!(find(user, additional).unwrap_err().message, expected);
         }
         assert!(look_up("root", &[], None, None).is_err());
-        assert_eq!(
-            look_up("", &[], None, None).unwrap(),
-            identity(0, 0, &[0], "/")
-        );
+        assert_eq!(look_up("", &[], None, None).unwrap(), identity(0, 0, &[0], "/"));
         assert_eq!(home(1000, Some(PASSWD)), "/home/app");
         assert_eq!(home(5, Some(PASSWD)), "/");
     }

@@ -47,10 +47,7 @@ pub(crate) fn mount(root: BorrowedFd<'_>, store: &str, destination: &str) -> Res
 /// Returns the destination as one file name, different for different destinations.
 fn file_name(destination: &str) -> String {
     let mut name = String::new();
-    for part in destination
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-    {
+    for part in destination.split('/').filter(|part| !matches!(*part, "" | ".")) {
         name.push('@');
         for c in part.chars() {
             match c {
@@ -64,10 +61,7 @@ fn file_name(destination: &str) -> String {
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
         });
-        let end = (0..=180)
-            .rev()
-            .find(|at| name.is_char_boundary(*at))
-            .unwrap_or(0);
+        let end = (0..=180).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
         name.truncate(end);
         name.push_str(&format!("%{hash:016x}"));
     }

@@ -34,10 +34,7 @@ pub(super) fn parse(block: &[u8; RECORD]) -> Result<Entry, ArchiveError> {
         gid: number(&block[116..124])?,
         // A negative size becomes one above `i64::MAX`, which is refused where it matters.
         size: number(&block[124..136])?.cast_unsigned(),
-        mtime: Timestamp {
-            sec: number(&block[136..148])?,
-            nsec: 0,
-        },
+        mtime: Timestamp { sec: number(&block[136..148])?, nsec: 0 },
         major,
         minor,
         regions: None,
@@ -123,11 +120,7 @@ fn prefix(block: &[u8; RECORD], format: Format) -> Result<&[u8], ArchiveError> {
             let prefix = until_nul(&block[345..500]);
             let times = [&block[345..357], &block[357..369]];
             let is_times = times.iter().all(|t| t[0] == 0 || number(t).is_ok());
-            if is_times || !prefix.is_ascii() {
-                &[]
-            } else {
-                prefix
-            }
+            if is_times || !prefix.is_ascii() { &[] } else { prefix }
         }
     })
 }
@@ -143,20 +136,12 @@ mod tests {
         assert_eq!(number(b"\0\0\0\0").unwrap(), 0);
         assert_eq!(number(b"\xff\xff\xff\xfb").unwrap(), -5);
         assert_eq!(number(b"\x80\0\0\x01\0").unwrap(), 256);
-        assert_eq!(
-            number(b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff").unwrap(),
-            i64::MAX
-        );
+        assert_eq!(number(b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff").unwrap(), i64::MAX);
     }
 
     #[test]
     fn number_invalid_returns_error() {
-        for field in [
-            b"00008".as_slice(),
-            b"-1",
-            b"\x80\x01\0\0\0\0\0\0\0\0",
-            b"1 2",
-        ] {
+        for field in [b"00008".as_slice(), b"-1", b"\x80\x01\0\0\0\0\0\0\0\0", b"1 2"] {
             assert!(number(field).is_err(), "{field:?}");
         }
     }

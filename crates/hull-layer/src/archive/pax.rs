@@ -44,10 +44,7 @@ pub(super) fn apply(records: &[Record], entry: &mut Entry) -> Result<(), Archive
             key => {
                 if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
                     entry.xattrs.retain(|x| *x.name != *name);
-                    entry.xattrs.push(Xattr {
-                        name: name.into(),
-                        value: value.as_slice().into(),
-                    });
+                    entry.xattrs.push(Xattr { name: name.into(), value: value.as_slice().into() });
                 }
             }
         }
@@ -108,10 +105,7 @@ mod tests {
     #[test]
     fn time_with_fraction_and_sign() {
         let parse = |text: &str| time(text.as_bytes()).map(|t| (t.sec, t.nsec)).ok();
-        assert_eq!(
-            parse("1350244992.023960108"),
-            Some((1_350_244_992, 23_960_108))
-        );
+        assert_eq!(parse("1350244992.023960108"), Some((1_350_244_992, 23_960_108)));
         assert_eq!(parse("1.1234567899"), Some((1, 123_456_789)));
         assert_eq!(parse("-1.25"), Some((-2, 750_000_000)));
         assert_eq!(parse("-0.5"), Some((-1, 500_000_000)));
@@ -123,15 +117,9 @@ mod tests {
 
     #[test]
     fn parse_malformed_records_returns_error() {
-        for text in [
-            "5 a=b",
-            "4 =b\n",
-            "99 a=b\n",
-            "6 ab=\0\n",
-            "8 a b\n\n\n",
-            "-6 a=b\n",
-            "6  a=b\n",
-        ] {
+        for text in
+            ["5 a=b", "4 =b\n", "99 a=b\n", "6 ab=\0\n", "8 a b\n\n\n", "-6 a=b\n", "6  a=b\n"]
+        {
             assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
         assert_eq!(parse(b"6 a=b\n").unwrap(), [(b"a".to_vec(), b"b".to_vec())]);

@@ -84,9 +84,7 @@ impl<R: Read> Source<R> {
 
 impl<R> std::fmt::Debug for Source<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source")
-            .field("total", &self.total)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("total", &self.total).finish_non_exhaustive()
     }
 }
 

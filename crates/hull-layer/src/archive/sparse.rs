@@ -22,10 +22,7 @@ const INVALID: ArchiveError = ArchiveError::Header("invalid sparse map");
 
 /// Returns the map that PAX records describe, and applies their name and size to `entry`.
 pub(super) fn pax(records: &[Record], entry: &mut Entry) -> Result<Map, ArchiveError> {
-    let version = (
-        value(records, "GNU.sparse.major"),
-        value(records, "GNU.sparse.minor"),
-    );
+    let version = (value(records, "GNU.sparse.major"), value(records, "GNU.sparse.minor"));
     let text = map_text(records)?;
     let in_data = match version {
         (b"0", b"0" | b"1") => false,
@@ -53,10 +50,7 @@ pub(super) fn pax(records: &[Record], entry: &mut Entry) -> Result<Map, ArchiveE
     let count = decimal(value(records, "GNU.sparse.numblocks"))?;
     let numbers = match &text[..] {
         b"" => Vec::new(),
-        text => text
-            .split(|&b| b == b',')
-            .map(unsigned)
-            .collect::<Result<Vec<_>, _>>()?,
+        text => text.split(|&b| b == b',').map(unsigned).collect::<Result<Vec<_>, _>>()?,
     };
     if usize::try_from(count).ok().and_then(|n| n.checked_mul(2)) != Some(numbers.len()) {
         return Err(INVALID);
@@ -130,9 +124,7 @@ impl MapParser {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.numbers
-            .first()
-            .is_some_and(|count| (self.numbers.len() as u64 - 1) / 2 >= *count)
+        self.numbers.first().is_some_and(|count| (self.numbers.len() as u64 - 1) / 2 >= *count)
     }
 
     pub(super) fn regions(self) -> Result<Vec<Region>, ArchiveError> {
@@ -167,10 +159,7 @@ fn old_entries(fields: &[u8], regions: &mut Vec<Region>) -> Result<(), ArchiveEr
             break;
         }
         let number = |field| u64::try_from(header::number(field)?).map_err(|_| INVALID);
-        regions.push(Region {
-            offset: number(&field[..12])?,
-            len: number(&field[12..])?,
-        });
+        regions.push(Region { offset: number(&field[..12])?, len: number(&field[12..])? });
     }
     Ok(())
 }

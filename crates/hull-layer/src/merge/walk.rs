@@ -22,10 +22,7 @@ pub struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(merged: &'a Merged) -> Self {
-        Self {
-            merged,
-            todo: vec![(Vec::new(), Merged::ROOT)],
-        }
+        Self { merged, todo: vec![(Vec::new(), Merged::ROOT)] }
     }
 }
 
@@ -39,11 +36,6 @@ impl<'a> Iterator for Walk<'a> {
             let slash: &[u8] = if path.is_empty() { b"" } else { b"/" };
             self.todo.push(([&path, slash, name].concat(), *child));
         }
-        Some(WalkEntry {
-            path,
-            id,
-            node,
-            inode: self.merged.inode(node),
-        })
+        Some(WalkEntry { path, id, node, inode: self.merged.inode(node) })
     }
 }

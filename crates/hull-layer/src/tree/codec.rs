@@ -52,10 +52,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Tree, TreeError> {
         return Err(TreeError::Damaged("it does not start as one"));
     }
     if word(8) != FORMAT_VERSION {
-        return Err(TreeError::Version {
-            found: word(8),
-            expected: FORMAT_VERSION,
-        });
+        return Err(TreeError::Version { found: word(8), expected: FORMAT_VERSION });
     }
     if word(12) != crc32c::crc32c(body) {
         return Err(TreeError::Damaged("wrong checksum"));
@@ -97,13 +94,7 @@ fn put_inode(out: &mut Vec<u8>, inode: &Inode) {
     });
     let Timestamp { sec, nsec } = inode.mtime;
     let zigzag = (sec << 1 ^ sec >> 63).cast_unsigned();
-    for value in [
-        inode.mode.into(),
-        inode.uid.into(),
-        inode.gid.into(),
-        zigzag,
-        nsec.into(),
-    ] {
+    for value in [inode.mode.into(), inode.uid.into(), inode.gid.into(), zigzag, nsec.into()] {
         put(out, value);
     }
     put(out, inode.xattrs.len() as u64);
@@ -178,14 +169,7 @@ impl<'a> Input<'a> {
             5 => Kind::Symlink(self.string()?.into()),
             _ => return Err(TreeError::Damaged("an inode of no known kind")),
         };
-        Ok(Inode {
-            mode,
-            uid,
-            gid,
-            mtime: Timestamp { sec, nsec },
-            xattrs,
-            kind,
-        })
+        Ok(Inode { mode, uid, gid, mtime: Timestamp { sec, nsec }, xattrs, kind })
     }
 
     fn directory(&mut self) -> Result<Directory, TreeError> {
@@ -236,10 +220,7 @@ impl<'a> Input<'a> {
     }
 
     fn device(&mut self) -> Result<Device, TreeError> {
-        Ok(Device {
-            major: self.small(0xfff)?,
-            minor: self.small(0xf_ffff)?,
-        })
+        Ok(Device { major: self.small(0xfff)?, minor: self.small(0xf_ffff)? })
     }
 
     fn byte(&mut self) -> Result<u8, TreeError> {
@@ -266,21 +247,13 @@ impl<'a> Input<'a> {
 
     fn small(&mut self, max: u32) -> Result<u32, TreeError> {
         let value = u32::try_from(self.number()?).map_err(|_| OUT_OF_RANGE)?;
-        if value > max {
-            Err(OUT_OF_RANGE)
-        } else {
-            Ok(value)
-        }
+        if value > max { Err(OUT_OF_RANGE) } else { Ok(value) }
     }
 
     /// Reads a count of things of at least one byte each.
     fn count(&mut self) -> Result<usize, TreeError> {
         let count = usize::try_from(self.number()?).map_err(|_| OUT_OF_RANGE)?;
-        if count > self.0.len() {
-            Err(CUT)
-        } else {
-            Ok(count)
-        }
+        if count > self.0.len() { Err(CUT) } else { Ok(count) }
     }
 
     fn string(&mut self) -> Result<&'a [u8], TreeError> {

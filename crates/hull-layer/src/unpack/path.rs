@@ -86,9 +86,7 @@ impl Unpacker {
                 }
                 _ => {}
             }
-            let dangling = || EntryError::Dangling {
-                component: display(name),
-            };
+            let dangling = || EntryError::Dangling { component: display(name) };
             let id = match self.dir(at.id()).entries.get(component) {
                 Some(Slot::Inode(id)) => *id,
                 Some(Slot::LowerLink(_)) => return Ok(Step::File),
@@ -120,14 +118,9 @@ impl Unpacker {
     /// Creates a directory that has no entry. If the layer has a whiteout of the name, what lies
     /// below stays hidden.
     fn implicit(&mut self, parent: InodeId, name: &[u8], whiteout: bool) -> InodeId {
-        let directory = Directory {
-            opaque: whiteout,
-            ..Directory::default()
-        };
+        let directory = Directory { opaque: whiteout, ..Directory::default() };
         let id = self.create(parent, Kind::Directory(directory), 0o755);
-        self.dir_mut(parent)
-            .entries
-            .insert(name.into(), Slot::Inode(id));
+        self.dir_mut(parent).entries.insert(name.into(), Slot::Inode(id));
         id
     }
 }
@@ -171,7 +164,5 @@ impl Cursor {
 }
 
 fn not_directory(component: &[u8]) -> EntryError {
-    EntryError::NotDirectory {
-        component: display(component),
-    }
+    EntryError::NotDirectory { component: display(component) }
 }

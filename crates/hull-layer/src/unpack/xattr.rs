@@ -13,10 +13,7 @@ const MAX_VALUE: usize = 65535;
 /// out, which is what Docker does.
 pub(super) fn set(inode: &mut Inode, attribute: &Xattr) -> Result<(), EntryError> {
     let Xattr { name, value } = attribute;
-    let error = |problem| EntryError::Attribute {
-        name: display(name),
-        problem,
-    };
+    let error = |problem| EntryError::Attribute { name: display(name), problem };
     if name.is_empty() || name.len() > 255 {
         return Err(error("its name is not 1 to 255 bytes long"));
     }
@@ -79,9 +76,7 @@ pub(super) fn apply_mode(inode: &mut Inode) {
             acl::apply_mode(&mut attribute.value, mode);
         }
     }
-    inode
-        .xattrs
-        .retain(|x| *x.name != *ACCESS || !acl::is_mode_only(&x.value));
+    inode.xattrs.retain(|x| *x.name != *ACCESS || !acl::is_mode_only(&x.value));
 }
 
 fn set_acl(inode: &mut Inode, Xattr { name, value }: &Xattr) -> Result<(), &'static str> {
@@ -108,12 +103,6 @@ fn insert(inode: &mut Inode, name: &[u8], value: &[u8]) {
     let found = inode.xattrs.binary_search_by(|x| (*x.name).cmp(name));
     match found {
         Ok(index) => inode.xattrs[index].value = value.into(),
-        Err(index) => inode.xattrs.insert(
-            index,
-            Xattr {
-                name: name.into(),
-                value: value.into(),
-            },
-        ),
+        Err(index) => inode.xattrs.insert(index, Xattr { name: name.into(), value: value.into() }),
     }
 }

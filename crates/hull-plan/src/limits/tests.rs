@@ -2,12 +2,7 @@ use super::*;
 use hull_seccomp::Arch;
 
 fn host() -> Host {
-    Host {
-        arch: Arch::X86_64,
-        cpus: 4,
-        memory: 8 << 30,
-        resolv_conf: String::new(),
-    }
+    Host { arch: Arch::X86_64, cpus: 4, memory: 8 << 30, resolv_conf: String::new() }
 }
 
 #[test]
@@ -21,22 +16,13 @@ fn ulimits() {
         ("nofile", "invalid ulimit argument: nofile"),
         ("foo=1", "invalid ulimit type: foo"),
         ("as=1", "invalid ulimit type: as"),
-        (
-            "nofile=x",
-            "strconv.ParseInt: parsing \"x\": invalid syntax",
-        ),
-        (
-            "nofile=1k",
-            "strconv.ParseInt: parsing \"1k\": invalid syntax",
-        ),
+        ("nofile=x", "strconv.ParseInt: parsing \"x\": invalid syntax"),
+        ("nofile=1k", "strconv.ParseInt: parsing \"1k\": invalid syntax"),
         (
             "nofile=1:2:3",
             "too many limit value arguments - 1:2:3, can only have up to two, `soft[:hard]`",
         ),
-        (
-            "nofile=20:10",
-            "ulimit soft limit must be less than or equal to hard limit: 20 > 10",
-        ),
+        ("nofile=20:10", "ulimit soft limit must be less than or equal to hard limit: 20 > 10"),
         (
             "nofile=-1:1",
             "ulimit soft limit must be less than or equal to hard limit: \
@@ -95,10 +81,7 @@ fn messages_are_those_of_docker() {
             r#"{"memory_swap": 10485760}"#,
             "You should always set the Memory limit when using Memoryswap limit, see usage",
         ),
-        (
-            r#"{"memory_reservation": 5242880}"#,
-            "Minimum memory reservation allowed is 6MB",
-        ),
+        (r#"{"memory_reservation": 5242880}"#, "Minimum memory reservation allowed is 6MB"),
         (
             r#"{"memory": 20971520, "memory_reservation": 31457280}"#,
             "Minimum memory limit can not be less than memory reservation limit, see usage",
@@ -119,19 +102,13 @@ fn messages_are_those_of_docker() {
             r#"{"cpu_period": 1}"#,
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
         ),
-        (
-            r#"{"cpu_quota": 1}"#,
-            "CPU cfs quota can not be less than 1ms (i.e. 1000)",
-        ),
+        (r#"{"cpu_quota": 1}"#, "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
         (r#"{"cpu_shares": -5}"#, "shares: invalid argument"),
         (
             r#"{"cpuset_cpus": "99"}"#,
             "Requested CPUs are not available - requested 99, available: 0-1",
         ),
-        (
-            r#"{"cpuset_cpus": "x"}"#,
-            "Invalid value x for cpuset cpus: invalid format: x",
-        ),
+        (r#"{"cpuset_cpus": "x"}"#, "Invalid value x for cpuset cpus: invalid format: x"),
         (
             r#"{"cpuset_mems": "7"}"#,
             "Requested memory nodes are not available - requested 7, available: 0",
@@ -141,10 +118,7 @@ fn messages_are_those_of_docker() {
             r#"{"oom_score_adj": 2000}"#,
             "Invalid value 2000, range for oom score adj is [-1000, 1000]",
         ),
-        (
-            r#"{"ulimits": [{"name": "x", "soft": 1, "hard": 1}]}"#,
-            "invalid ulimit type: x",
-        ),
+        (r#"{"ulimits": [{"name": "x", "soft": 1, "hard": 1}]}"#, "invalid ulimit type: x"),
     ] {
         assert_eq!(of(json).unwrap_err(), message, "{json}");
     }
@@ -155,20 +129,12 @@ fn machines_hold_what_is_asked_for() {
     for (json, vcpus, memory_mib) in [
         ("{}", 2, 1136),
         (r#"{"memory": 6291456, "nano_cpus": 10000000}"#, 1, 112),
-        (
-            r#"{"nano_cpus": 1500000000, "memory": 2147483648}"#,
-            2,
-            2176,
-        ),
+        (r#"{"nano_cpus": 1500000000, "memory": 2147483648}"#, 2, 2176),
         (r#"{"nano_cpus": 1000000000}"#, 1, 1136),
         (r#"{"cpu_quota": 350000}"#, 4, 1136),
         (r#"{"memory": 9223372036854775807}"#, 2, 8416),
     ] {
         let config = serde_json::from_str(json).unwrap();
-        assert_eq!(
-            VmSize::new(&config, &host()),
-            VmSize { vcpus, memory_mib },
-            "{json}"
-        );
+        assert_eq!(VmSize::new(&config, &host()), VmSize { vcpus, memory_mib }, "{json}");
     }
 }

@@ -17,10 +17,7 @@ impl Challenge {
     /// All challenges of an answer, in order.
     pub(crate) fn all(headers: &HeaderMap) -> Vec<Self> {
         let values = headers.get_all(WWW_AUTHENTICATE).iter();
-        values
-            .filter_map(|v| v.to_str().ok())
-            .flat_map(parse)
-            .collect()
+        values.filter_map(|v| v.to_str().ok()).flat_map(parse).collect()
     }
 
     /// A parameter by its lower-case name.
@@ -41,18 +38,13 @@ fn parse(text: &str) -> Vec<Challenge> {
         }
         let Some(value) = after.trim_start().strip_prefix('=') else {
             let scheme = token.to_ascii_lowercase();
-            challenges.push(Challenge {
-                scheme,
-                parameters: BTreeMap::new(),
-            });
+            challenges.push(Challenge { scheme, parameters: BTreeMap::new() });
             rest = after;
             continue;
         };
         let (value, after) = parse_value(value.trim_start());
         if let Some(challenge) = challenges.last_mut() {
-            challenge
-                .parameters
-                .insert(token.to_ascii_lowercase(), value);
+            challenge.parameters.insert(token.to_ascii_lowercase(), value);
         }
         rest = after;
     }
@@ -87,14 +79,8 @@ mod tests {
         );
         assert_eq!(bearer.len(), 1);
         assert_eq!(bearer[0].scheme, "bearer");
-        assert_eq!(
-            bearer[0].parameter("realm"),
-            Some("https://auth.docker.io/token")
-        );
-        assert_eq!(
-            bearer[0].parameter("scope"),
-            Some("repository:a/b:pull,push")
-        );
+        assert_eq!(bearer[0].parameter("realm"), Some("https://auth.docker.io/token"));
+        assert_eq!(bearer[0].parameter("scope"), Some("repository:a/b:pull,push"));
 
         let two = parse(r#"Negotiate, BASIC realm="a \"b\" c" , charset=UTF-8"#);
         assert_eq!(two.len(), 2);
@@ -105,16 +91,7 @@ mod tests {
 
     #[test]
     fn garbage_ends() {
-        for text in [
-            "",
-            ",,,",
-            "=",
-            "a=",
-            "Bearer realm=\"open",
-            "\"",
-            "Bearer =x",
-            "= = =",
-        ] {
+        for text in ["", ",,,", "=", "a=", "Bearer realm=\"open", "\"", "Bearer =x", "= = ="] {
             parse(text);
         }
     }

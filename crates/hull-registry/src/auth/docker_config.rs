@@ -35,16 +35,11 @@ impl DockerConfig {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => {
-                return Err(DockerConfigError::Read {
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(DockerConfigError::Read { path: path.to_owned(), source });
             }
         };
-        serde_json::from_slice(&text).map_err(|source| DockerConfigError::Parse {
-            path: path.to_owned(),
-            source,
-        })
+        serde_json::from_slice(&text)
+            .map_err(|source| DockerConfigError::Parse { path: path.to_owned(), source })
     }
 
     /// The credentials for the registry `domain` of a reference, as `docker.io`.
@@ -55,19 +50,9 @@ impl DockerConfig {
         &self,
         domain: &str,
     ) -> Result<Option<Credentials>, DockerConfigError> {
-        let server = if domain == DEFAULT_DOMAIN {
-            DOCKER_HUB
-        } else {
-            domain
-        };
-        let helper = self
-            .cred_helpers
-            .as_ref()
-            .and_then(|helpers| helpers.get(server));
-        if let Some(helper) = helper
-            .or(self.creds_store.as_ref())
-            .filter(|h| !h.is_empty())
-        {
+        let server = if domain == DEFAULT_DOMAIN { DOCKER_HUB } else { domain };
+        let helper = self.cred_helpers.as_ref().and_then(|helpers| helpers.get(server));
+        if let Some(helper) = helper.or(self.creds_store.as_ref()).filter(|h| !h.is_empty()) {
             return ask_helper(helper, server).await;
         }
         let Some(auths) = &self.auths else {
@@ -76,12 +61,7 @@ impl DockerConfig {
         let entry = auths
             .get(server)
             // Old entries are addresses: `https://host/v1/`.
-            .or_else(|| {
-                auths
-                    .iter()
-                    .find(|(key, _)| host(key) == host(server))
-                    .map(|(_, e)| e)
-            });
+            .or_else(|| auths.iter().find(|(key, _)| host(key) == host(server)).map(|(_, e)| e));
         entry.map_or(Ok(None), |entry| entry.credentials(server))
     }
 }
@@ -144,9 +124,7 @@ impl Entry {
             return Ok(Some(Credentials::IdentityToken(token)));
         }
         if let Some(auth) = set(&self.auth) {
-            let malformed = || DockerConfigError::Entry {
-                server: server.to_owned(),
-            };
+            let malformed = || DockerConfigError::Entry { server: server.to_owned() };
             let decoded = STANDARD.decode(auth.trim()).map_err(|_| malformed())?;
             let text = String::from_utf8(decoded).map_err(|_| malformed())?;
             let (username, password) = text.split_once(':').ok_or_else(malformed)?;
@@ -170,10 +148,7 @@ struct HelperAnswer {
 }
 
 async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, DockerConfigError> {
-    let failed = |message: String| DockerConfigError::Helper {
-        helper: helper.to_owned(),
-        message,
-    };
+    let failed = |message: String| DockerConfigError::Helper { helper: helper.to_owned(), message };
     // The name comes from a file, and must stay the name of a helper.
     if helper.contains('/') {
         return Err(failed("not the name of a credential helper".to_owned()));
@@ -211,19 +186,13 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, D
         serde_json::from_slice(&output).map_err(|error| failed(error.to_string()))?;
     Ok(Some(match answer.username.as_str() {
         "<token>" => Credentials::IdentityToken(answer.secret),
-        _ => Credentials::Password {
-            username: answer.username,
-            password: answer.secret,
-        },
+        _ => Credentials::Password { username: answer.username, password: answer.secret },
     }))
 }
 
 /// The host and port of a key of `auths`.
 fn host(key: &str) -> &str {
-    let bare = key
-        .strip_prefix("https://")
-        .or_else(|| key.strip_prefix("http://"))
-        .unwrap_or(key);
+    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     bare.split('/').next().unwrap_or(bare)
 }
 
@@ -254,10 +223,7 @@ mod tests {
             "ghcr.io": {"auth": "PHRva2VuPjo=", "identitytoken": "it"},
             "empty.example": {}
         }}"#;
-        assert_eq!(
-            lookup(config, "docker.io").await,
-            password("hub", "pw:with:colons")
-        );
+        assert_eq!(lookup(config, "docker.io").await, password("hub", "pw:with:colons"));
         assert_eq!(lookup(config, "localhost:5000").await, password("u", "p"));
         assert_eq!(lookup(config, "old.example").await, password("a", "b"));
         let identity = Some(Credentials::IdentityToken("it".to_owned()));

@@ -82,10 +82,7 @@ impl BlobStream {
         if let (Content::ForeignLayer, Some(url)) =
             (self.blob.media_type.content(), self.blob.urls.first())
         {
-            return Err(Error::ForeignLayer {
-                digest: self.blob.digest,
-                url: url.clone(),
-            });
+            return Err(Error::ForeignLayer { digest: self.blob.digest, url: url.clone() });
         }
         while self.received < self.blob.size {
             match self.step().await {
@@ -104,9 +101,7 @@ impl BlobStream {
             }
         }
         if self.hasher.clone().finish() != self.blob.digest {
-            return Err(Error::BlobDigest {
-                digest: self.blob.digest,
-            });
+            return Err(Error::BlobDigest { digest: self.blob.digest });
         }
         Ok(None)
     }
@@ -117,12 +112,7 @@ impl BlobStream {
             None => self.open().await?,
         };
         let url = response.url().clone();
-        let Some(mut bytes) = self
-            .repository
-            .transport()
-            .chunk(&mut response, &url)
-            .await?
-        else {
+        let Some(mut bytes) = self.repository.transport().chunk(&mut response, &url).await? else {
             // A second answer that ends here means that there is no more.
             if self.ended_at.replace(self.received) == Some(self.received) {
                 return Err(self.wrong_size(self.received).into());
@@ -147,11 +137,7 @@ impl BlobStream {
         let mut headers = HeaderMap::new();
         if self.received > 0 {
             let range = format!("bytes={}-", self.received);
-            headers.extend(
-                HeaderValue::from_str(&range)
-                    .ok()
-                    .map(|value| (RANGE, value)),
-            );
+            headers.extend(HeaderValue::from_str(&range).ok().map(|value| (RANGE, value)));
         }
         let name = self.blob.digest.to_string();
         let response = match self.repository.get("blobs", &name, headers, "Get").await {
@@ -183,11 +169,9 @@ impl BlobStream {
         let digest = self.blob.digest;
         match (error.code.as_str(), error.status) {
             (_, 416) => self.wrong_size(self.received).into(),
-            ("BLOB_UNKNOWN" | "", 404) => Error::BlobUnknown {
-                digest,
-                error: error.clone(),
+            ("BLOB_UNKNOWN" | "", 404) => {
+                Error::BlobUnknown { digest, error: error.clone() }.into()
             }
-            .into(),
             _ => failure,
         }
     }
@@ -210,11 +194,7 @@ impl BlobStream {
     }
 
     fn wrong_size(&self, found: u64) -> Error {
-        Error::BlobSize {
-            digest: self.blob.digest,
-            expected: self.blob.size,
-            found,
-        }
+        Error::BlobSize { digest: self.blob.digest, expected: self.blob.size, found }
     }
 }
 

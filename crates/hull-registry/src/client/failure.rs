@@ -10,11 +10,7 @@ use crate::{Cause, Error};
 
 /// An error of a request.
 pub(crate) fn error(method: &'static str, url: &Url, cause: Cause) -> Error {
-    Error::Request {
-        method,
-        url: shown(url),
-        cause,
-    }
+    Error::Request { method, url: shown(url), cause }
 }
 
 /// An address without what may be secret: credentials, and signatures in the query.
@@ -30,10 +26,7 @@ pub(crate) fn shown(url: &Url) -> String {
 /// What went wrong in a request.
 pub(crate) async fn cause(error: &reqwest::Error, url: &Url) -> Cause {
     let io = find::<io::Error>(error);
-    if let Some(tls) = io
-        .and_then(tls_error)
-        .or_else(|| find::<rustls::Error>(error))
-    {
+    if let Some(tls) = io.and_then(tls_error).or_else(|| find::<rustls::Error>(error)) {
         return tls_cause(tls, url);
     }
     if error.is_connect() {
@@ -45,10 +38,7 @@ pub(crate) async fn cause(error: &reqwest::Error, url: &Url) -> Cause {
             return Cause::Connect(format!("dial tcp: lookup {host}: no such host"));
         }
         let reason = io.map_or_else(|| last(error), words);
-        return Cause::Connect(format!(
-            "dial tcp {}: connect: {reason}",
-            address(url).await
-        ));
+        return Cause::Connect(format!("dial tcp {}: connect: {reason}", address(url).await));
     }
     if error.is_timeout() {
         return Cause::Timeout;
@@ -120,10 +110,7 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 fn last(error: &reqwest::Error) -> String {
-    chain(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The innermost error of a type.

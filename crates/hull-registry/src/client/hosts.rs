@@ -15,14 +15,8 @@ impl Hosts {
         let (networks, names): (Vec<_>, Vec<_>) =
             insecure.iter().partition(|entry| network(entry).is_some());
         Self {
-            names: names
-                .into_iter()
-                .map(|name| name.to_ascii_lowercase())
-                .collect(),
-            networks: networks
-                .into_iter()
-                .filter_map(|entry| network(entry))
-                .collect(),
+            names: names.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
+            networks: networks.into_iter().filter_map(|entry| network(entry)).collect(),
         }
     }
 
@@ -70,11 +64,8 @@ mod tests {
 
     #[test]
     fn loopback_and_what_is_configured() {
-        let hosts = Hosts::new(&[
-            "plain.example".into(),
-            "p.example:81".into(),
-            "10.0.0.0/8".into(),
-        ]);
+        let hosts =
+            Hosts::new(&["plain.example".into(), "p.example:81".into(), "10.0.0.0/8".into()]);
         for host in [
             "localhost",
             "localhost:5000",

@@ -44,11 +44,8 @@ impl Repository {
             other => other,
         };
         let transport = &client.transport;
-        let schemes: &[&str] = if transport.hosts.is_insecure(host) {
-            &["https", "http"]
-        } else {
-            &["https"]
-        };
+        let schemes: &[&str] =
+            if transport.hosts.is_insecure(host) { &["https", "http"] } else { &["https"] };
         let mut outcome = Err(Error::Tls("no scheme".to_owned()));
         for scheme in schemes {
             outcome = ping(transport, scheme, host).await;
@@ -179,18 +176,11 @@ impl Repository {
             method,
             registry: inner.reference.domain(),
         };
-        inner
-            .tokens
-            .header(&inner.transport, &request, fresh)
-            .await
-            .map(Some)
+        inner.tokens.header(&inner.transport, &request, fresh).await.map(Some)
     }
 
     fn challenge(&self) -> std::sync::MutexGuard<'_, Option<Challenge>> {
-        self.inner
-            .challenge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.challenge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

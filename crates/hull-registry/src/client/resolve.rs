@@ -34,14 +34,8 @@ impl Repository {
     pub async fn resolve(&self, platform: &Platform) -> Result<Resolved, Error> {
         let reference = self.reference();
         let name = reference.tag_or_digest();
-        let method = if reference.digest().is_some() {
-            "Get"
-        } else {
-            "Head"
-        };
-        let first = self
-            .manifest(&name, reference.digest(), None, method)
-            .await?;
+        let method = if reference.digest().is_some() { "Get" } else { "Head" };
+        let first = self.manifest(&name, reference.digest(), None, method).await?;
         let digest = first.digest;
         // Depth first, best match first.
         let mut open = vec![(Step::Here(first), Vec::new())];
@@ -53,26 +47,17 @@ impl Repository {
                     fetched += 1;
                     if documents.len() > MAX_DEPTH || fetched > MAX_DOCUMENTS {
                         let name = reference.familiar_name();
-                        return Err(Error::Depth {
-                            name,
-                            limit: MAX_DEPTH,
-                        });
+                        return Err(Error::Depth { name, limit: MAX_DEPTH });
                     }
                     let name = entry.digest.to_string();
-                    self.manifest(&name, Some(&entry.digest), Some(&entry), "Get")
-                        .await?
+                    self.manifest(&name, Some(&entry.digest), Some(&entry), "Get").await?
                 }
             };
             documents.push((found.digest, found.body));
             match found.document {
                 Document::Manifest(manifest) => {
                     let manifest_digest = found.digest;
-                    return Ok(Resolved {
-                        digest,
-                        manifest,
-                        manifest_digest,
-                        documents,
-                    });
+                    return Ok(Resolved { digest, manifest, manifest_digest, documents });
                 }
                 Document::Index(index) => {
                     let matching = index.matching(platform);
@@ -95,10 +80,7 @@ impl Repository {
         entry: Option<&Descriptor>,
         method: &'static str,
     ) -> Result<Found, Error> {
-        let unusable = |error| Error::Manifest {
-            name: self.reference().familiar(),
-            error,
-        };
+        let unusable = |error| Error::Manifest { name: self.reference().familiar(), error };
         if entry.is_some_and(|entry| entry.size > MAX_MANIFEST as u64) {
             return Err(unusable(ManifestError::Size));
         }
@@ -119,32 +101,20 @@ impl Repository {
         if let Some(&digest) = digest.filter(|digest| **digest != found) {
             return Err(Error::ManifestDigest { digest });
         }
-        let announced = headers
-            .get("docker-content-digest")
-            .and_then(|v| v.to_str().ok());
+        let announced = headers.get("docker-content-digest").and_then(|v| v.to_str().ok());
         // Other algorithms than ours are none of our business.
         if let Some(digest) = announced.and_then(|text| text.parse().ok())
             && digest != found
         {
             return Err(Error::ManifestDigest { digest });
         }
-        if let Some(size) = entry
-            .map(|entry| entry.size)
-            .filter(|s| *s != body.len() as u64)
-        {
-            return Err(unusable(ManifestError::EntrySize {
-                size,
-                found: body.len() as u64,
-            }));
+        if let Some(size) = entry.map(|entry| entry.size).filter(|s| *s != body.len() as u64) {
+            return Err(unusable(ManifestError::EntrySize { size, found: body.len() as u64 }));
         }
         let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let content_type = MediaType::from(content_type.unwrap_or_default());
         let document = Document::parse(&content_type, &body).map_err(unusable)?;
-        Ok(Found {
-            digest: found,
-            document,
-            body,
-        })
+        Ok(Found { digest: found, document, body })
     }
 
     async fn manifest_once(
@@ -169,27 +139,14 @@ impl Repository {
         };
         let reference = self.reference();
         match (error.code.as_str(), error.status) {
-            ("DENIED", _) => Error::Denied {
-                name: reference.familiar_name(),
-                error,
-            },
-            ("NAME_UNKNOWN", _) => Error::NameUnknown {
-                name: reference.familiar_name(),
-                error,
-            },
+            ("DENIED", _) => Error::Denied { name: reference.familiar_name(), error },
+            ("NAME_UNKNOWN", _) => Error::NameUnknown { name: reference.familiar_name(), error },
             ("MANIFEST_UNKNOWN", _) | ("", 404) => {
                 if error.code.is_empty() {
                     let (code, message) = ("MANIFEST_UNKNOWN".into(), "manifest unknown".into());
-                    error = ApiError {
-                        code,
-                        message,
-                        ..error
-                    };
+                    error = ApiError { code, message, ..error };
                 }
-                Error::ManifestUnknown {
-                    reference: reference.familiar(),
-                    error,
-                }
+                Error::ManifestUnknown { reference: reference.familiar(), error }
             }
             _ => Error::Response(error),
         }

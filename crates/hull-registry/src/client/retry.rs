@@ -32,9 +32,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// The failure an answer with an error status is.
     pub(crate) fn of_answer(error: Error, status: u16, headers: &HeaderMap) -> Self {
-        let seconds = headers
-            .get(RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         Self {
             error,
             wait: seconds.map(Duration::from_secs),
@@ -53,22 +51,13 @@ impl From<Error> for Failure {
             Error::Response(ApiError { status, .. }) => matches!(status, 429 | 500..=599),
             _ => false,
         };
-        Self {
-            error,
-            wait: None,
-            passing,
-        }
+        Self { error, wait: None, passing }
     }
 }
 
 impl Retry {
     pub(crate) fn new(timeouts: &Timeouts) -> Self {
-        Self {
-            timeouts: timeouts.clone(),
-            failures: 0,
-            stalls: 0,
-            asked: Duration::ZERO,
-        }
+        Self { timeouts: timeouts.clone(), failures: 0, stalls: 0, asked: Duration::ZERO }
     }
 
     /// Notes that things move on.
@@ -84,10 +73,7 @@ impl Retry {
         self.failures += 1;
         let stalled = matches!(
             &failure.error,
-            Error::Request {
-                cause: Cause::Stalled(_) | Cause::Timeout,
-                ..
-            }
+            Error::Request { cause: Cause::Stalled(_) | Cause::Timeout, .. }
         );
         if stalled {
             self.stalls += 1;
@@ -119,12 +105,7 @@ mod tests {
     use super::*;
 
     fn failure(cause: Cause) -> Failure {
-        Error::Request {
-            method: "Get",
-            url: String::new(),
-            cause,
-        }
-        .into()
+        Error::Request { method: "Get", url: String::new(), cause }.into()
     }
 
     #[test]

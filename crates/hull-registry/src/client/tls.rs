@@ -23,9 +23,7 @@ pub(crate) fn trusting(
     let provider = Arc::new(ring::default_provider());
     let verifier =
         Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(|error| {
-            Error::Tls(format!(
-                "{error} (are the root certificates of ca-certificates installed?)"
-            ))
+            Error::Tls(format!("{error} (are the root certificates of ca-certificates installed?)"))
         })?;
     configuration(provider, Arc::new(verifier))
 }
@@ -56,9 +54,7 @@ fn certificates(dir: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(dir).map_err(|error| failed(dir, error.to_string()))?;
     for entry in entries {
-        let path = entry
-            .map_err(|error| failed(dir, error.to_string()))?
-            .path();
+        let path = entry.map_err(|error| failed(dir, error.to_string()))?.path();
         if path.extension().is_some_and(|extension| extension == "crt") {
             let pem = CertificateDer::pem_file_iter(&path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -42,9 +42,7 @@ struct Token {
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token")
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
+        f.debug_struct("Token").field("expires", &self.expires).finish_non_exhaustive()
     }
 }
 
@@ -84,11 +82,7 @@ impl Request<'_> {
         };
         let realm = self.challenge.parameter("realm").unwrap_or_default();
         let service = self.challenge.parameter("service").unwrap_or_default();
-        Digest::of(
-            [realm, service, &self.scope, sort, user, secret]
-                .join("\0")
-                .as_bytes(),
-        )
+        Digest::of([realm, service, &self.scope, sort, user, secret].join("\0").as_bytes())
     }
 
     async fn send(&self, transport: &Transport) -> Result<Token, Error> {
@@ -143,19 +137,14 @@ impl Request<'_> {
             }
         };
         let status = response.status().as_u16();
-        let body = transport
-            .body(response, MAX_ANSWER)
-            .await?
-            .unwrap_or_default();
+        let body = transport.body(response, MAX_ANSWER).await?.unwrap_or_default();
         if status != 200 {
             return Err(failed(ApiError::parse(status, &body).to_string()));
         }
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|error| failed(format!("unable to decode token response: {error}")))?;
-        let text = [answer.token, answer.access_token]
-            .into_iter()
-            .flatten()
-            .find(|t| !t.is_empty());
+        let text =
+            [answer.token, answer.access_token].into_iter().flatten().find(|t| !t.is_empty());
         let text = text.ok_or_else(|| {
             failed("authorization server did not include a token in the response".to_owned())
         })?;
@@ -169,10 +158,7 @@ impl Request<'_> {
 
 /// `Basic` with a user name and a password.
 pub(crate) fn basic(username: &str, password: &str) -> HeaderValue {
-    let text = format!(
-        "Basic {}",
-        STANDARD.encode(format!("{username}:{password}"))
-    );
+    let text = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
     secret(&text).unwrap_or_else(|| HeaderValue::from_static("Basic"))
 }
 

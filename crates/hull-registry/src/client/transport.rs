@@ -49,11 +49,7 @@ enum Trust {
 impl Transport {
     pub(crate) fn new(settings: Settings) -> Self {
         let hosts = Hosts::new(&settings.insecure_registries);
-        Self {
-            settings,
-            hosts,
-            clients: Mutex::default(),
-        }
+        Self { settings, hosts, clients: Mutex::default() }
     }
 
     /// Sends a GET and follows redirects.
@@ -75,10 +71,7 @@ impl Transport {
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
-            let target = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|l| l.to_str().ok());
+            let target = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
             let refuse = |reason: String| failure::error(get.method, &url, Cause::Other(reason));
             let next = target
                 .and_then(|target| url.join(target).ok())
@@ -105,13 +98,9 @@ impl Transport {
         let request = self
             .client(url)?
             .post(url.clone())
-            .header(
-                http::header::CONTENT_TYPE,
-                "application/x-www-form-urlencoded",
-            )
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        self.send(request, url, "Post", self.settings.timeouts.idle)
-            .await
+        self.send(request, url, "Post", self.settings.timeouts.idle).await
     }
 
     /// Reads a body of at most `limit` bytes; `None` when it is longer.
@@ -121,10 +110,7 @@ impl Transport {
         limit: usize,
     ) -> Result<Option<Bytes>, Error> {
         let url = response.url().clone();
-        if response
-            .content_length()
-            .is_some_and(|length| length > limit as u64)
-        {
+        if response.content_length().is_some_and(|length| length > limit as u64) {
             return Ok(None);
         }
         let mut body = BytesMut::new();
@@ -146,11 +132,7 @@ impl Transport {
         let idle = self.settings.timeouts.idle;
         match timeout(idle, response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(failure::error(
-                "Get",
-                url,
-                failure::cause(&error, url).await,
-            )),
+            Ok(Err(error)) => Err(failure::error("Get", url, failure::cause(&error, url).await)),
             Err(_) => Err(failure::error("Get", url, Cause::Stalled(idle))),
         }
     }
@@ -164,11 +146,7 @@ impl Transport {
     ) -> Result<Response, Error> {
         match timeout(patience, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure::error(
-                method,
-                url,
-                failure::cause(&error, url).await,
-            )),
+            Ok(Err(error)) => Err(failure::error(method, url, failure::cause(&error, url).await)),
             Err(_) => Err(failure::error(method, url, Cause::Timeout)),
         }
     }
@@ -191,22 +169,14 @@ impl Transport {
             Trust::Host(_) => tls::trusting(self.certificate_dirs(&host))?,
             Trust::System => tls::trusting(std::iter::empty::<&Path>())?,
         };
-        let client = self
-            .build(tls)
-            .map_err(|error| Error::Tls(error.to_string()))?;
+        let client = self.build(tls).map_err(|error| Error::Tls(error.to_string()))?;
         clients.insert(trust, client.clone());
         Ok(client)
     }
 
     fn certificate_dirs(&self, host: &str) -> impl Iterator<Item = std::path::PathBuf> {
-        let dirs = self
-            .settings
-            .certificate_dirs
-            .iter()
-            .map(|dir| dir.join(host));
-        dirs.filter(|dir| dir.is_dir())
-            .collect::<Vec<_>>()
-            .into_iter()
+        let dirs = self.settings.certificate_dirs.iter().map(|dir| dir.join(host));
+        dirs.filter(|dir| dir.is_dir()).collect::<Vec<_>>().into_iter()
     }
 
     fn build(&self, tls: rustls::ClientConfig) -> reqwest::Result<reqwest::Client> {

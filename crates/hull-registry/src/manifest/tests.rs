@@ -21,24 +21,15 @@ fn reads_both_formats_by_header_or_body() {
     for (content_type, body) in [
         (OCI_MANIFEST, manifest()),
         (DOCKER_MANIFEST, manifest()),
-        (
-            "application/vnd.oci.image.manifest.v1+json; charset=utf-8",
-            typed.clone(),
-        ),
+        ("application/vnd.oci.image.manifest.v1+json; charset=utf-8", typed.clone()),
         ("application/json", typed.clone()),
         ("", manifest()),
     ] {
-        assert!(
-            matches!(parse(content_type, &body), Ok(Document::Manifest(_))),
-            "{content_type}"
-        );
+        assert!(matches!(parse(content_type, &body), Ok(Document::Manifest(_))), "{content_type}");
     }
     let index = json!({"schemaVersion": 2, "manifests": []});
     for content_type in [OCI_INDEX, DOCKER_LIST, "", "text/plain"] {
-        assert!(
-            matches!(parse(content_type, &index), Ok(Document::Index(_))),
-            "{content_type}"
-        );
+        assert!(matches!(parse(content_type, &index), Ok(Document::Index(_))), "{content_type}");
     }
 }
 
@@ -51,9 +42,7 @@ fn refuses_what_it_does_not_know() {
     let mut artifact = manifest();
     artifact["config"] = descriptor("application/vnd.cncf.helm.config.v1+json");
     let mut encrypted = manifest();
-    encrypted["layers"] = json!([descriptor(
-        "application/vnd.oci.image.layer.v1.tar+encrypted"
-    )]);
+    encrypted["layers"] = json!([descriptor("application/vnd.oci.image.layer.v1.tar+encrypted")]);
     let mut deep = manifest();
     deep["layers"] = json!(vec![descriptor(LAYERS[0]); 128]);
     let mut big_config = manifest();
@@ -68,33 +57,18 @@ fn refuses_what_it_does_not_know() {
         (OCI_MANIFEST, deep, "max depth exceeded"),
         (OCI_MANIFEST, big_config, "larger than"),
         (OCI_MANIFEST, negative, "-1"),
-        (
-            OCI_MANIFEST,
-            json!({"schemaVersion": 2}),
-            "`config` is missing",
-        ),
-        (
-            OCI_INDEX,
-            json!({"schemaVersion": 2}),
-            "`manifests` is missing",
-        ),
+        (OCI_MANIFEST, json!({"schemaVersion": 2}), "`config` is missing"),
+        (OCI_INDEX, json!({"schemaVersion": 2}), "`manifests` is missing"),
         ("application/x-foo", manifest(), "application/x-foo"),
         ("", json!({"schemaVersion": 1, "fsLayers": []}), "schema 1"),
-        (
-            "application/json",
-            json!({}),
-            "unsupported manifest media type application/json",
-        ),
+        ("application/json", json!({}), "unsupported manifest media type application/json"),
         (OCI_MANIFEST, json!([]), "invalid"),
     ] {
         let error = parse(content_type, &body).unwrap_err().to_string();
         assert!(error.contains(part), "{error} does not have {part}");
     }
     let huge = vec![b' '; MAX_MANIFEST + 1];
-    assert_eq!(
-        Document::parse(&OCI_INDEX.into(), &huge),
-        Err(ManifestError::Size)
-    );
+    assert_eq!(Document::parse(&OCI_INDEX.into(), &huge), Err(ManifestError::Size));
 }
 
 #[test]
@@ -112,18 +86,13 @@ fn chooses_the_platform_and_never_attestations() {
         entry("amd64", json!({"os": "linux", "architecture": "amd64"})),
         entry("arm64", json!({"os": "linux", "architecture": "arm64", "variant": "v8"})),
     ]});
-    let Ok(Document::Index(index)) = parse(OCI_INDEX, &body) else {
-        panic!()
-    };
+    let Ok(Document::Index(index)) = parse(OCI_INDEX, &body) else { panic!() };
     let names = |platform: &str| {
         let found = index.matching(&platform.parse().unwrap());
         found.iter().map(|d| d.digest).collect::<Vec<_>>()
     };
     let digest = |name: &str| Digest::of(name.as_bytes());
-    assert_eq!(
-        names("linux/amd64"),
-        [digest("amd64"), digest("i386"), digest("none")]
-    );
+    assert_eq!(names("linux/amd64"), [digest("amd64"), digest("i386"), digest("none")]);
     assert_eq!(names("linux/arm64"), [digest("arm64"), digest("none")]);
     assert_eq!(names("linux/s390x"), [digest("none")]);
 }

@@ -6,49 +6,21 @@ const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 fn normalises_as_docker() {
     for (text, canonical, familiar) in [
         ("busybox", "docker.io/library/busybox", "busybox"),
-        (
-            "busybox:1.36",
-            "docker.io/library/busybox:1.36",
-            "busybox:1.36",
-        ),
+        ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
         ("library/busybox", "docker.io/library/busybox", "busybox"),
         ("docker.io/busybox", "docker.io/library/busybox", "busybox"),
-        (
-            "index.docker.io/busybox",
-            "docker.io/library/busybox",
-            "busybox",
-        ),
-        (
-            "docker.io/library/busybox",
-            "docker.io/library/busybox",
-            "busybox",
-        ),
+        ("index.docker.io/busybox", "docker.io/library/busybox", "busybox"),
+        ("docker.io/library/busybox", "docker.io/library/busybox", "busybox"),
         ("foo/bar:x", "docker.io/foo/bar:x", "foo/bar:x"),
-        (
-            "library/foo/bar",
-            "docker.io/library/foo/bar",
-            "library/foo/bar",
-        ),
+        ("library/foo/bar", "docker.io/library/foo/bar", "library/foo/bar"),
         ("ghcr.io/foo/bar", "ghcr.io/foo/bar", "ghcr.io/foo/bar"),
         ("localhost/foo", "localhost/foo", "localhost/foo"),
-        (
-            "localhost:5000/foo",
-            "localhost:5000/foo",
-            "localhost:5000/foo",
-        ),
-        (
-            "127.0.0.1:5000/a/b:t",
-            "127.0.0.1:5000/a/b:t",
-            "127.0.0.1:5000/a/b:t",
-        ),
+        ("localhost:5000/foo", "localhost:5000/foo", "localhost:5000/foo"),
+        ("127.0.0.1:5000/a/b:t", "127.0.0.1:5000/a/b:t", "127.0.0.1:5000/a/b:t"),
         ("[::1]:5000/foo", "[::1]:5000/foo", "[::1]:5000/foo"),
         ("HOST/foo", "HOST/foo", "HOST/foo"),
         ("foo:5000", "docker.io/library/foo:5000", "foo:5000"),
-        (
-            "a__b--c.d_e",
-            "docker.io/library/a__b--c.d_e",
-            "a__b--c.d_e",
-        ),
+        ("a__b--c.d_e", "docker.io/library/a__b--c.d_e", "a__b--c.d_e"),
         ("x:A_b.c-D", "docker.io/library/x:A_b.c-D", "x:A_b.c-D"),
     ] {
         let reference = Reference::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -65,10 +37,7 @@ fn digests() {
     assert_eq!(reference.tag(), Some("1"));
     assert_eq!(reference.familiar(), text);
     assert_eq!(reference.tag_or_digest(), format!("sha256:{HEX}"));
-    assert_eq!(
-        reference.lookup_key().familiar(),
-        format!("busybox@sha256:{HEX}")
-    );
+    assert_eq!(reference.lookup_key().familiar(), format!("busybox@sha256:{HEX}"));
     assert_eq!(reference.with_default_tag().tag(), Some("1"));
     let untagged = Reference::parse(&format!("busybox@sha256:{HEX}")).unwrap();
     assert_eq!(untagged.clone().with_default_tag(), untagged);
@@ -82,14 +51,8 @@ fn refuses_in_dockers_words() {
     for (text, message) in [
         ("", "invalid reference format"),
         (":tag", "invalid reference format"),
-        (
-            "Busybox",
-            "invalid reference format: repository name must be lowercase",
-        ),
-        (
-            "localhost:5000/Foo",
-            "invalid reference format: repository name must be lowercase",
-        ),
+        ("Busybox", "invalid reference format: repository name must be lowercase"),
+        ("localhost:5000/Foo", "invalid reference format: repository name must be lowercase"),
         ("a//b", "invalid reference format"),
         ("a/", "invalid reference format"),
         ("/a", "invalid reference format"),
@@ -109,20 +72,13 @@ fn refuses_in_dockers_words() {
         ("ho_st.x/y", "invalid reference format"),
         (digest_short, "invalid checksum digest length"),
         (&sha512, "unsupported digest algorithm"),
-        (
-            &long,
-            "repository name must not be more than 255 characters",
-        ),
+        (&long, "repository name must not be more than 255 characters"),
         (
             HEX,
             "invalid repository name (e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855), \
              cannot specify 64-byte hexadecimal strings",
         ),
     ] {
-        assert_eq!(
-            Reference::parse(text).unwrap_err().to_string(),
-            message,
-            "{text}"
-        );
+        assert_eq!(Reference::parse(text).unwrap_err().to_string(), message, "{text}");
     }
 }

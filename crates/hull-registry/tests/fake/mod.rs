@@ -113,11 +113,7 @@ impl Fake {
                 });
             }
         });
-        Self {
-            address,
-            state,
-            task,
-        }
+        Self { address, state, task }
     }
 
     pub fn require(&self, auth: Auth) {
@@ -126,28 +122,16 @@ impl Fake {
 
     /// Does `acts` for the next requests of `path`, then answers properly.
     pub fn script(&self, path: &str, acts: impl IntoIterator<Item = Act>) {
-        self.state
-            .script
-            .lock()
-            .unwrap()
-            .insert(path.to_owned(), acts.into_iter().collect());
+        self.state.script.lock().unwrap().insert(path.to_owned(), acts.into_iter().collect());
     }
 
     pub fn always(&self, path: &str, act: Act) {
-        self.state
-            .always
-            .lock()
-            .unwrap()
-            .insert(path.to_owned(), act);
+        self.state.always.lock().unwrap().insert(path.to_owned(), act);
     }
 
     pub fn serve(&self, path: &str, content_type: &str, body: impl Into<Bytes>) {
         let content = (content_type.to_owned(), body.into());
-        self.state
-            .content
-            .lock()
-            .unwrap()
-            .insert(path.to_owned(), content);
+        self.state.content.lock().unwrap().insert(path.to_owned(), content);
     }
 
     pub fn seen(&self, path: &str) -> Vec<Seen> {
@@ -182,10 +166,8 @@ impl Fake {
 
     /// Adds an image of uncompressed layers; returns the descriptor of its manifest.
     pub fn image(&self, tag: Option<&str>, layers: &[&[u8]]) -> Value {
-        let descriptors: Vec<_> = layers
-            .iter()
-            .map(|layer| self.blob(OCI_LAYER, layer.to_vec()))
-            .collect();
+        let descriptors: Vec<_> =
+            layers.iter().map(|layer| self.blob(OCI_LAYER, layer.to_vec())).collect();
         let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
         self.image_of(tag, &descriptors, &diff_ids)
     }
@@ -233,22 +215,12 @@ pub fn digest(descriptor: &Value) -> Digest {
 }
 
 async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Response<Body> {
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
+    let header =
+        |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (authorization, range) = (header("authorization"), header("range"));
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let body = request
-        .into_body()
-        .collect()
-        .await
-        .map(|b| b.to_bytes())
-        .unwrap_or_default();
+    let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     let seen = Seen {
         path: path.clone(),
@@ -259,12 +231,7 @@ async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Re
     };
     state.seen.lock().unwrap().push(seen);
 
-    let scripted = state
-        .script
-        .lock()
-        .unwrap()
-        .get_mut(&path)
-        .and_then(VecDeque::pop_front);
+    let scripted = state.script.lock().unwrap().get_mut(&path).and_then(VecDeque::pop_front);
     let act = scripted.or_else(|| state.always.lock().unwrap().get(&path).cloned());
     match &act {
         Some(Act::Hang) => std::future::pending::<()>().await,
@@ -276,11 +243,7 @@ async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Re
             return response.body(full(body.clone())).unwrap();
         }
         Some(Act::Redirect(to)) => {
-            return Response::builder()
-                .status(307)
-                .header("location", to)
-                .body(full(""))
-                .unwrap();
+            return Response::builder().status(307).header("location", to).body(full("")).unwrap();
         }
         Some(Act::Send(bytes)) => {
             let frames = stream::iter([Ok(Frame::data(bytes.clone()))]);
@@ -303,9 +266,7 @@ async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Re
     };
     if let Some(challenge) = challenge.filter(|_| path.starts_with("/v2/")) {
         let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
-        let response = Response::builder()
-            .status(401)
-            .header("www-authenticate", challenge);
+        let response = Response::builder().status(401).header("www-authenticate", challenge);
         return response.body(full(body)).unwrap();
     }
     if path == "/v2/" {
@@ -313,17 +274,10 @@ async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Re
     }
     let content = state.content.lock().unwrap().get(&path).cloned();
     let Some((content_type, content)) = content else {
-        let code = if path.contains("/manifests/") {
-            "MANIFEST"
-        } else {
-            "BLOB"
-        };
+        let code = if path.contains("/manifests/") { "MANIFEST" } else { "BLOB" };
         let words = format!("{} unknown", code.to_lowercase());
         let error = json!({"errors": [{"code": format!("{code}_UNKNOWN"), "message": words}]});
-        return Response::builder()
-            .status(404)
-            .body(full(error.to_string()))
-            .unwrap();
+        return Response::builder().status(404).body(full(error.to_string())).unwrap();
     };
     let total = content.len();
     let start: usize = range
@@ -338,10 +292,7 @@ async fn serve(state: &State, request: Request<Incoming>, own: SocketAddr) -> Re
         .header("content-type", content_type)
         .header("content-length", total - start);
     if start > 0 {
-        response = response.header(
-            "content-range",
-            format!("bytes {start}-{}/{total}", total - 1),
-        );
+        response = response.header("content-range", format!("bytes {start}-{}/{total}", total - 1));
     }
     let content = content.slice(start..);
     let body = match act {
@@ -381,9 +332,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
 fn streamed(

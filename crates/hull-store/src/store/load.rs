@@ -50,12 +50,8 @@ impl Store {
         let diff_ids = config.rootfs.diff_ids.clone();
         let documents: Vec<_> = found.documents.iter().map(|(digest, _)| *digest).collect();
         let claimed = found.layers.iter().filter_map(|layer| layer.digest);
-        let all = documents
-            .iter()
-            .copied()
-            .chain(root::needs(&diff_ids))
-            .chain(claimed)
-            .chain([id]);
+        let all =
+            documents.iter().copied().chain(root::needs(&diff_ids)).chain(claimed).chain([id]);
         let _lease = self.inner.leases.take(all);
         let mut blobs = Vec::new();
         for (layer, diff_id) in found.layers.into_iter().zip(diff_ids.iter().copied()) {
@@ -76,19 +72,13 @@ impl Store {
         let store = self.clone();
         let (references, manifest) = (found.names, found.manifest);
         blocking(move || {
-            store
-                .add_blob(&id, &found.config)
-                .map_err(PullError::Store)?;
+            store.add_blob(&id, &found.config).map_err(PullError::Store)?;
             for (digest, bytes) in &found.documents {
                 store.add_blob(digest, bytes).map_err(PullError::Store)?;
             }
             let layers = store.layer_records(blobs.into_iter())?;
             let documents = documents.into_iter().collect();
-            let record = Record {
-                manifest,
-                documents,
-                layers,
-            };
+            let record = Record { manifest, documents, layers };
             let (image, _) = store.add(id, record, Arc::new(config), &references)?;
             Ok(Loaded { image, references })
         })
@@ -127,10 +117,7 @@ fn find_images(archive: &Archive) -> Result<Vec<Found>, LoadError> {
     if let Some(bytes) = archive.small("manifest.json")? {
         let saved: Vec<Saved> = serde_json::from_slice(&bytes)
             .map_err(|error| LoadError::Invalid(format!("`manifest.json`: {error}")))?;
-        return saved
-            .iter()
-            .map(|saved| find_saved(archive, saved))
-            .collect();
+        return saved.iter().map(|saved| find_saved(archive, saved)).collect();
     }
     let Some(bytes) = archive.small("index.json")? else {
         let reason = "it has neither `manifest.json` nor `index.json`";
@@ -144,12 +131,7 @@ fn find_images(archive: &Archive) -> Result<Vec<Found>, LoadError> {
     for entry in &index.manifests {
         // Of a list for many platforms only what runs here; a single image is taken as it is.
         let suits = |platform: &Platform| Platform::host().suits(platform).is_some();
-        if several
-            && entry
-                .platform
-                .as_ref()
-                .is_some_and(|platform| !suits(platform))
-        {
+        if several && entry.platform.as_ref().is_some_and(|platform| !suits(platform)) {
             continue;
         }
         let mut image = find_entry(archive, entry, Vec::new())?;
@@ -157,27 +139,20 @@ fn find_images(archive: &Archive) -> Result<Vec<Found>, LoadError> {
         found.push(image);
     }
     if found.is_empty() {
-        return Err(LoadError::Invalid(format!(
-            "it has no image for {}",
-            Platform::host()
-        )));
+        return Err(LoadError::Invalid(format!("it has no image for {}", Platform::host())));
     }
     Ok(found)
 }
 
 fn find_saved(archive: &Archive, saved: &Saved) -> Result<Found, LoadError> {
-    let config = archive
-        .small(&saved.config)?
-        .ok_or_else(|| missing(&saved.config))?;
+    let config = archive.small(&saved.config)?.ok_or_else(|| missing(&saved.config))?;
     let layers = saved.layers.iter().flatten().map(|name| {
         let path = archive.path(name).ok_or_else(|| missing(name))?;
         Ok(FoundLayer { path, digest: None })
     });
     let names = saved.repo_tags.iter().flatten().map(|name| {
         let invalid = |error| LoadError::Invalid(format!("invalid tag `{name}`: {error}"));
-        Reference::parse(name)
-            .map(Reference::with_default_tag)
-            .map_err(invalid)
+        Reference::parse(name).map(Reference::with_default_tag).map_err(invalid)
     });
     Ok(Found {
         config,
@@ -195,9 +170,7 @@ fn find_entry(
     mut documents: Vec<(Digest, Vec<u8>)>,
 ) -> Result<Found, LoadError> {
     if documents.len() > MAX_DEPTH {
-        return Err(LoadError::Invalid(
-            "its indexes are nested too deeply".to_owned(),
-        ));
+        return Err(LoadError::Invalid("its indexes are nested too deeply".to_owned()));
     }
     let name = blob_name(&entry.digest);
     let bytes = verified(archive, &entry.digest)?;
@@ -219,10 +192,7 @@ fn find_entry(
                 }
                 let name = blob_name(&layer.digest);
                 let path = archive.path(&name).ok_or_else(|| missing(&name))?;
-                Ok(FoundLayer {
-                    path,
-                    digest: Some(layer.digest),
-                })
+                Ok(FoundLayer { path, digest: Some(layer.digest) })
             });
             Ok(Found {
                 config: verified(archive, &config.digest)?,
@@ -258,9 +228,7 @@ fn verified(archive: &Archive, digest: &Digest) -> Result<Vec<u8>, LoadError> {
     let name = blob_name(digest);
     let bytes = archive.small(&name)?.ok_or_else(|| missing(&name))?;
     if Digest::of(&bytes) != *digest {
-        return Err(LoadError::Invalid(format!(
-            "`{name}` is not what its digest says"
-        )));
+        return Err(LoadError::Invalid(format!("`{name}` is not what its digest says")));
     }
     Ok(bytes)
 }

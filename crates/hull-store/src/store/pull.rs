@@ -36,11 +36,7 @@ impl Store {
         let notify: Arc<Notify> = Arc::new(progress);
         let reference = reference.clone().with_default_tag();
         let platform = options.platform.unwrap_or_else(Platform::host);
-        let repository = self
-            .inner
-            .client
-            .repository(&reference, options.credentials)
-            .await?;
+        let repository = self.inner.client.repository(&reference, options.credentials).await?;
         let resolved = repository.resolve(&platform).await?;
         let message = LayerStatus::Note(format!("Pulling from {}", reference.path()));
         // Docker tells the tag, but the whole of a reference by digest.
@@ -51,36 +47,21 @@ impl Store {
         notify(Progress::of(what, message));
 
         let id = resolved.manifest.config.digest;
-        let documents: Vec<_> = resolved
-            .documents
-            .iter()
-            .map(|(digest, _)| *digest)
-            .collect();
+        let documents: Vec<_> = resolved.documents.iter().map(|(digest, _)| *digest).collect();
         let blobs = resolved.manifest.layers.iter().map(|layer| layer.digest);
         // Before anything is looked at, so that nobody removes it meanwhile.
-        let _lease = self
-            .inner
-            .leases
-            .take(documents.into_iter().chain(blobs).chain([id]));
+        let _lease = self.inner.leases.take(documents.into_iter().chain(blobs).chain([id]));
         let config = self.config(&repository, &resolved.manifest).await?;
         let _layers = self.inner.leases.take(root::needs(&config.rootfs.diff_ids));
         if !self.has_whole(&id) {
-            self.layers(&repository, &resolved.manifest, &config, &notify)
-                .await?;
+            self.layers(&repository, &resolved.manifest, &config, &notify).await?;
         }
         // An image whose layers do not fit together gets no name.
         self.disk_of(&config.rootfs.diff_ids).await?;
         let pulled = self.commit(&reference, resolved, config).await?;
         notify(Progress::note(format!("Digest: {}", pulled.digest)));
-        let outcome = if pulled.newer {
-            "Downloaded newer image"
-        } else {
-            "Image is up to date"
-        };
-        notify(Progress::note(format!(
-            "Status: {outcome} for {}",
-            reference.familiar()
-        )));
+        let outcome = if pulled.newer { "Downloaded newer image" } else { "Image is up to date" };
+        notify(Progress::note(format!("Status: {outcome} for {}", reference.familiar())));
         Ok(pulled)
     }
 
@@ -91,10 +72,7 @@ impl Store {
         manifest: &Manifest,
     ) -> Result<Arc<ImageConfig>, PullError> {
         let digest = manifest.config.digest;
-        let known = self
-            .blob(&digest)
-            .ok()
-            .filter(|bytes| Digest::of(bytes) == digest);
+        let known = self.blob(&digest).ok().filter(|bytes| Digest::of(bytes) == digest);
         let bytes = match known {
             Some(bytes) => bytes,
             None => {
@@ -123,11 +101,7 @@ impl Store {
         config: &ImageConfig,
         notify: &Arc<Notify>,
     ) -> Result<(), PullError> {
-        let pairs: Vec<_> = manifest
-            .layers
-            .iter()
-            .zip(&config.rootfs.diff_ids)
-            .collect();
+        let pairs: Vec<_> = manifest.layers.iter().zip(&config.rootfs.diff_ids).collect();
         for (blob, diff_id) in &pairs {
             let status = match Layer::open(&self.inner.home, diff_id) {
                 Some(_) => LayerStatus::AlreadyExists,
@@ -141,9 +115,7 @@ impl Store {
             .into_iter()
             .filter(|(_, diff_id)| Layer::open(&self.inner.home, diff_id).is_none())
             .map(|(blob, diff_id)| async move {
-                self.layer(repository, blob, *diff_id, notify, waiting)
-                    .await
-                    .map(|()| blob)
+                self.layer(repository, blob, *diff_id, notify, waiting).await.map(|()| blob)
             })
             .collect();
         // All run at once, and are done in order, as in Docker. An error ends the others.
@@ -159,10 +131,7 @@ impl Store {
                 }
             };
             let total = blob.size;
-            let extracting = LayerStatus::Extracting {
-                current: total,
-                total,
-            };
+            let extracting = LayerStatus::Extracting { current: total, total };
             notify(Progress::of(blob.digest.short(), extracting));
             notify(Progress::of(blob.digest.short(), LayerStatus::PullComplete));
         }
@@ -192,23 +161,16 @@ impl Store {
                 Arc::clone(&inner.downloads).acquire_owned().await
             }
         };
-        let expected = Expected {
-            blob: blob.digest,
-            diff_id,
-        };
+        let expected = Expected { blob: blob.digest, diff_id };
         let (home, limits) = (inner.home.clone(), inner.limits.layer);
         if blocking(move || from_store(&home, expected, &limits)).await? {
             tell(LayerStatus::DownloadComplete);
             return Ok(());
         }
-        match self
-            .download(repository, blob, expected, notify, alive)
-            .await
-        {
+        match self.download(repository, blob, expected, notify, alive).await {
             // Once more: it may have been damaged on the way.
             Err(PullError::Registry(Error::BlobDigest { .. })) => {
-                self.download(repository, blob, expected, notify, alive)
-                    .await
+                self.download(repository, blob, expected, notify, alive).await
             }
             other => other,
         }
@@ -227,17 +189,10 @@ impl Store {
         let retries = (Arc::clone(notify), id.clone());
         let mut stream = repository.blob(blob).on_retry(move |wait| {
             let seconds = wait.as_secs().max(1);
-            retries.0(Progress::of(
-                retries.1.clone(),
-                LayerStatus::Retrying { seconds },
-            ));
+            retries.0(Progress::of(retries.1.clone(), LayerStatus::Retrying { seconds }));
         });
-        let ingest = Ingest::start(
-            &self.inner.home,
-            expected,
-            self.inner.limits.layer,
-            alive.clone(),
-        );
+        let ingest =
+            Ingest::start(&self.inner.home, expected, self.inner.limits.layer, alive.clone());
         let (mut current, total) = (0, blob.size);
         let mut told = Instant::now();
         loop {
@@ -281,21 +236,13 @@ impl Store {
             let blobs = resolved.manifest.layers.iter().map(|layer| layer.digest);
             let record = Record {
                 manifest: Some(resolved.manifest_digest),
-                documents: resolved
-                    .documents
-                    .iter()
-                    .map(|(digest, _)| *digest)
-                    .collect(),
+                documents: resolved.documents.iter().map(|(digest, _)| *digest).collect(),
                 layers: store.layer_records(blobs.zip(config.rootfs.diff_ids.iter().copied()))?,
             };
             let by_digest = reference.at_digest(resolved.digest);
             let names = [reference.lookup_key(), by_digest];
             let (image, newer) = store.add(id, record, config, &names)?;
-            Ok(Pulled {
-                image,
-                digest: resolved.digest,
-                newer,
-            })
+            Ok(Pulled { image, digest: resolved.digest, newer })
         })
         .await
     }
@@ -310,11 +257,7 @@ impl Store {
                 let layer = Layer::open(&self.inner.home, &diff_id);
                 // Leased and whole a moment ago: only someone from outside can have removed it.
                 let layer = layer.ok_or(PullError::Interrupted)?;
-                Ok(LayerRecord {
-                    diff_id,
-                    blob,
-                    size: layer.info.content,
-                })
+                Ok(LayerRecord { diff_id, blob, size: layer.info.content })
             })
             .collect()
     }
@@ -356,9 +299,7 @@ impl Store {
             return false;
         };
         let diff_ids: BTreeSet<_> = record.layers.iter().map(|layer| layer.diff_id).collect();
-        diff_ids
-            .iter()
-            .all(|diff_id| Layer::open(&self.inner.home, diff_id).is_some())
+        diff_ids.iter().all(|diff_id| Layer::open(&self.inner.home, diff_id).is_some())
     }
 }
 
@@ -368,11 +309,8 @@ pub(super) fn check_config(
     bytes: &[u8],
     layers: usize,
 ) -> Result<ImageConfig, PullError> {
-    let config: ImageConfig =
-        serde_json::from_slice(bytes).map_err(|source| PullError::Config {
-            digest: *digest,
-            source,
-        })?;
+    let config: ImageConfig = serde_json::from_slice(bytes)
+        .map_err(|source| PullError::Config { digest: *digest, source })?;
     let platform = config.platform();
     if platform.os != "linux" {
         return Err(PullError::Platform { found: platform });

@@ -23,21 +23,14 @@ impl Store {
         blocking(move || {
             let removed = {
                 let mut index = store.index();
-                let mut removal = Removal {
-                    index: index.clone(),
-                    removed: Vec::new(),
-                    users: &users,
-                    options,
-                };
+                let mut removal =
+                    Removal { index: index.clone(), removed: Vec::new(), users: &users, options };
                 removal.run(&name)?;
                 removal.index.save(&store.inner.home)?;
                 *index = removal.index;
                 removal.removed
             };
-            if removed
-                .iter()
-                .any(|record| matches!(record, Removed::Deleted(_)))
-            {
+            if removed.iter().any(|record| matches!(record, Removed::Deleted(_))) {
                 let keep: BTreeSet<_> = users.iter().filter_map(|user| user.root).collect();
                 // The image is gone whether or not its bytes are; the next collection gets them.
                 if let Err(error) = store.sweep(&keep) {
@@ -82,9 +75,7 @@ impl Removal<'_> {
             )));
         }
         // The name was found by, so it is a reference.
-        let reference = Reference::parse(name)
-            .map_err(crate::LookupError::Reference)?
-            .lookup_key();
+        let reference = Reference::parse(name).map_err(crate::LookupError::Reference)?.lookup_key();
         self.untag(std::slice::from_ref(&reference));
         let mut left = self.index.references(&id);
         let same_repository = |other: &Reference| other.name() == reference.name();
@@ -95,11 +86,7 @@ impl Removal<'_> {
             self.untag(&gone);
             left = kept;
         }
-        if left.is_empty() {
-            self.delete(&id, true)
-        } else {
-            Ok(())
-        }
+        if left.is_empty() { self.delete(&id, true) } else { Ok(()) }
     }
 
     fn untag(&mut self, references: &[Reference]) {
@@ -113,11 +100,7 @@ impl Removal<'_> {
     /// Deletes an image. After its last name went, one that is in use stays `quiet`ly.
     fn delete(&mut self, id: &Digest, quiet: bool) -> Result<(), RemoveError> {
         if let Err((conflict, used)) = self.conflict(id, true) {
-            let dangling = self
-                .index
-                .references(id)
-                .iter()
-                .all(|r| r.digest().is_some());
+            let dangling = self.index.references(id).iter().all(|r| r.digest().is_some());
             if quiet && (!dangling || used) {
                 return Ok(());
             }
@@ -130,27 +113,20 @@ impl Removal<'_> {
         self.removed.push(Removed::Deleted(*id));
         let ids: Vec<_> = self.index.ids().collect();
         let shared: BTreeSet<_> = ids.iter().flat_map(|id| self.chain(id)).collect();
-        let gone = chain
-            .into_iter()
-            .rev()
-            .filter(|layer| !shared.contains(layer));
+        let gone = chain.into_iter().rev().filter(|layer| !shared.contains(layer));
         self.removed.extend(gone.map(Removed::Deleted));
         Ok(())
     }
 
     fn check(&self, id: &Digest, names: bool) -> Result<(), RemoveError> {
-        self.conflict(id, names)
-            .map_err(|(conflict, _)| RemoveError::Conflict(conflict))
+        self.conflict(id, names).map_err(|(conflict, _)| RemoveError::Conflict(conflict))
     }
 
     /// Why an image cannot be deleted, and whether that is since containers use it.
     fn conflict(&self, id: &Digest, names: bool) -> Result<(), (String, bool)> {
         let conflict = |force: &str, reason: String, used| {
             let id = id.short();
-            Err((
-                format!("conflict: unable to delete {id} ({force}) - {reason}"),
-                used,
-            ))
+            Err((format!("conflict: unable to delete {id} ({force}) - {reason}"), used))
         };
         let mut users = self.users.iter().filter(|user| user.image == *id);
         if let Some(user) = users.clone().find(|user| user.running) {
@@ -196,9 +172,8 @@ fn is_single(references: &[Reference]) -> bool {
     if references.len() <= 1 {
         return true;
     }
-    let (digests, tags): (Vec<_>, Vec<_>) = references
-        .iter()
-        .partition(|reference| reference.digest().is_some());
+    let (digests, tags): (Vec<_>, Vec<_>) =
+        references.iter().partition(|reference| reference.digest().is_some());
     let repositories: BTreeSet<_> = digests.iter().map(|reference| reference.name()).collect();
     let single = match tags.as_slice() {
         [] => references.first(),

@@ -58,9 +58,7 @@ pub(super) fn needs(diff_ids: &[Digest]) -> impl Iterator<Item = Digest> {
 
 /// The layers a root disk consists of.
 pub(super) fn layers(home: &Home, id: &Digest) -> Vec<Digest> {
-    read_info(&home.root_disk(id))
-        .map(|info| info.diff_ids)
-        .unwrap_or_default()
+    read_info(&home.root_disk(id)).map(|info| info.diff_ids).unwrap_or_default()
 }
 
 /// What `root.json` says.
@@ -89,19 +87,13 @@ impl Home {
             }
             self.build(&dir, &layers)?;
         }
-        Ok(RootDisk {
-            id,
-            vmdk: dir.join(VMDK),
-            size: DISK_SIZE,
-        })
+        Ok(RootDisk { id, vmdk: dir.join(VMDK), size: DISK_SIZE })
     }
 
     fn build(&self, dir: &Path, layers: &[Layer]) -> Result<(), RootError> {
         let failed = |error| RootError::Build(error);
-        let trees = layers
-            .iter()
-            .map(|layer| layer.tree().map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
+        let trees =
+            layers.iter().map(|layer| layer.tree().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         let merged = hull_layer::merge(&trees).map_err(|error| failed(Box::new(error)))?;
         let lengths: Vec<_> = layers.iter().map(|layer| layer.info.data_len).collect();
 
@@ -140,15 +132,8 @@ fn describe(meta_len: u64, layers: &[Layer]) -> Result<String, vmdk::VmdkError> 
         .filter(|layer| layer.info.data_len > 0)
         .map(|layer| (path(layer), layer.info.data_len))
         .collect();
-    let mut extents = vec![vmdk::Extent {
-        path: META,
-        len: meta_len,
-    }];
-    extents.extend(
-        files
-            .iter()
-            .map(|(path, len)| vmdk::Extent { path, len: *len }),
-    );
+    let mut extents = vec![vmdk::Extent { path: META, len: meta_len }];
+    extents.extend(files.iter().map(|(path, len)| vmdk::Extent { path, len: *len }));
     vmdk::descriptor(&extents, DISK_SIZE)
 }
 

@@ -45,9 +45,7 @@ impl Store {
             }
             unneeded.len()
         };
-        let freed = (0..unneeded)
-            .map(|n| size(&trash.path().join(n.to_string())))
-            .sum();
+        let freed = (0..unneeded).map(|n| size(&trash.path().join(n.to_string()))).sum();
         let path = trash.path().to_owned();
         trash.close().map_err(StoreError::of("remove", &path))?;
         Ok(freed)
@@ -59,8 +57,7 @@ impl Store {
         for (id, record) in self.index().records() {
             live.blobs.insert(*id);
             live.blobs.extend(&record.documents);
-            live.blobs
-                .extend(record.layers.iter().map(|layer| layer.blob));
+            live.blobs.extend(record.layers.iter().map(|layer| layer.blob));
             let diff_ids: Vec<_> = record.layers.iter().map(|layer| layer.diff_id).collect();
             live.roots.insert(root::id(&diff_ids));
             live.layers.extend(diff_ids);
@@ -86,10 +83,7 @@ fn entries(dir: &Path) -> Result<Vec<(PathBuf, Option<Digest>)>, StoreError> {
         fs::read_dir(dir)?
             .map(|entry| {
                 let entry = entry?;
-                let digest = entry
-                    .file_name()
-                    .to_str()
-                    .and_then(|n| Digest::from_hex(n).ok());
+                let digest = entry.file_name().to_str().and_then(|n| Digest::from_hex(n).ok());
                 Ok((entry.path(), digest))
             })
             .collect::<std::io::Result<_>>()

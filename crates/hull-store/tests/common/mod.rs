@@ -52,9 +52,7 @@ impl Home {
     }
 
     pub async fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
-        self.store
-            .pull(reference, PullOptions::default(), |_| {})
-            .await
+        self.store.pull(reference, PullOptions::default(), |_| {}).await
     }
 
     /// Pulls and returns the messages as `id: status`, without those of bytes.
@@ -65,10 +63,7 @@ impl Home {
         let messages: Arc<Mutex<Vec<Progress>>> = Arc::default();
         let sink = Arc::clone(&messages);
         let notify = move |progress| sink.lock().unwrap().push(progress);
-        let pulled = self
-            .store
-            .pull(reference, PullOptions::default(), notify)
-            .await;
+        let pulled = self.store.pull(reference, PullOptions::default(), notify).await;
         let messages = messages.lock().unwrap();
         let lines = messages.iter().filter(|message| {
             !matches!(
@@ -87,10 +82,7 @@ impl Home {
 }
 
 pub fn settings() -> Settings {
-    Settings {
-        registry: Fake::settings(),
-        limits: Limits::default(),
-    }
+    Settings { registry: Fake::settings(), limits: Limits::default() }
 }
 
 /// A tar of regular files.

@@ -21,12 +21,8 @@ pub struct Attached {
 
 impl Attached {
     pub(super) fn new(connection: Connection) -> Self {
-        let input = Input {
-            writer: Some(connection.writer),
-        };
-        let output = Output {
-            reader: connection.reader,
-        };
+        let input = Input { writer: Some(connection.writer) };
+        let output = Output { reader: connection.reader };
         Self { input, output }
     }
 }

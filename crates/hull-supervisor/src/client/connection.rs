@@ -23,18 +23,13 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn open(dir: &Path) -> Result<Self, ClientError> {
         let address = Address::new(dir, paths::SOCKET).map_err(ClientError::Connect)?;
-        let stream = UnixStream::connect(address.path())
-            .await
-            .map_err(ClientError::Connect)?;
+        let stream = UnixStream::connect(address.path()).await.map_err(ClientError::Connect)?;
         Ok(Self::new(stream))
     }
 
     pub(super) fn new(stream: UnixStream) -> Self {
         let (reader, writer) = stream.into_split();
-        Self {
-            reader: FrameReader::new(reader),
-            writer,
-        }
+        Self { reader: FrameReader::new(reader), writer }
     }
 
     /// Sends `operation` and returns its answer.

@@ -53,10 +53,7 @@ pub struct CopyOut {
 
 impl CopyOut {
     pub(super) fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            ended: false,
-        }
+        Self { connection, ended: false }
     }
 
     /// Returns the next part of the archive, `None` when it is whole.

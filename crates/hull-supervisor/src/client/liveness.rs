@@ -16,10 +16,7 @@ use super::ClientError;
 
 /// What is left of a container's supervisor.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once and taken apart at once"
-)]
+#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub enum Liveness {
     /// It runs, and [`super::Client`] reaches it (or will in a moment).
     Alive,
@@ -33,10 +30,7 @@ pub enum Liveness {
 /// # Errors
 /// [`ClientError::State`].
 pub fn liveness(dir: &Path) -> Result<Liveness, ClientError> {
-    let fail = |source| ClientError::State {
-        dir: dir.to_owned(),
-        source,
-    };
+    let fail = |source| ClientError::State { dir: dir.to_owned(), source };
     if is_locked(dir).map_err(fail)? {
         return Ok(Liveness::Alive);
     }
@@ -50,10 +44,7 @@ pub fn liveness(dir: &Path) -> Result<Liveness, ClientError> {
 /// # Errors
 /// [`ClientError::State`].
 pub fn recover(dir: &Path) -> Result<Liveness, ClientError> {
-    let fail = |source| ClientError::State {
-        dir: dir.to_owned(),
-        source,
-    };
+    let fail = |source| ClientError::State { dir: dir.to_owned(), source };
     if is_locked(dir).map_err(fail)? {
         return Ok(Liveness::Alive);
     }
@@ -93,9 +84,7 @@ pub(super) async fn wait_for_record(dir: &Path) -> Result<Exit, ClientError> {
                 }
                 tokio::time::sleep(POLL).await;
             }
-            Liveness::Dead(Some(State {
-                exit: Some(exit), ..
-            })) => return Ok(exit),
+            Liveness::Dead(Some(State { exit: Some(exit), .. })) => return Ok(exit),
             Liveness::Dead(Some(_)) => return Ok(Exit::supervisor_died()),
             Liveness::Dead(None) => {
                 return Err(ClientError::State {

@@ -75,13 +75,7 @@ impl Client {
     /// Sends `signal` to the init process, or to `exec`.
     pub async fn signal(&self, exec: Option<&str>, signal: i32) -> Result<(), ClientError> {
         let exec = exec.map(str::to_owned);
-        self.ask(Operation::Signal {
-            exec,
-            signal,
-            all: false,
-        })
-        .await
-        .map(drop)
+        self.ask(Operation::Signal { exec, signal, all: false }).await.map(drop)
     }
 
     /// Sets the terminal size of the init process, or of `exec`.
@@ -92,13 +86,7 @@ impl Client {
         columns: u16,
     ) -> Result<(), ClientError> {
         let exec = exec.map(str::to_owned);
-        self.ask(Operation::Resize {
-            exec,
-            rows,
-            columns,
-        })
-        .await
-        .map(drop)
+        self.ask(Operation::Resize { exec, rows, columns }).await.map(drop)
     }
 
     /// Waits until the container has ended and its machine is gone. Works at any time: a
@@ -162,10 +150,7 @@ impl Client {
     ) -> Result<CopyIn, ClientError> {
         let mut connection = Connection::open(&self.dir).await?;
         connection
-            .send(&Operation::CopyIn {
-                path: path.to_owned(),
-                no_overwrite_dir_non_dir,
-            })
+            .send(&Operation::CopyIn { path: path.to_owned(), no_overwrite_dir_non_dir })
             .await?;
         Ok(CopyIn::new(connection))
     }

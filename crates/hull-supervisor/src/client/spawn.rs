@@ -27,10 +27,7 @@ use super::{Client, ClientError};
 /// [`ClientError::Spawn`]; [`ClientError::Failed`] if it cannot run, for example because another
 /// one holds the container's lock; [`ClientError::Gone`] if it ended without a word.
 pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
-    let fail = |source| ClientError::Spawn {
-        program: hull.to_owned(),
-        source,
-    };
+    let fail = |source| ClientError::Spawn { program: hull.to_owned(), source };
     let (ours, theirs) = StdUnixStream::pair().map_err(fail)?;
     let log = OpenOptions::new()
         .create(true)

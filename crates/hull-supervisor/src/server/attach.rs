@@ -71,10 +71,7 @@ async fn send<W: AsyncWrite + Unpin>(mailbox: Arc<Mailbox>, writer: Arc<Mutex<W>
         let writer = &mut *writer.lock().await;
         match item {
             Item::Data(channel, bytes) => {
-                if write_frame(writer, Kind::Data, channel.number(), &bytes)
-                    .await
-                    .is_err()
-                {
+                if write_frame(writer, Kind::Data, channel.number(), &bytes).await.is_err() {
                     return mailbox.close();
                 }
             }

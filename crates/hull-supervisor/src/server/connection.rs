@@ -59,10 +59,7 @@ pub(super) async fn serve(
 
 async fn converse(stream: UnixStream, context: Arc<Context>) {
     let (reader, writer) = stream.into_split();
-    let mut client = Client {
-        reader: FrameReader::new(reader),
-        writer,
-    };
+    let mut client = Client { reader: FrameReader::new(reader), writer };
     let operation = match client.reader.next().await {
         Ok(Some(frame)) if frame.kind == Kind::Request => parse(&frame),
         _ => return,
@@ -78,10 +75,9 @@ async fn converse(stream: UnixStream, context: Arc<Context>) {
     match operation {
         Operation::Attach(wants) => attach::attach(context, client, wants).await,
         Operation::Exec(request) => exec::exec(context, client, *request).await,
-        Operation::CopyIn {
-            path,
-            no_overwrite_dir_non_dir,
-        } => copy::copy_in(&context, client, path, no_overwrite_dir_non_dir).await,
+        Operation::CopyIn { path, no_overwrite_dir_non_dir } => {
+            copy::copy_in(&context, client, path, no_overwrite_dir_non_dir).await
+        }
         Operation::CopyOut { path } => copy::copy_out(&context, client, path).await,
         operation => {
             let answer = tokio::select! {
@@ -106,28 +102,16 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
             let context = context.clone();
             return in_background(async move { stop::destroy(&context).await }).await;
         }
-        Operation::Signal {
-            exec: None,
-            signal,
-            all: false,
-        } => {
+        Operation::Signal { exec: None, signal, all: false } => {
             context.signal_init(signal).await?;
             return Ok(Answered::Done);
         }
-        Operation::Signal { exec, signal, all } => Request::Signal {
-            target: context.target(exec),
-            signal,
-            all,
-        },
-        Operation::Resize {
-            exec,
-            rows,
-            columns,
-        } => Request::Resize {
-            target: context.target(exec),
-            rows,
-            columns,
-        },
+        Operation::Signal { exec, signal, all } => {
+            Request::Signal { target: context.target(exec), signal, all }
+        }
+        Operation::Resize { exec, rows, columns } => {
+            Request::Resize { target: context.target(exec), rows, columns }
+        }
         Operation::Pause => {
             return freeze(context, Request::Pause { container }, Status::Paused).await;
         }
@@ -136,10 +120,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         }
         Operation::Statistics => Request::Statistics { container },
         Operation::Processes => Request::Processes { container },
-        Operation::Update { resources } => Request::Update {
-            container,
-            resources,
-        },
+        Operation::Update { resources } => Request::Update { container, resources },
         Operation::Stat { path } => Request::Stat { container, path },
         Operation::Start => {
             let message = "only the daemon that made the supervisor can start its container";
@@ -174,12 +155,7 @@ async fn in_background(
 }
 
 async fn freeze(context: &Context, request: Request, status: Status) -> Result<Answered, Failure> {
-    context
-        .guest()?
-        .send(&request)
-        .done()
-        .await
-        .map_err(failure)?;
+    context.guest()?.send(&request).done().await.map_err(failure)?;
     context
         .update(|state| {
             if state.status != Status::Exited {

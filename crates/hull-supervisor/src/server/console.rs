@@ -68,11 +68,7 @@ pub(super) fn without_priorities(text: &str) -> String {
 
 /// All writers append: the console's and the agent's lines may come in any order.
 fn appender(dir: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(dir.join(paths::BOOT_LOG))
+    OpenOptions::new().create(true).append(true).mode(0o640).open(dir.join(paths::BOOT_LOG))
 }
 
 /// Copies the console to `file` until it ends. A full disk or log stops the copy, never the guest.
@@ -100,10 +96,7 @@ pub(super) async fn keep(mut console: impl AsyncRead + Unpin, mut file: File, ta
 
 /// Takes the kernel's time stamp off a line.
 fn without_time(line: &str) -> &str {
-    match line
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-    {
+    match line.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
         Some((_, rest)) => rest,
         None => line,
     }
@@ -111,10 +104,7 @@ fn without_time(line: &str) -> &str {
 
 /// Takes out what could play with a terminal: the line comes from the guest.
 fn printable(line: &str) -> String {
-    line.chars()
-        .filter(|it| !it.is_control())
-        .take(256)
-        .collect()
+    line.chars().filter(|it| !it.is_control()).take(256).collect()
 }
 
 const LARGEST: usize = 1 << 20;
@@ -137,9 +127,7 @@ mod tests {
         noise.extend_from_slice(b"\n[    1.5] \x1b[1mlast words\r\n\n");
         let tail = Tail::default();
         keep(noise.as_slice(), open(dir.path()).unwrap(), tail.clone()).await;
-        let size = std::fs::metadata(dir.path().join(paths::BOOT_LOG))
-            .unwrap()
-            .len();
+        let size = std::fs::metadata(dir.path().join(paths::BOOT_LOG)).unwrap().len();
         assert!((LARGEST as u64..LARGEST as u64 + 100).contains(&size));
         assert_eq!(tail.last_line().unwrap(), "[1mlast words");
     }

@@ -48,10 +48,7 @@ impl Context {
             exit: None,
             accelerator: None,
             guest_kernel: None,
-            timings: Timings {
-                entered_at: Some(Timestamp::now()),
-                ..Timings::default()
-            },
+            timings: Timings { entered_at: Some(Timestamp::now()), ..Timings::default() },
         };
         Self {
             dir: dir.to_owned(),
@@ -156,25 +153,15 @@ impl Context {
 
     /// Returns the target of requests about the init process or an exec.
     pub(super) fn target(&self, exec: Option<String>) -> Target {
-        Target {
-            container: self.launch.container.clone(),
-            exec,
-        }
+        Target { container: self.launch.container.clone(), exec }
     }
 
     /// Sends a signal to the init process. A frozen one is thawed to take it, as Docker does.
     pub(super) async fn signal_init(&self, signal: i32) -> Result<(), Failure> {
         let guest = self.guest()?;
-        let sent = guest.send(&Request::Signal {
-            target: self.target(None),
-            signal,
-            all: false,
-        });
-        let resumed = (self.lock_state().status == Status::Paused).then(|| {
-            guest.send(&Request::Resume {
-                container: self.launch.container.clone(),
-            })
-        });
+        let sent = guest.send(&Request::Signal { target: self.target(None), signal, all: false });
+        let resumed = (self.lock_state().status == Status::Paused)
+            .then(|| guest.send(&Request::Resume { container: self.launch.container.clone() }));
         sent.done().await.map_err(failure)?;
         if let Some(resumed) = resumed {
             resumed.done().await.map_err(failure)?;

@@ -94,10 +94,7 @@ pub(super) async fn copy_out(context: &Context, mut client: Client, path: String
         };
         match piece {
             Ok(Some(Output::Data { bytes, .. })) => {
-                if write_frame(&mut client.writer, Kind::Data, 1, &bytes)
-                    .await
-                    .is_err()
-                {
+                if write_frame(&mut client.writer, Kind::Data, 1, &bytes).await.is_err() {
                     return;
                 }
             }

@@ -49,11 +49,7 @@ impl Daemon {
             // Keeps the sender, so that `heard` stays readable.
             sender.closed().await;
         });
-        Self {
-            writer: Mutex::new(writer),
-            heard,
-            reader,
-        }
+        Self { writer: Mutex::new(writer), heard, reader }
     }
 
     /// Returns when the daemon has asked for the start.

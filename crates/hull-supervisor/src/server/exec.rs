@@ -27,9 +27,7 @@ pub(super) async fn exec(context: Arc<Context>, mut client: Client, request: Exe
     let tty = request.tty;
     match start(&context, request).await {
         Ok(started) => {
-            client
-                .answer(Ok(Answered::Started { pid: started.pid }))
-                .await;
+            client.answer(Ok(Answered::Started { pid: started.pid })).await;
             run(&context, client, started, exited, tty).await;
         }
         Err(failure) => client.answer(Err(failure)).await,
@@ -78,16 +76,10 @@ async fn start(context: &Context, request: Exec) -> Result<Started, Failure> {
         stdio,
     }));
     match guest.request(&request).await.map_err(failure)? {
-        Reply::Started { pid } => Ok(Started {
-            pid,
-            input,
-            outputs,
-            stderr_only: stderr && !stdout,
-        }),
-        _ => Err(Failure::new(
-            FailureCode::Failed,
-            "unexpected answer of the guest",
-        )),
+        Reply::Started { pid } => {
+            Ok(Started { pid, input, outputs, stderr_only: stderr && !stdout })
+        }
+        _ => Err(Failure::new(FailureCode::Failed, "unexpected answer of the guest")),
     }
 }
 
@@ -99,12 +91,7 @@ async fn run(
     tty: bool,
 ) {
     let Client { reader, writer } = client;
-    let Started {
-        input,
-        outputs,
-        stderr_only,
-        ..
-    } = started;
+    let Started { input, outputs, stderr_only, .. } = started;
     let mut writer = Some(writer);
     let mut input = input;
     let feeding = feed(reader, &mut input, tty);
@@ -119,11 +106,7 @@ async fn run(
             ..Exit::default()
         },
         // The container has ended, and this process with it.
-        None => Exit {
-            code: 137,
-            signal: Some(9),
-            ..Exit::default()
-        },
+        None => Exit { code: 137, signal: Some(9), ..Exit::default() },
     };
     if let Some(writer) = &mut writer {
         let _ = write_json(writer, Kind::Event, &exit).await;

@@ -180,11 +180,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: Attach = Attach {
-        stdin: false,
-        stdout: true,
-        stderr: true,
-    };
+    const ALL: Attach = Attach { stdin: false, stdout: true, stderr: true };
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_holds_up_and_a_gone_one_does_not() {
@@ -199,32 +195,21 @@ mod tests {
         slow.close();
         timeout(tick, output).await.unwrap();
         let again = hub.output(Channel::Stdout, &big);
-        assert!(
-            timeout(tick, again).await.is_err(),
-            "the fast one is full now"
-        );
+        assert!(timeout(tick, again).await.is_err(), "the fast one is full now");
         hub.drain();
-        timeout(tick, hub.output(Channel::Stdout, &big))
-            .await
-            .unwrap();
+        timeout(tick, hub.output(Channel::Stdout, &big)).await.unwrap();
     }
 
     #[tokio::test]
     async fn clients_get_what_they_want_and_always_the_exit() {
         let hub = Hub::default();
-        let errors_only = hub.attach(Attach {
-            stderr: true,
-            ..Attach::default()
-        });
+        let errors_only = hub.attach(Attach { stderr: true, ..Attach::default() });
         hub.output(Channel::Stdout, &"out".into()).await;
         hub.output(Channel::Stderr, &"error".into()).await;
         let exit = Exit::default();
         hub.finish(&exit);
         let late = hub.attach(ALL);
-        assert!(matches!(
-            errors_only.next().await,
-            Item::Data(Channel::Stderr, _)
-        ));
+        assert!(matches!(errors_only.next().await, Item::Data(Channel::Stderr, _)));
         assert!(matches!(errors_only.next().await, Item::Exit(_)));
         assert!(matches!(late.next().await, Item::Exit(_)));
     }

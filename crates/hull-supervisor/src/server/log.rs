@@ -33,17 +33,12 @@ impl Log {
     /// Opens what `launch` says, to append.
     pub(super) fn open(launch: &LogLaunch) -> io::Result<Self> {
         let file = match launch {
-            LogLaunch::JsonFile {
-                path,
-                max_size,
-                max_file,
-            } => Some(LogFile::open(path, *max_size, *max_file)?),
+            LogLaunch::JsonFile { path, max_size, max_file } => {
+                Some(LogFile::open(path, *max_size, *max_file)?)
+            }
             LogLaunch::None => None,
         };
-        Ok(Self {
-            file,
-            lines: Default::default(),
-        })
+        Ok(Self { file, lines: Default::default() })
     }
 
     /// Logs what a stream has written.
@@ -111,13 +106,7 @@ struct LogFile {
 impl LogFile {
     fn open(path: &Path, max_size: Option<u64>, max_file: u32) -> io::Result<Self> {
         let file = append(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            size: file.metadata()?.len(),
-            file,
-            max_size,
-            max_file,
-        })
+        Ok(Self { path: path.to_owned(), size: file.metadata()?.len(), file, max_size, max_file })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -154,11 +143,7 @@ impl LogFile {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(path)
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
 fn record(out: &mut Vec<u8>, line: &[u8], channel: Channel, time: Timestamp) {
@@ -212,21 +197,16 @@ mod tests {
     fn logged(pieces: &[(Channel, &[u8])]) -> Vec<serde_json::Value> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut log = Log::open(&LogLaunch::JsonFile {
-            path: path.clone(),
-            max_size: None,
-            max_file: 0,
-        })
-        .unwrap();
+        let mut log =
+            Log::open(&LogLaunch::JsonFile { path: path.clone(), max_size: None, max_file: 0 })
+                .unwrap();
         for (channel, piece) in pieces {
             log.write(*channel, piece).unwrap();
         }
         log.end(Channel::Stdout).unwrap();
         log.end(Channel::Stderr).unwrap();
         let text = std::fs::read_to_string(path).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
@@ -251,24 +231,15 @@ mod tests {
             ]
         );
         let time = records[0]["time"].as_str().unwrap();
-        assert!(
-            time.parse::<Timestamp>().is_ok() && time.ends_with('Z'),
-            "{time}"
-        );
+        assert!(time.parse::<Timestamp>().is_ok() && time.ends_with('Z'), "{time}");
     }
 
     #[test]
     fn long_lines_are_cut_as_docker_cuts_them() {
         let mut line = vec![b'x'; 2 * LONGEST];
         line.push(b'\n');
-        let records = logged(&[
-            (Channel::Stdout, &line[..100]),
-            (Channel::Stdout, &line[100..]),
-        ]);
-        let sizes: Vec<_> = records
-            .iter()
-            .map(|it| it["log"].as_str().unwrap().len())
-            .collect();
+        let records = logged(&[(Channel::Stdout, &line[..100]), (Channel::Stdout, &line[100..])]);
+        let sizes: Vec<_> = records.iter().map(|it| it["log"].as_str().unwrap().len()).collect();
         assert_eq!(sizes, [LONGEST, LONGEST, 1]);
         assert_eq!(records[2]["log"], "\n");
         assert_eq!(records[0]["time"], records[2]["time"]);
@@ -277,10 +248,7 @@ mod tests {
     #[test]
     fn bytes_are_escaped_as_docker_escapes_them() {
         let mut out = Vec::new();
-        escape(
-            &mut out,
-            b"a\"\\\t\x1b\x7f<&>\xff\xfe\xe2\x82\xc3\xa9\xe2\x80\xa8\n",
-        );
+        escape(&mut out, b"a\"\\\t\x1b\x7f<&>\xff\xfe\xe2\x82\xc3\xa9\xe2\x80\xa8\n");
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "a\\\"\\\\\\u0009\\u001b\x7f\\u003c\\u0026\\u003e\\ufffd\\ufffd\\ufffd\\ufffd\u{e9}\
@@ -292,15 +260,10 @@ mod tests {
     fn full_files_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let launch = LogLaunch::JsonFile {
-            path: path.clone(),
-            max_size: Some(100),
-            max_file: 3,
-        };
+        let launch = LogLaunch::JsonFile { path: path.clone(), max_size: Some(100), max_file: 3 };
         let mut log = Log::open(&launch).unwrap();
         for line in 0..10 {
-            log.write(Channel::Stdout, format!("line {line}\n").as_bytes())
-                .unwrap();
+            log.write(Channel::Stdout, format!("line {line}\n").as_bytes()).unwrap();
         }
         let lines = |name: &str| {
             let text = std::fs::read_to_string(dir.path().join(name)).unwrap();

@@ -33,10 +33,7 @@ impl Launcher for QemuLauncher {
         context.note(|state| state.accelerator = Some(shape.accelerator.name().to_owned()));
         context.mark(|timings| &mut timings.planned);
         let configuration = Configuration {
-            name: format!(
-                "hull-{}",
-                launch.container.get(..12).unwrap_or(&launch.container)
-            ),
+            name: format!("hull-{}", launch.container.get(..12).unwrap_or(&launch.container)),
             working_dir: launch.machine.home.clone(),
             image: Some(Disk::at(&launch.disks.image)),
             scratch: launch.disks.scratch.as_ref().map(Disk::at),

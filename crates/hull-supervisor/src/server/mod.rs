@@ -111,11 +111,7 @@ async fn serve<L: Launcher>(
 ) -> Result<(), RunError> {
     control.set_nonblocking(true).map_err(RunError::Control)?;
     let mut control = UnixStream::from_std(control).map_err(RunError::Control)?;
-    let Office {
-        context,
-        listener,
-        lock,
-    } = match enter(dir).await {
+    let Office { context, listener, lock } = match enter(dir).await {
         Ok(office) => office,
         Err(error) => {
             let failure = Failure::new(FailureCode::Failed, chain(&error));
@@ -146,10 +142,7 @@ async fn serve<L: Launcher>(
     context.set_record(&exit);
     let served = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(CLIENT_PATIENCE, served).await;
-    recorded.and(removed).map_err(|source| RunError::State {
-        dir: dir.to_owned(),
-        source,
-    })
+    recorded.and(removed).map_err(|source| RunError::State { dir: dir.to_owned(), source })
 }
 
 /// Takes the container over: reads what to run, takes the lock, listens.
@@ -160,31 +153,18 @@ async fn enter(dir: &Path) -> Result<Office, RunError> {
         .map_err(|source| RunError::Launch { path, source })?;
     let lock = lock(dir).await?;
     let context = Arc::new(Context::new(dir, launch));
-    context.update(|_| {}).map_err(|source| RunError::State {
-        dir: dir.to_owned(),
-        source,
-    })?;
+    context.update(|_| {}).map_err(|source| RunError::State { dir: dir.to_owned(), source })?;
     let listen = || -> io::Result<UnixListener> {
         remove(&dir.join(paths::SOCKET))?;
         socket::listen(&Address::new(dir, paths::SOCKET)?)
     };
-    let listener = listen().map_err(|source| RunError::Listen {
-        dir: dir.to_owned(),
-        source,
-    })?;
-    Ok(Office {
-        context,
-        listener,
-        lock,
-    })
+    let listener = listen().map_err(|source| RunError::Listen { dir: dir.to_owned(), source })?;
+    Ok(Office { context, listener, lock })
 }
 
 /// Takes the container's lock.
 async fn lock(dir: &Path) -> Result<File, RunError> {
-    let fail = |source| RunError::Lock {
-        dir: dir.to_owned(),
-        source,
-    };
+    let fail = |source| RunError::Lock { dir: dir.to_owned(), source };
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -201,9 +181,7 @@ async fn lock(dir: &Path) -> Result<File, RunError> {
             Err(error) => return Err(fail(error.into())),
         }
     }
-    Err(RunError::Locked {
-        dir: dir.to_owned(),
-    })
+    Err(RunError::Locked { dir: dir.to_owned() })
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -21,15 +21,8 @@ enum StdinState {
 impl Stdin {
     /// Returns a stdin to come, or one that is `/dev/null`.
     pub(super) fn new(open: bool) -> Self {
-        let state = if open {
-            StdinState::Waiting
-        } else {
-            StdinState::Closed
-        };
-        Self {
-            stream: Mutex::new(None),
-            state: watch::Sender::new(state),
-        }
+        let state = if open { StdinState::Waiting } else { StdinState::Closed };
+        Self { stream: Mutex::new(None), state: watch::Sender::new(state) }
     }
 
     /// Connects it to the guest. If it has been closed meanwhile, ends it.
@@ -51,11 +44,7 @@ impl Stdin {
     pub(super) async fn write(&self, bytes: &[u8]) -> bool {
         let mut state = self.state.subscribe();
         // What it returns is a lock on the state: it must not live on.
-        if state
-            .wait_for(|state| *state != StdinState::Waiting)
-            .await
-            .is_err()
-        {
+        if state.wait_for(|state| *state != StdinState::Waiting).await.is_err() {
             return false;
         }
         let mut slot = self.stream.lock().await;

@@ -21,9 +21,7 @@ pub(super) async fn stop(context: &Arc<Context>, stop: Stop) -> Exit {
     // Refused if the process has ended meanwhile; the wait tells.
     let _ = timeout(GUEST_PATIENCE, context.signal_init(signal)).await;
     let in_time = match u64::try_from(patience) {
-        Ok(seconds) => timeout(Duration::from_secs(seconds), context.exited())
-            .await
-            .is_ok(),
+        Ok(seconds) => timeout(Duration::from_secs(seconds), context.exited()).await.is_ok(),
         Err(_) => {
             context.exited().await;
             true

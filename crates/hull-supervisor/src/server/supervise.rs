@@ -93,9 +93,7 @@ async fn start<L: Launcher>(
     let machine = machine.insert(launcher.launch(context).await?);
     context.mark(|timings| &mut timings.vmm_spawned);
     let vmm_pid = machine.pid();
-    context
-        .update(|state| state.vmm_pid = vmm_pid)
-        .map_err(internal)?;
+    context.update(|state| state.vmm_pid = vmm_pid).map_err(internal)?;
     let channel = machine.take_channel().ok_or_else(unfit)?;
     let tail = Tail::default();
     let boot_log = console::open(context.dir()).map_err(internal)?;
@@ -120,9 +118,7 @@ async fn start<L: Launcher>(
         Ok(connected) => connected,
         Err(error) => {
             // If the machine dies, its channel closes; what it died of says more.
-            let end = timeout(Duration::from_millis(200), machine.wait())
-                .await
-                .ok();
+            let end = timeout(Duration::from_millis(200), machine.wait()).await.ok();
             let reason = match &end {
                 Some(end) => why(end, &tail),
                 None => tail.last_line().unwrap_or_default(),
@@ -149,16 +145,8 @@ async fn start<L: Launcher>(
     }
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
-    let running = Running {
-        guest,
-        events,
-        output,
-        console,
-        tail,
-    };
-    let started = running
-        .create_and_start(context, machine, daemon, configured, created)
-        .await;
+    let running = Running { guest, events, output, console, tail };
+    let started = running.create_and_start(context, machine, daemon, configured, created).await;
     Ok((running, started))
 }
 
@@ -255,12 +243,7 @@ impl Running {
             Ok(end) => died(&end, &self.tail).message,
             Err(_) => format!("guest channel closed: {}", chain(&reason)),
         };
-        Exit {
-            code: 137,
-            signal: Some(9),
-            oom_killed: false,
-            error: Some(message),
-        }
+        Exit { code: 137, signal: Some(9), oom_killed: false, error: Some(message) }
     }
 
     /// Lets output flow out and ends the machine.
@@ -299,25 +282,25 @@ impl Running {
 /// Acts on an event; returns the exit of the init process.
 fn handle(context: &Context, event: Event) -> Option<Exit> {
     match event {
-        Event::Exited {
-            target,
-            status,
-            oom_killed,
-        } if target.container == context.launch.container => match target.exec {
-            Some(exec) => {
-                context.end_exec(&exec, Some(status));
-                None
+        Event::Exited { target, status, oom_killed }
+            if target.container == context.launch.container =>
+        {
+            match target.exec {
+                Some(exec) => {
+                    context.end_exec(&exec, Some(status));
+                    None
+                }
+                None => Some(Exit {
+                    code: status.code(),
+                    signal: match status {
+                        hull_protocol::ExitStatus::Signal(signal) => Some(signal),
+                        hull_protocol::ExitStatus::Code(_) => None,
+                    },
+                    oom_killed,
+                    error: None,
+                }),
             }
-            None => Some(Exit {
-                code: status.code(),
-                signal: match status {
-                    hull_protocol::ExitStatus::Signal(signal) => Some(signal),
-                    hull_protocol::ExitStatus::Code(_) => None,
-                },
-                oom_killed,
-                error: None,
-            }),
-        },
+        }
         Event::KernelLog { text } => {
             console::append(context.dir(), &console::without_priorities(&text));
             None
@@ -334,9 +317,7 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
 fn identity(context: &Context) -> io::Result<Configure> {
     let mut entropy = [0_u8; 64];
     File::open("/dev/urandom")?.read_exact(&mut entropy)?;
-    let clock = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let container = &context.launch.container;
     Ok(Configure {
         entropy: entropy.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -414,10 +395,7 @@ fn internal(error: io::Error) -> Failure {
 }
 
 fn unfit() -> Failure {
-    Failure::new(
-        FailureCode::Failed,
-        "the guest gave an answer that does not fit the question",
-    )
+    Failure::new(FailureCode::Failed, "the guest gave an answer that does not fit the question")
 }
 
 /// SIGTERM: whoever sends it wants the container stopped.

@@ -12,11 +12,7 @@ use hull_supervisor::state::State;
 use tokio::time::timeout;
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
-pub(crate) const ALL: Attach = Attach {
-    stdin: true,
-    stdout: true,
-    stderr: true,
-};
+pub(crate) const ALL: Attach = Attach { stdin: true, stdout: true, stderr: true };
 
 /// A home with a busybox image in it.
 pub(crate) struct Home {
@@ -58,10 +54,7 @@ impl Home {
         change: impl FnOnce(&mut serde_json::Value),
     ) -> PathBuf {
         let home = self.home.path();
-        let dir = home.join(format!(
-            "container{}",
-            std::fs::read_dir(home).unwrap().count()
-        ));
+        let dir = home.join(format!("container{}", std::fs::read_dir(home).unwrap().count()));
         std::fs::create_dir(&dir).unwrap();
         let mut launch = serde_json::json!({
             "container": "c".repeat(64),
@@ -85,10 +78,7 @@ impl Home {
 
     /// Makes a VMDK descriptor of the image and nothing after it.
     pub(crate) fn descriptor(&self) -> PathBuf {
-        let sectors = std::fs::metadata(self.home.path().join("image.erofs"))
-            .unwrap()
-            .len()
-            / 512;
+        let sectors = std::fs::metadata(self.home.path().join("image.erofs")).unwrap().len() / 512;
         let path = self.home.path().join("roots/disk.vmdk");
         std::fs::create_dir(path.parent().unwrap()).unwrap();
         let text = format!(
@@ -112,17 +102,8 @@ impl Home {
 /// Starts a supervisor.
 pub(crate) async fn supervise(dir: &Path) -> Control {
     let program = std::env::current_exe().unwrap();
-    let program = program
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/supervise");
-    assert!(
-        program.exists(),
-        "`cargo build --example supervise` makes {}",
-        program.display()
-    );
+    let program = program.parent().unwrap().parent().unwrap().join("examples/supervise");
+    assert!(program.exists(), "`cargo build --example supervise` makes {}", program.display());
     spawn(&program, dir).await.unwrap()
 }
 
@@ -133,21 +114,16 @@ pub(crate) async fn start(dir: &Path) -> (Client, Attached, State) {
     let attached = client.attach(ALL).await.unwrap();
     match timeout(SOON, control.start()).await.unwrap() {
         Ok(state) => (client, attached, state),
-        Err(error) => panic!(
-            "{error}\n{}",
-            std::fs::read_to_string(dir.join("boot.log")).unwrap_or_default()
-        ),
+        Err(error) => {
+            panic!("{error}\n{}", std::fs::read_to_string(dir.join("boot.log")).unwrap_or_default())
+        }
     }
 }
 
 /// Reads output to the end.
 pub(crate) async fn read(attached: &mut Attached) -> (Vec<u8>, Vec<u8>, Option<Exit>) {
     let (mut stdout, mut stderr, mut exit) = (Vec::new(), Vec::new(), None);
-    while let Some(piece) = timeout(SOON, attached.output.next())
-        .await
-        .unwrap()
-        .unwrap()
-    {
+    while let Some(piece) = timeout(SOON, attached.output.next()).await.unwrap().unwrap() {
         match piece {
             Piece::Data(Channel::Stdout, bytes) => stdout.extend_from_slice(&bytes),
             Piece::Data(Channel::Stderr, bytes) => stderr.extend_from_slice(&bytes),
@@ -204,11 +180,7 @@ fn image(home: &Path) -> bool {
     std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
     std::fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
     Command::new("mkfs.erofs")
-        .args([
-            "--quiet".as_ref(),
-            home.join("image.erofs").as_os_str(),
-            root.as_os_str(),
-        ])
+        .args(["--quiet".as_ref(), home.join("image.erofs").as_os_str(), root.as_os_str()])
         .output()
         .is_ok_and(|output| output.status.success())
 }

@@ -15,10 +15,7 @@ pub(super) fn extract(image: &[u8]) -> Option<String> {
     let start = find(image, b"IKCFG_ST")? + 8;
     let size = find(&image[start..], b"IKCFG_ED")?;
     let mut text = String::new();
-    GzDecoder::new(&image[start..start + size])
-        .take(LONGEST)
-        .read_to_string(&mut text)
-        .ok()?;
+    GzDecoder::new(&image[start..start + size]).take(LONGEST).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -29,13 +26,9 @@ pub(super) fn judge(
     format: Format,
     facts: &mut KernelFacts,
 ) -> Result<(), String> {
-    let built_in: HashSet<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("CONFIG_")?.strip_suffix("=y"))
-        .collect();
-    facts.hz = text
-        .lines()
-        .find_map(|line| line.strip_prefix("CONFIG_HZ=")?.parse().ok());
+    let built_in: HashSet<_> =
+        text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.strip_suffix("=y")).collect();
+    facts.hz = text.lines().find_map(|line| line.strip_prefix("CONFIG_HZ=")?.parse().ok());
     let missing = |names: &[&str]| -> Vec<String> {
         names
             .iter()
@@ -51,16 +44,11 @@ pub(super) fn judge(
         lacking.extend(missing(&["PVH"]));
     }
     if !lacking.is_empty() {
-        return Err(format!(
-            "it lacks {} (modules do not count)",
-            lacking.join(", ")
-        ));
+        return Err(format!("it lacks {} (modules do not count)", lacking.join(", ")));
     }
     for (option, consequence) in WANTED {
         if !built_in.contains(option) {
-            facts
-                .warnings
-                .push(format!("without CONFIG_{option}: {consequence}"));
+            facts.warnings.push(format!("without CONFIG_{option}: {consequence}"));
         }
     }
     Ok(())
@@ -99,30 +87,18 @@ const NEEDED: &[&str] = &[
 ];
 
 const WANTED: &[(&str, &str)] = &[
-    (
-        "EROFS_FS_POSIX_ACL",
-        "access control lists of images are ignored",
-    ),
+    ("EROFS_FS_POSIX_ACL", "access control lists of images are ignored"),
     ("EROFS_FS_XATTR", "file capabilities of images are ignored"),
     ("EXT4_FS_POSIX_ACL", "no access control lists"),
     ("HOTPLUG_PCI_ACPI", "no devices for running containers"),
-    (
-        "HW_RANDOM_VIRTIO",
-        "random numbers come from the agent only",
-    ),
+    ("HW_RANDOM_VIRTIO", "random numbers come from the agent only"),
     ("IA32_EMULATION", "no 32-bit programs"),
-    (
-        "PAGE_REPORTING",
-        "free memory is not given back to the host",
-    ),
+    ("PAGE_REPORTING", "free memory is not given back to the host"),
     ("POSIX_MQUEUE", "no /dev/mqueue"),
     ("SMP", "one CPU only"),
     ("TMPFS_XATTR", "no extended attributes on tmpfs"),
     ("USER_NS", "no user namespaces in containers"),
-    (
-        "VIRTIO_BALLOON",
-        "free memory is not given back to the host",
-    ),
+    ("VIRTIO_BALLOON", "free memory is not given back to the host"),
     ("VIRTIO_NET", "no networks"),
 ];
 
@@ -164,17 +140,8 @@ mod tests {
     fn what_is_needed_must_be_built_in() {
         let facts = judged(&configuration()).unwrap();
         assert_eq!(facts.hz, Some(250));
-        assert!(
-            facts
-                .warnings
-                .contains(&"without CONFIG_VIRTIO_NET: no networks".to_owned())
-        );
-        assert!(
-            !facts
-                .warnings
-                .iter()
-                .any(|warning| warning.contains("CONFIG_SMP"))
-        );
+        assert!(facts.warnings.contains(&"without CONFIG_VIRTIO_NET: no networks".to_owned()));
+        assert!(!facts.warnings.iter().any(|warning| warning.contains("CONFIG_SMP")));
         let modular = configuration().replace("CONFIG_VIRTIO_BLK=y", "CONFIG_VIRTIO_BLK=m");
         assert_eq!(
             judged(&modular).unwrap_err(),

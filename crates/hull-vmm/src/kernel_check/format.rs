@@ -62,10 +62,7 @@ pub(super) fn release(image: &[u8], format: Format) -> Option<String> {
         Format::BzImage => image.get(usize::from(u16_at(image, 0x20e)?) + 0x200..)?,
         Format::ImageGz => return None,
     };
-    let end = text
-        .iter()
-        .take(64)
-        .position(|&byte| byte == b' ' || !byte.is_ascii_graphic())?;
+    let end = text.iter().take(64).position(|&byte| byte == b' ' || !byte.is_ascii_graphic())?;
     Some(String::from_utf8_lossy(&text[..end]).into_owned())
 }
 
@@ -74,11 +71,7 @@ pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let mut from = 0;
     loop {
-        let at = from
-            + haystack
-                .get(from..)?
-                .iter()
-                .position(|&byte| byte == first)?;
+        let at = from + haystack.get(from..)?.iter().position(|&byte| byte == first)?;
         if haystack[at..].starts_with(needle) {
             return Some(at);
         }
@@ -179,11 +172,8 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 /// 2.06, Linux 2.6.22.
 const OLDEST_BOOT_PROTOCOL: u16 = 0x206;
 
-const COMPRESSED: [(&[u8], &str); 3] = [
-    (b"\x1f\x8b", "gzip"),
-    (b"\xfd7zXZ", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-];
+const COMPRESSED: [(&[u8], &str); 3] =
+    [(b"\x1f\x8b", "gzip"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")];
 
 #[cfg(test)]
 mod tests {
@@ -227,27 +217,12 @@ mod tests {
         assert_eq!(recognise(&image, Arch::Aarch64), Ok(Format::Image));
 
         for (image, reason) in [
-            (
-                vmlinux(62, 2, &note(6)),
-                "it has no PVH entry point (CONFIG_PVH)",
-            ),
-            (
-                vmlinux(62, 1, &two_notes),
-                "it is a kernel module or an object file",
-            ),
-            (
-                vmlinux(183, 2, &two_notes),
-                "it is for aarch64, the guest is x86_64",
-            ),
-            (
-                vmlinux(8, 2, &[]),
-                "it is for another architecture (ELF machine 8)",
-            ),
+            (vmlinux(62, 2, &note(6)), "it has no PVH entry point (CONFIG_PVH)"),
+            (vmlinux(62, 1, &two_notes), "it is a kernel module or an object file"),
+            (vmlinux(183, 2, &two_notes), "it is for aarch64, the guest is x86_64"),
+            (vmlinux(8, 2, &[]), "it is for another architecture (ELF machine 8)"),
             (image, "it is for aarch64, the guest is x86_64"),
-            (
-                b"\xfd7zXZ\0".to_vec(),
-                "it is compressed (xz); unpack it first",
-            ),
+            (b"\xfd7zXZ\0".to_vec(), "it is compressed (xz); unpack it first"),
             (b"hello".to_vec(), "it is no Linux kernel"),
             (Vec::new(), "it is no Linux kernel"),
         ] {

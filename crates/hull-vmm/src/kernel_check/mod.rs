@@ -28,10 +28,7 @@ pub struct KernelFacts {
 /// # Errors
 /// [`KernelError`], in words for the user.
 pub fn check(path: &Path, arch: Arch) -> Result<KernelFacts, KernelError> {
-    let read = |source| KernelError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let read = |source| KernelError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let metadata = file.metadata().map_err(read)?;
     if !metadata.is_file() {
@@ -48,10 +45,8 @@ pub fn check(path: &Path, arch: Arch) -> Result<KernelFacts, KernelError> {
     }
     let mut image = Vec::new();
     file.take(LARGEST).read_to_end(&mut image).map_err(read)?;
-    check_image(&image, arch).map_err(|reason| KernelError::Unsuitable {
-        path: path.to_owned(),
-        reason,
-    })
+    check_image(&image, arch)
+        .map_err(|reason| KernelError::Unsuitable { path: path.to_owned(), reason })
 }
 
 /// Why a kernel is refused.
@@ -69,10 +64,8 @@ pub enum KernelError {
 
 fn check_image(image: &[u8], arch: Arch) -> Result<KernelFacts, String> {
     let format = format::recognise(image, arch)?;
-    let mut facts = KernelFacts {
-        release: format::release(image, format),
-        ..KernelFacts::default()
-    };
+    let mut facts =
+        KernelFacts { release: format::release(image, format), ..KernelFacts::default() };
     match configuration::extract(image) {
         Some(text) => configuration::judge(&text, arch, format, &mut facts)?,
         None => facts

@@ -47,9 +47,7 @@ pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
 
 /// Returns what changes with every boot of the host.
 pub(crate) fn host_boot() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Returns whether the CPU says that it can run virtual machines. A KVM on one that does not say
@@ -61,10 +59,7 @@ pub(crate) fn cpu_virtualizes() -> bool {
     std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
         text.lines()
             .find(|line| line.starts_with("flags"))
-            .is_some_and(|line| {
-                line.split_whitespace()
-                    .any(|flag| flag == "vmx" || flag == "svm")
-            })
+            .is_some_and(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"))
     })
 }
 

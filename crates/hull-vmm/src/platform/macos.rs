@@ -25,11 +25,7 @@ pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
 /// Returns a file without a name that holds `content`.
 pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
     let path = PathBuf::from(format!("/tmp/hull-initrd-{}", std::process::id()));
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
     std::fs::remove_file(&path)?;
     file.write_all(content)?;
     Ok(file.into())

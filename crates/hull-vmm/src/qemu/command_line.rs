@@ -27,13 +27,8 @@ pub(crate) fn render(
     resources: &Resources,
 ) -> Vec<OsString> {
     let mut line = Line::default();
-    line.pair(
-        "-name",
-        format!("{},debug-threads=on", escape(&configuration.name)),
-    );
-    line.one("-nodefaults")
-        .one("-no-user-config")
-        .one("-no-reboot");
+    line.pair("-name", format!("{},debug-threads=on", escape(&configuration.name)));
+    line.one("-nodefaults").one("-no-user-config").one("-no-reboot");
     line.pair("-display", "none");
     if resources.sandbox {
         line.pair(
@@ -102,21 +97,12 @@ fn kernel_parameters(shape: &Shape) -> String {
 
 /// Monitor, console and guest channel. None of them has a name in the file system.
 fn control(line: &mut Line, shape: &Shape, resources: &Resources) {
-    line.pair(
-        "-chardev",
-        format!("socket,id=monitor,fd={}", resources.monitor),
-    );
+    line.pair("-chardev", format!("socket,id=monitor,fd={}", resources.monitor));
     line.pair("-mon", "chardev=monitor,mode=control");
     line.pair("-chardev", "stdio,id=console,signal=off");
     line.pair("-serial", "chardev:console");
-    line.pair(
-        "-chardev",
-        format!("socket,id=channel,fd={}", resources.channel),
-    );
-    line.pair(
-        "-device",
-        pci(shape, "virtio-serial", "id=serial,max_ports=2"),
-    );
+    line.pair("-chardev", format!("socket,id=channel,fd={}", resources.channel));
+    line.pair("-device", pci(shape, "virtio-serial", "id=serial,max_ports=2"));
     line.pair(
         "-device",
         format!("virtserialport,id=rpc,bus=serial.0,chardev=channel,name={PORT_NAME}"),
@@ -133,18 +119,12 @@ fn devices(line: &mut Line, shape: &Shape, configuration: &Configuration) {
         disk(line, shape, scratch, "scratch", false);
     }
     if shape.devices.balloon {
-        line.pair(
-            "-device",
-            pci(shape, "virtio-balloon", "free-page-reporting=on"),
-        );
+        line.pair("-device", pci(shape, "virtio-balloon", "free-page-reporting=on"));
     }
     for port in 0..shape.devices.spare_ports {
         line.pair(
             "-device",
-            format!(
-                "pcie-root-port,id=port{port},chassis={0},slot={0},io-reserve=0",
-                port + 1
-            ),
+            format!("pcie-root-port,id=port{port},chassis={0},slot={0},io-reserve=0", port + 1),
         );
     }
 }
@@ -156,19 +136,14 @@ fn disk(line: &mut Line, shape: &Shape, disk: &Disk, name: &str, read_only: bool
         // Discarded blocks become holes of the file again.
         "read-only=off,discard=unmap,detect-zeroes=unmap"
     };
-    let mut file = OsString::from(format!(
-        "driver=file,node-name={name}-file,{access},filename="
-    ));
+    let mut file = OsString::from(format!("driver=file,node-name={name}-file,{access},filename="));
     push_escaped(&mut file, &disk.path);
     line.pair("-blockdev", file);
     let format = match disk.format {
         DiskFormat::Raw => "raw",
         DiskFormat::Vmdk => "vmdk",
     };
-    line.pair(
-        "-blockdev",
-        format!("driver={format},node-name={name},{access},file={name}-file"),
-    );
+    line.pair("-blockdev", format!("driver={format},node-name={name},{access},file={name}-file"));
     // The guest is told of an error and its program sees one, as on a disk of its own. By default
     // a full host would stop the machine with nobody there to say why.
     let options = format!("drive={name},serial={name},werror=report,rerror=report");
@@ -231,10 +206,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let artifact = |path: &str| Artifact {
-            path: path.into(),
-            ..Artifact::at(&file).unwrap()
-        };
+        let artifact = |path: &str| Artifact { path: path.into(), ..Artifact::at(&file).unwrap() };
         Shape {
             arch,
             machine: MachineType::of(arch),
@@ -245,16 +217,8 @@ mod tests {
             cpu: accelerator.cpu_model(arch).into(),
             vcpus: 2,
             memory_mib: 320,
-            devices: DeviceSet {
-                image: true,
-                scratch: true,
-                balloon: true,
-                spare_ports: 2,
-            },
-            clock: GuestClock {
-                tsc_khz: Some(2_600_000),
-                kernel_hz: Some(250),
-            },
+            devices: DeviceSet { image: true, scratch: true, balloon: true, spare_ports: 2 },
+            clock: GuestClock { tsc_khz: Some(2_600_000), kernel_hz: Some(250) },
         }
     }
 

@@ -29,11 +29,7 @@ impl Qemu {
     /// Returns the QEMU at `program`, whose version is known.
     pub fn new(program: PathBuf, version: Version) -> Self {
         let firmware = firmware(&program);
-        Self {
-            program,
-            version,
-            firmware,
-        }
+        Self { program, version, firmware }
     }
 
     /// Returns the binary.
@@ -116,14 +112,8 @@ impl FindError {
 /// Finds qboot, which enters a PVH kernel with less ado than SeaBIOS.
 fn firmware(program: &Path) -> Option<PathBuf> {
     let beside = program.parent()?.parent()?.join("share/qemu/qboot.rom");
-    [beside, PathBuf::from("/usr/share/qemu/qboot.rom")]
-        .into_iter()
-        .find(|path| path.is_file())
+    [beside, PathBuf::from("/usr/share/qemu/qboot.rom")].into_iter().find(|path| path.is_file())
 }
 
-const DIRECTORIES: &[&str] = &[
-    "/usr/local/bin",
-    "/usr/bin",
-    "/opt/homebrew/bin",
-    "/run/current-system/sw/bin",
-];
+const DIRECTORIES: &[&str] =
+    &["/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/run/current-system/sw/bin"];

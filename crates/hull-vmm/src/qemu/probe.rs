@@ -62,10 +62,8 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
             &found
         }
     };
-    let program = Artifact::at(program).map_err(|source| FindError::Unusable {
-        program: program.to_owned(),
-        source,
-    })?;
+    let program = Artifact::at(program)
+        .map_err(|source| FindError::Unusable { program: program.to_owned(), source })?;
     let boot = platform::host_boot().map_err(ProbeError::Host)?;
     if let Some(answer) = Memory::read(question.cache).answer(&question, &program, &boot)? {
         return Ok(answer);
@@ -104,9 +102,7 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         }),
         _ => None,
     };
-    memory
-        .records
-        .retain(|record| record.program.path != program.path);
+    memory.records.retain(|record| record.program.path != program.path);
     memory.records.push(Record {
         program: program.clone(),
         version,
@@ -117,9 +113,7 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         hardware,
     });
     memory.write(question.cache).map_err(ProbeError::Cache)?;
-    memory
-        .answer(&question, &program, &boot)?
-        .ok_or(ProbeError::Cache(io::ErrorKind::Other.into()))
+    memory.answer(&question, &program, &boot)?.ok_or(ProbeError::Cache(io::ErrorKind::Other.into()))
 }
 
 /// Boots the question's kernel with the agent, to see whether they really work together.
@@ -128,16 +122,10 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
 /// [`ProbeError`]; [`ProbeError::Boot`] if the guest does not come up.
 pub async fn boots(question: Question<'_>) -> Result<(), ProbeError> {
     let answer = ask(question).await?;
-    let trial = Trial {
-        accelerator: answer.accelerator,
-        clock: answer.clock,
-        patience: LONG_PATIENCE,
-    };
+    let trial =
+        Trial { accelerator: answer.accelerator, clock: answer.clock, patience: LONG_PATIENCE };
     let outcome = try_out(&answer.qemu, &question, trial).await;
-    outcome.map_err(|reason| ProbeError::Boot {
-        path: question.kernel.path.clone(),
-        reason,
-    })
+    outcome.map_err(|reason| ProbeError::Boot { path: question.kernel.path.clone(), reason })
 }
 
 /// Why no machine can be made.
@@ -154,10 +142,7 @@ pub enum ProbeError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error("{} cannot be used here: {reason}", .accelerator.name())]
-    Unavailable {
-        accelerator: Accelerator,
-        reason: String,
-    },
+    Unavailable { accelerator: Accelerator, reason: String },
 }
 
 /// How to boot a guest that only has to come up.
@@ -169,11 +154,7 @@ struct Trial {
 
 /// Boots the question's kernel and agent until the agent opens its port.
 async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(), String> {
-    let Trial {
-        accelerator,
-        clock,
-        patience,
-    } = trial;
+    let Trial { accelerator, clock, patience } = trial;
     available(accelerator)?;
     let shape = Shape {
         arch: question.arch,
@@ -185,12 +166,7 @@ async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(
         cpu: accelerator.cpu_model(question.arch).to_owned(),
         vcpus: 1,
         memory_mib: 128,
-        devices: DeviceSet {
-            image: false,
-            scratch: false,
-            balloon: false,
-            spare_ports: 0,
-        },
+        devices: DeviceSet { image: false, scratch: false, balloon: false, spare_ports: 0 },
         clock,
     };
     let configuration = Configuration {
@@ -199,10 +175,7 @@ async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(
         image: None,
         scratch: None,
     };
-    let mut machine = qemu
-        .boot(&shape, configuration)
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut machine = qemu.boot(&shape, configuration).await.map_err(|error| error.to_string())?;
     let console = machine.take_console();
     let channel = machine.take_channel();
     let drain = tokio::spawn(async move {
@@ -253,10 +226,7 @@ fn available(accelerator: Accelerator) -> Result<(), String> {
 }
 
 async fn version_of(program: &Path) -> Result<Version, FindError> {
-    let fail = |source| FindError::Unusable {
-        program: program.to_owned(),
-        source,
-    };
+    let fail = |source| FindError::Unusable { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
@@ -269,12 +239,10 @@ async fn version_of(program: &Path) -> Result<Version, FindError> {
     if let Some(pipe) = child.stdout.take() {
         let mut limited = pipe.take(4096);
         let read = timeout(PATIENCE, limited.read_to_string(&mut output)).await;
-        read.map_err(|_| fail(io::ErrorKind::TimedOut.into()))?
-            .map_err(fail)?;
+        read.map_err(|_| fail(io::ErrorKind::TimedOut.into()))?.map_err(fail)?;
     }
-    let version = Version::parse(&output).ok_or_else(|| FindError::Unversioned {
-        program: program.to_owned(),
-    })?;
+    let version = Version::parse(&output)
+        .ok_or_else(|| FindError::Unversioned { program: program.to_owned() })?;
     if version < Version::OLDEST {
         return Err(FindError::TooOld { found: version });
     }
@@ -344,10 +312,7 @@ impl Memory {
             accelerator,
             reason,
             kernel: record.facts.clone(),
-            clock: GuestClock {
-                tsc_khz: record.tsc_khz,
-                kernel_hz: record.facts.hz,
-            },
+            clock: GuestClock { tsc_khz: record.tsc_khz, kernel_hz: record.facts.hz },
         };
         if let Some(accelerator) = question.choice.explicit() {
             if accelerator != Accelerator::Tcg {
@@ -355,16 +320,10 @@ impl Memory {
                 let reason = if possible {
                     available(accelerator).err()
                 } else {
-                    Some(format!(
-                        "this host has none for {} guests",
-                        question.arch.name()
-                    ))
+                    Some(format!("this host has none for {} guests", question.arch.name()))
                 };
                 if let Some(reason) = reason {
-                    return Err(ProbeError::Unavailable {
-                        accelerator,
-                        reason,
-                    });
+                    return Err(ProbeError::Unavailable { accelerator, reason });
                 }
             }
             return Ok(Some(answer(accelerator, None)));
@@ -372,10 +331,8 @@ impl Memory {
         if Accelerator::of_host(question.arch).is_none() {
             return Ok(Some(answer(Accelerator::Tcg, None)));
         }
-        let Some(hardware) = record
-            .hardware
-            .as_ref()
-            .filter(|hardware| hardware.agent == *question.agent)
+        let Some(hardware) =
+            record.hardware.as_ref().filter(|hardware| hardware.agent == *question.agent)
         else {
             return Ok(None);
         };

@@ -65,16 +65,11 @@ impl QemuMachine {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let inherited = vec![
-            OwnedFd::from(guest_channel),
-            OwnedFd::from(guest_monitor),
-            initrd,
-        ];
+        let inherited = vec![OwnedFd::from(guest_channel), OwnedFd::from(guest_monitor), initrd];
         platform::prepare(&mut command, inherited);
-        let mut child = command.spawn().map_err(|source| BootError::Spawn {
-            program: program.to_owned(),
-            source,
-        })?;
+        let mut child = command
+            .spawn()
+            .map_err(|source| BootError::Spawn { program: program.to_owned(), source })?;
         Ok(Self {
             pid: child.id(),
             monitor: Monitor::new(asynchronous(monitor)?),

@@ -98,10 +98,7 @@ impl Monitor {
         if std::mem::take(&mut self.waiting) {
             self.abandoned += 1;
         }
-        let request = Request {
-            execute: C::NAME,
-            arguments: command,
-        };
+        let request = Request { execute: C::NAME, arguments: command };
         let mut line = serde_json::to_vec(&request).map_err(QmpError::Malformed)?;
         line.push(b'\n');
         self.writer.write_all(&line).await?;
@@ -120,10 +117,9 @@ impl Monitor {
                 Message::Return { value } => {
                     serde_json::from_value(value).map_err(QmpError::Malformed)
                 }
-                Message::Error { error } => Err(QmpError::Command {
-                    command: C::NAME,
-                    reason: error.desc,
-                }),
+                Message::Error { error } => {
+                    Err(QmpError::Command { command: C::NAME, reason: error.desc })
+                }
             };
             self.waiting = false;
             return outcome;
@@ -182,10 +178,7 @@ pub enum QmpError {
     #[error("the machine has ended")]
     Closed,
     #[error("the VMM refused `{command}`: {reason}")]
-    Command {
-        command: &'static str,
-        reason: String,
-    },
+    Command { command: &'static str, reason: String },
     #[error("talking to the VMM failed")]
     Io(#[source] io::Error),
     #[error("the VMM said what is no monitor message")]
@@ -285,10 +278,7 @@ mod tests {
 
     async fn opened() -> (Monitor, UnixStream) {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        theirs
-            .write_all(format!("{GREETING}{DONE}").as_bytes())
-            .await
-            .unwrap();
+        theirs.write_all(format!("{GREETING}{DONE}").as_bytes()).await.unwrap();
         let mut monitor = Monitor::new(ours);
         monitor.negotiate().await.unwrap();
         let mut request = vec![0; 128];
@@ -312,10 +302,8 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_command_does_not_shift_replies() {
         let (mut monitor, mut theirs) = opened().await;
-        let cancelled = tokio::time::timeout(
-            std::time::Duration::from_millis(5),
-            monitor.execute(&Stop {}),
-        );
+        let cancelled =
+            tokio::time::timeout(std::time::Duration::from_millis(5), monitor.execute(&Stop {}));
         assert!(cancelled.await.is_err());
         let says = "{\"return\":{}}\n{\"return\":{\"running\":false,\"status\":\"paused\"}}\n";
         theirs.write_all(says.as_bytes()).await.unwrap();

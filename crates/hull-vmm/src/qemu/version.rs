@@ -14,25 +14,15 @@ pub struct Version {
 
 impl Version {
     /// Oldest version that is known to work: the one in Debian 12.
-    pub const OLDEST: Self = Self {
-        major: 7,
-        minor: 2,
-        micro: 0,
-    };
+    pub const OLDEST: Self = Self { major: 7, minor: 2, micro: 0 };
 
     /// Reads what `qemu-system-* --version` prints.
     pub fn parse(output: &str) -> Option<Self> {
         let rest = output.split_once("version ")?.1;
-        let number = rest
-            .split(|c: char| c != '.' && !c.is_ascii_digit())
-            .next()?;
+        let number = rest.split(|c: char| c != '.' && !c.is_ascii_digit()).next()?;
         let mut parts = number.split('.');
         let mut part = || parts.next()?.parse().ok();
-        Some(Self {
-            major: part()?,
-            minor: part()?,
-            micro: part().unwrap_or(0),
-        })
+        Some(Self { major: part()?, minor: part()?, micro: part().unwrap_or(0) })
     }
 }
 
@@ -49,10 +39,7 @@ mod tests {
     #[test]
     fn versions_of_distributions_are_read() {
         for (output, version) in [
-            (
-                "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)",
-                "10.0.2",
-            ),
+            ("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)", "10.0.2"),
             ("QEMU emulator version 7.2.15\nCopyright", "7.2.15"),
             ("QEMU emulator version 9.1.50 (v9.1.0-1-gabc)", "9.1.50"),
             ("QEMU emulator version 11.0-rc1", "11.0.0"),

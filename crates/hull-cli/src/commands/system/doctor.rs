@@ -19,12 +19,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut format = "table".to_owned();
     let mut flags = invocation.flags();
-    flags.both(
-        &mut format,
-        'f',
-        "format",
-        "Format of the output: \"table\" or \"json\"",
-    );
+    flags.both(&mut format, 'f', "format", "Format of the output: \"table\" or \"json\"");
     flags.parse(arguments, Arity::None)?;
     if !matches!(format.as_str(), "table" | "json") {
         return Err(Failure::new(format!(
@@ -38,11 +33,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         } else {
             output::print(table(&checks))?;
         }
-        let bad = checks
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|check| check["Outcome"] == "bad");
+        let bad = checks.as_array().into_iter().flatten().any(|check| check["Outcome"] == "bad");
         if bad { Err(Failure::Code(1)) } else { Ok(()) }
     })
 }
@@ -57,19 +48,11 @@ fn table(checks: &Value) -> String {
             Some("warning") => "warning",
             _ => "missing",
         };
-        rows.push_str(&format!(
-            "{}\t{state}\t{}\n",
-            text(&check["Name"]),
-            text(&check["Found"])
-        ));
+        rows.push_str(&format!("{}\t{state}\t{}\n", text(&check["Name"]), text(&check["Found"])));
         if let Some(hint) = check["Hint"].as_str() {
             hints.push_str(&format!("hint: {}: {hint}\n", text(&check["Name"])));
         }
     }
     let table = align(&rows);
-    if hints.is_empty() {
-        table
-    } else {
-        format!("{table}\n{hints}")
-    }
+    if hints.is_empty() { table } else { format!("{table}\n{hints}") }
 }

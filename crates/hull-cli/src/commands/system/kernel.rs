@@ -12,10 +12,7 @@ use crate::output;
 pub(super) const GROUP: Group = Group {
     name: "kernel",
     about: "Show or replace the kernel of containers' machines",
-    commands: &[
-        (&["set"], Member::Command(&SET)),
-        (&["show"], Member::Command(&SHOW)),
-    ],
+    commands: &[(&["set"], Member::Command(&SET)), (&["show"], Member::Command(&SHOW))],
 };
 
 const SET: Command = Command {
@@ -38,16 +35,8 @@ fn set(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut binary: Option<String> = None;
     let mut default = false;
     let mut flags = invocation.flags();
-    flags.long(
-        &mut binary,
-        "binary",
-        "Kernel image; Hull keeps a copy of it",
-    );
-    flags.long(
-        &mut default,
-        "default",
-        "Go back to the kernel that Hull came with",
-    );
+    flags.long(&mut binary, "binary", "Kernel image; Hull keeps a copy of it");
+    flags.long(&mut default, "default", "Go back to the kernel that Hull came with");
     flags.parse(arguments, Arity::None)?;
     let path = match (binary, default) {
         (Some(path), false) => json!(std::path::absolute(path)?.to_string_lossy()),
@@ -61,10 +50,7 @@ fn set(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     };
     invocation.wait_for(async {
         let body = json!({"Path": path});
-        let kernel = invocation
-            .client()
-            .json(Method::PUT, "/hull/kernel", Some(body))
-            .await?;
+        let kernel = invocation.client().json(Method::PUT, "/hull/kernel", Some(body)).await?;
         output::print(text(&kernel))
     })
 }
@@ -77,11 +63,7 @@ fn show(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure
 
 fn text(kernel: &Value) -> String {
     let get = |name: &str| kernel[name].as_str().unwrap_or("unknown").to_owned();
-    let origin = if kernel["Replaced"] == true {
-        "set by the user"
-    } else {
-        "Hull's own"
-    };
+    let origin = if kernel["Replaced"] == true { "set by the user" } else { "Hull's own" };
     format!(
         "Path:          {}\nOrigin:        {origin}\nVersion:       {}\nArchitecture:  {}\n\
          Size:          {} bytes\n",

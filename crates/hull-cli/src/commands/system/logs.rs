@@ -22,19 +22,12 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut tail = "all".to_owned();
     let mut flags = invocation.flags();
     flags.both(&mut follow, 'f', "follow", "Follow log output");
-    flags.both(
-        &mut tail,
-        'n',
-        "tail",
-        "Number of lines to show from the end of the logs",
-    );
+    flags.both(&mut tail, 'n', "tail", "Number of lines to show from the end of the logs");
     flags.parse(arguments, Arity::None)?;
     let lines = match tail.as_str() {
         "all" => None,
         number => Some(number.parse::<usize>().map_err(|_| {
-            Failure::new(format!(
-                "invalid number of lines {number:?}: must be \"all\" or a number"
-            ))
+            Failure::new(format!("invalid number of lines {number:?}: must be \"all\" or a number"))
         })?),
     };
     let path = invocation.context.log();
@@ -47,10 +40,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             )));
         }
         Err(error) => {
-            return Err(Failure::new(format!(
-                "cannot read {}: {error}",
-                path.display()
-            )));
+            return Err(Failure::new(format!("cannot read {}: {error}", path.display())));
         }
     };
     let mut log = Vec::new();

@@ -19,10 +19,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let context = invocation.context;
     if context.explicit {
         return Err(Failure::with_hint(
-            format!(
-                "the daemon at {} is not started by hull",
-                context.socket.display()
-            ),
+            format!("the daemon at {} is not started by hull", context.socket.display()),
             "choose a daemon of your own with HULL_HOME, and unset HULL_HOST and DOCKER_HOST",
         ));
     }

@@ -21,12 +21,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut format = "table".to_owned();
     let mut flags = invocation.flags();
-    flags.both(
-        &mut format,
-        'f',
-        "format",
-        "Format of the output: \"table\" or \"json\"",
-    );
+    flags.both(&mut format, 'f', "format", "Format of the output: \"table\" or \"json\"");
     flags.parse(arguments, Arity::None)?;
     if !matches!(format.as_str(), "table" | "json") {
         return Err(Failure::new(format!(
@@ -36,11 +31,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let context = invocation.context;
     let running = runs(context);
     invocation.wait_for(async {
-        let info = if running {
-            invocation.client().get("/info").await?
-        } else {
-            Value::Null
-        };
+        let info = if running { invocation.client().get("/info").await? } else { Value::Null };
         let status = status(context, running, &info);
         if format == "json" {
             output::line(&status.to_string())
@@ -48,11 +39,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             output::print(table(&status))
         }
     })?;
-    if running {
-        Ok(())
-    } else {
-        Err(Failure::Code(1))
-    }
+    if running { Ok(()) } else { Err(Failure::Code(1)) }
 }
 
 /// Asks without starting a daemon.
@@ -62,9 +49,7 @@ pub(super) fn runs(context: &Context) -> bool {
 
 fn status(context: &Context, running: bool, info: &Value) -> Value {
     let pid = std::fs::read_to_string(context.home.join("daemon.pid")).ok();
-    let pid = pid
-        .and_then(|text| text.trim().parse::<u32>().ok())
-        .filter(|_| running);
+    let pid = pid.and_then(|text| text.trim().parse::<u32>().ok()).filter(|_| running);
     json!({
         "Running": running,
         "Pid": pid,

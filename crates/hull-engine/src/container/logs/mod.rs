@@ -61,9 +61,7 @@ impl Engine {
     /// No such container; neither stream asked for.
     pub async fn logs(&self, container: &str, options: LogOptions) -> Result<LogStream> {
         if !options.stdout && !options.stderr {
-            return Err(Error::InvalidParameter(
-                "You must choose at least one stream".into(),
-            ));
+            return Err(Error::InvalidParameter("You must choose at least one stream".into()));
         }
         let container = self.inner.containers.find(container)?;
         if container.live().removing {

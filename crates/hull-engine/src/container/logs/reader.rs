@@ -37,11 +37,7 @@ impl Reader {
         options: LogOptions,
         sender: mpsc::Sender<Result<LogEntry>>,
     ) -> Self {
-        Self {
-            path,
-            options,
-            sender,
-        }
+        Self { path, options, sender }
     }
 
     /// Reads to the end; with `live`, goes on until the container has ended.

@@ -8,9 +8,7 @@ use crate::{Error, Result, random};
 pub(crate) fn parse(given: &str) -> Result<&str> {
     let name = given.strip_prefix('/').unwrap_or(given);
     let mut bytes = name.bytes();
-    let valid = bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphanumeric())
+    let valid = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.len() > 1
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     if valid {

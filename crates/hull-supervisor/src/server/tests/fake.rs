@@ -27,10 +27,7 @@ pub(super) const SOON: Duration = Duration::from_secs(5);
 
 /// Runs `test` in a runtime like the supervisor's.
 pub(super) fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = async { timeout(Duration::from_secs(30), test).await.unwrap() };
     LocalSet::new().block_on(&runtime, test);
 }
@@ -70,36 +67,15 @@ impl Bench {
         });
         let mut control = Control::new(ours, &dir).unwrap();
         control.notice().await.unwrap();
-        Self {
-            client: control.client(),
-            _home: home,
-            dir,
-            control,
-            guest,
-            supervisor,
-        }
+        Self { client: control.client(), _home: home, dir, control, guest, supervisor }
     }
 
     /// As [`Bench::new`], with the container running.
     pub(super) async fn running(change: impl FnOnce(&mut serde_json::Value)) -> Running {
-        let Self {
-            _home,
-            dir,
-            control,
-            client,
-            mut guest,
-            supervisor,
-        } = Self::new(change).await;
+        let Self { _home, dir, control, client, mut guest, supervisor } = Self::new(change).await;
         let (started, create) = tokio::join!(control.start(), guest.start());
         assert!(started.unwrap().started_at.is_some());
-        Running {
-            _home,
-            dir,
-            client,
-            guest,
-            create,
-            supervisor,
-        }
+        Running { _home, dir, client, guest, create, supervisor }
     }
 }
 
@@ -123,10 +99,7 @@ impl Running {
         while let Some(frame) = self.guest.receive().await {
             if frame.kind == Kind::Request && frame.payload == b"\"shutdown\"" {
                 self.guest.reply(frame.stream, Reply::Done).await;
-                self.guest.end.send_replace(Some(End {
-                    code: Some(0),
-                    ..End::default()
-                }));
+                self.guest.end.send_replace(Some(End { code: Some(0), ..End::default() }));
                 return;
             }
         }
@@ -135,18 +108,12 @@ impl Running {
     pub(super) async fn output(&mut self, stderr: bool, bytes: &[u8]) {
         let stdio = &self.create.stdio;
         let stream = if stderr { stdio.stderr } else { stdio.stdout };
-        self.guest
-            .send(Frame::new(Kind::Data, stream.unwrap(), bytes))
-            .await;
+        self.guest.send(Frame::new(Kind::Data, stream.unwrap(), bytes)).await;
     }
 
     /// Waits for the supervisor's end and returns what it left.
     pub(super) async fn ended(self) -> State {
-        timeout(SOON, self.supervisor)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        timeout(SOON, self.supervisor).await.unwrap().unwrap().unwrap();
         assert!(!self.dir.join("sup.sock").exists());
         State::read(&self.dir).unwrap().unwrap()
     }
@@ -206,10 +173,7 @@ impl Guest {
 
     pub(super) async fn exited(&mut self, exec: Option<&str>, status: ExitStatus) {
         let event = Event::Exited {
-            target: Target {
-                container: "c".into(),
-                exec: exec.map(str::to_owned),
-            },
+            target: Target { container: "c".into(), exec: exec.map(str::to_owned) },
             status,
             oom_killed: false,
         };
@@ -235,10 +199,7 @@ impl Guest {
 
     pub(super) async fn request(&mut self) -> (u32, Request) {
         let frame = self.expect(Kind::Request).await;
-        (
-            frame.stream,
-            serde_json::from_slice(&frame.payload).unwrap(),
-        )
+        (frame.stream, serde_json::from_slice(&frame.payload).unwrap())
     }
 
     pub(super) async fn expect(&mut self, kind: Kind) -> Frame {
@@ -267,17 +228,8 @@ fn launcher() -> (impl Launcher, Guest) {
     let (channel, stream) = UnixStream::pair().unwrap();
     let (pipe, console) = tokio::io::duplex(1024);
     let end = watch::Sender::new(None);
-    let guest = Guest {
-        stream,
-        decoder: Decoder::default(),
-        console,
-        end: end.clone(),
-    };
-    let machine = FakeMachine {
-        channel: Some(channel),
-        console: Some(pipe),
-        end,
-    };
+    let guest = Guest { stream, decoder: Decoder::default(), console, end: end.clone() };
+    let machine = FakeMachine { channel: Some(channel), console: Some(pipe), end };
     (FakeLauncher(RefCell::new(Some(machine))), guest)
 }
 
@@ -325,20 +277,13 @@ impl Machine for FakeMachine {
     fn kill(&mut self) {
         self.end.send_if_modified(|end| {
             let first = end.is_none();
-            end.get_or_insert(End {
-                signal: Some(9),
-                ..End::default()
-            });
+            end.get_or_insert(End { signal: Some(9), ..End::default() });
             first
         });
     }
 
     async fn wait(&mut self) -> End {
         let mut end = self.end.subscribe();
-        end.wait_for(Option::is_some)
-            .await
-            .unwrap()
-            .clone()
-            .unwrap()
+        end.wait_for(Option::is_some).await.unwrap().clone().unwrap()
     }
 }

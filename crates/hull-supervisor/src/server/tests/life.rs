@@ -37,10 +37,7 @@ fn a_container_runs_and_its_exit_outlives_the_supervisor() {
         assert!(timings.hello <= timings.configured && timings.created <= timings.started);
         assert!(timings.exited <= timings.machine_ended && timings.machine_ended.is_some());
         assert_eq!(client.stop(Stop::default()).await.unwrap().code, 7);
-        assert!(matches!(
-            client.status().await,
-            Err(ClientError::Connect(_))
-        ));
+        assert!(matches!(client.status().await, Err(ClientError::Connect(_))));
     });
 }
 
@@ -50,16 +47,10 @@ fn a_start_may_come_before_the_container_is_created_or_after() {
         let mut bench = Bench::new(|_| {}).await;
         bench.guest.create().await;
         bench.control.created().await.unwrap();
-        assert_eq!(
-            bench.client.status().await.unwrap().status,
-            Status::Starting
-        );
+        assert_eq!(bench.client.status().await.unwrap().status, Status::Starting);
         let (started, ()) = tokio::join!(bench.control.start(), async {
             let (number, _) = bench.guest.request().await;
-            bench
-                .guest
-                .reply(number, hull_protocol::Reply::Started { pid: 1 })
-                .await;
+            bench.guest.reply(number, hull_protocol::Reply::Started { pid: 1 }).await;
         });
         assert_eq!(started.unwrap().status, Status::Running);
     });
@@ -75,11 +66,7 @@ fn without_its_daemon_nothing_starts() {
                 bench.control.created().await.unwrap();
             }
             drop(bench.control);
-            timeout(SOON, bench.supervisor)
-                .await
-                .unwrap()
-                .unwrap()
-                .unwrap();
+            timeout(SOON, bench.supervisor).await.unwrap().unwrap().unwrap();
             let state = State::read(&bench.dir).unwrap().unwrap();
             assert_eq!(state.status, Status::Exited);
             assert_eq!(state.started_at, None);
@@ -99,10 +86,7 @@ fn a_program_that_cannot_be_executed_is_reported() {
         let (started, ()) = tokio::join!(bench.control.start(), async {
             bench.guest.create().await;
             let (number, _) = bench.guest.request().await;
-            let error = RpcError {
-                code: ErrorCode::NoProgram,
-                message: message.into(),
-            };
+            let error = RpcError { code: ErrorCode::NoProgram, message: message.into() };
             bench.guest.refuse(number, error).await;
         });
         let Err(ClientError::Failed(failure)) = started else {
@@ -136,16 +120,9 @@ fn a_machine_that_dies_at_boot_is_reported_with_its_last_words() {
 fn a_failure_before_the_start_is_heard_by_a_late_start() {
     run(async {
         let bench = Bench::new(|_| {}).await;
-        let end = End {
-            message: "qemu: no\n".into(),
-            ..End::default()
-        };
+        let end = End { message: "qemu: no\n".into(), ..End::default() };
         bench.guest.end.send_replace(Some(end));
-        timeout(SOON, bench.supervisor)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        timeout(SOON, bench.supervisor).await.unwrap().unwrap().unwrap();
         let error = bench.control.start().await.unwrap_err().to_string();
         assert_eq!(error, "the machine ended while it booted: qemu: no");
     });
@@ -188,10 +165,7 @@ fn a_killed_supervisor_is_found_dead_and_recorded() {
         let running = Bench::running(|_| {}).await;
         running.supervisor.abort();
         let _ = running.supervisor.await;
-        assert_eq!(
-            running.client.wait().await.unwrap(),
-            Exit::supervisor_died()
-        );
+        assert_eq!(running.client.wait().await.unwrap(), Exit::supervisor_died());
         let Liveness::Dead(Some(state)) = recover(&running.dir).unwrap() else {
             panic!("not dead");
         };

@@ -21,11 +21,7 @@ fn exec(name: &str, attach: Attach) -> Exec {
     }
 }
 
-const ALL: Attach = Attach {
-    stdin: true,
-    stdout: true,
-    stderr: true,
-};
+const ALL: Attach = Attach { stdin: true, stdout: true, stderr: true };
 
 #[test]
 fn an_exec_has_streams_and_an_exit_of_its_own() {
@@ -43,37 +39,21 @@ fn an_exec_has_streams_and_an_exit_of_its_own() {
         attached.input.write(b"in").await.unwrap();
         attached.input.eof().await.unwrap();
         assert_eq!(running.guest.expect(Kind::Data).await.payload, b"in");
-        assert_eq!(
-            running.guest.expect(Kind::Eof).await.stream,
-            request.stdio.stdin.unwrap()
-        );
+        assert_eq!(running.guest.expect(Kind::Eof).await.stream, request.stdio.stdin.unwrap());
         let (out, err) = (request.stdio.stdout.unwrap(), request.stdio.stderr.unwrap());
-        running
-            .guest
-            .send(Frame::new(Kind::Data, err, *b"oops"))
-            .await;
+        running.guest.send(Frame::new(Kind::Data, err, *b"oops")).await;
         running.guest.exited(Some("e"), ExitStatus::Code(4)).await;
-        running
-            .guest
-            .send(Frame::new(Kind::Data, out, *b"late"))
-            .await;
+        running.guest.send(Frame::new(Kind::Data, out, *b"late")).await;
         running.guest.send(Frame::new(Kind::Eof, out, [])).await;
         running.guest.send(Frame::new(Kind::Eof, err, [])).await;
         let mut pieces = Vec::new();
-        while let Some(piece) = timeout(SOON, attached.output.next())
-            .await
-            .unwrap()
-            .unwrap()
-        {
+        while let Some(piece) = timeout(SOON, attached.output.next()).await.unwrap().unwrap() {
             pieces.push(piece);
         }
         assert_eq!(pieces[0], Piece::Data(Channel::Stderr, "oops".into()));
         assert_eq!(pieces[1], Piece::Data(Channel::Stdout, "late".into()));
         assert!(matches!(&pieces[2], Piece::Exit(exit) if exit.code == 4));
-        assert_eq!(
-            running.client.status().await.unwrap().status,
-            Status::Running
-        );
+        assert_eq!(running.client.status().await.unwrap().status, Status::Running);
     });
 }
 
@@ -85,10 +65,8 @@ fn an_exec_that_cannot_start_says_why_and_frees_its_name() {
             let client = running.client.clone();
             let begun = tokio::task::spawn_local(async move { client.exec(exec("e", ALL)).await });
             let (number, _) = running.guest.request().await;
-            let error = RpcError {
-                code: ErrorCode::NotExecutable,
-                message: "permission denied".into(),
-            };
+            let error =
+                RpcError { code: ErrorCode::NotExecutable, message: "permission denied".into() };
             running.guest.refuse(number, error).await;
             let Err(ClientError::Failed(failure)) = begun.await.unwrap() else {
                 panic!("not refused");
@@ -148,10 +126,7 @@ fn requests_are_passed_on_and_refusals_back() {
         ));
         running.guest.reply(number, Reply::Done).await;
         let (number, _) = running.guest.request().await;
-        let error = RpcError {
-            code: ErrorCode::NotFound,
-            message: "no such file".into(),
-        };
+        let error = RpcError { code: ErrorCode::NotFound, message: "no such file".into() };
         running.guest.refuse(number, error).await;
         let Err(ClientError::Failed(failure)) = asked.await.unwrap() else {
             panic!("not refused");
@@ -251,16 +226,10 @@ fn archives_go_in_and_out() {
         let Request::CopyOut { stream, .. } = request else {
             panic!("{request:?}");
         };
-        running
-            .guest
-            .send(Frame::new(Kind::Data, stream, *b"half"))
-            .await;
+        running.guest.send(Frame::new(Kind::Data, stream, *b"half")).await;
         let mut copy = copying.await.unwrap().unwrap();
         assert_eq!(copy.next().await.unwrap().unwrap(), "half");
-        let error = RpcError {
-            code: ErrorCode::Failed,
-            message: "input/output error".into(),
-        };
+        let error = RpcError { code: ErrorCode::Failed, message: "input/output error".into() };
         running.guest.send(Frame::new(Kind::Eof, stream, [])).await;
         running.guest.refuse(number, error).await;
         let error = copy.next().await.unwrap_err();

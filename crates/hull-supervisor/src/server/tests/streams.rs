@@ -8,11 +8,7 @@ use crate::control::{Attach, Channel};
 
 use super::fake::{Bench, Running, SOON, run};
 
-const ALL: Attach = Attach {
-    stdin: true,
-    stdout: true,
-    stderr: true,
-};
+const ALL: Attach = Attach { stdin: true, stdout: true, stderr: true };
 
 fn interactive(launch: &mut serde_json::Value, stdin_once: bool, tty: bool) {
     launch["stdio"] = serde_json::json!({
@@ -23,11 +19,7 @@ fn interactive(launch: &mut serde_json::Value, stdin_once: bool, tty: bool) {
 /// Reads to the end: stdout, stderr, exit code.
 async fn read(attached: &mut Attached) -> (Vec<u8>, Vec<u8>, Option<i32>) {
     let (mut stdout, mut stderr, mut code) = (Vec::new(), Vec::new(), None);
-    while let Some(piece) = timeout(SOON, attached.output.next())
-        .await
-        .unwrap()
-        .unwrap()
-    {
+    while let Some(piece) = timeout(SOON, attached.output.next()).await.unwrap().unwrap() {
         match piece {
             Piece::Data(Channel::Stdout, bytes) => stdout.extend_from_slice(&bytes),
             Piece::Data(Channel::Stderr, bytes) => stderr.extend_from_slice(&bytes),
@@ -43,10 +35,7 @@ fn output_reaches_the_log_and_every_client_and_the_exit_comes_last() {
     run(async {
         let mut bench = Bench::new(|_| {}).await;
         let mut early = bench.client.attach(ALL).await.unwrap();
-        let wants = Attach {
-            stderr: true,
-            ..Attach::default()
-        };
+        let wants = Attach { stderr: true, ..Attach::default() };
         let mut errors = bench.client.attach(wants).await.unwrap();
         let (started, create) = tokio::join!(bench.control.start(), bench.guest.start());
         started.unwrap();
@@ -59,15 +48,10 @@ fn output_reaches_the_log_and_every_client_and_the_exit_comes_last() {
         bench.guest.exited(None, ExitStatus::Signal(15)).await;
         let seen = read(&mut early).await;
         assert_eq!(seen, (b"one\nthree".to_vec(), b"two\n".to_vec(), Some(143)));
-        assert_eq!(
-            read(&mut errors).await,
-            (vec![], b"two\n".to_vec(), Some(143))
-        );
+        assert_eq!(read(&mut errors).await, (vec![], b"two\n".to_vec(), Some(143)));
         let log = super::fake::log(&bench.dir);
-        let lines: Vec<_> = log
-            .lines()
-            .map(|line| line.split(",\"time\"").next().unwrap())
-            .collect();
+        let lines: Vec<_> =
+            log.lines().map(|line| line.split(",\"time\"").next().unwrap()).collect();
         assert_eq!(
             lines,
             [
@@ -151,10 +135,7 @@ fn stdin_reaches_the_process_and_ends_with_its_only_client() {
             let (_, create) = tokio::join!(bench.control.start(), bench.guest.start());
             let stdin = create.stdio.stdin.unwrap();
             let data = bench.guest.expect(Kind::Data).await;
-            assert_eq!(
-                (data.stream, data.payload.as_slice()),
-                (stdin, &b"hello"[..])
-            );
+            assert_eq!((data.stream, data.payload.as_slice()), (stdin, &b"hello"[..]));
             if leaves {
                 drop(attached);
             } else {
@@ -196,11 +177,7 @@ fn a_client_learns_that_the_process_closed_its_stdin() {
         tokio::task::yield_now().await;
         attached.input.write(b"y").await.unwrap();
         loop {
-            match timeout(SOON, attached.output.next())
-                .await
-                .unwrap()
-                .unwrap()
-            {
+            match timeout(SOON, attached.output.next()).await.unwrap().unwrap() {
                 Some(Piece::InputClosed) => return,
                 Some(_) => {}
                 None => panic!("the client was dropped"),

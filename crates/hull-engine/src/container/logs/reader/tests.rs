@@ -11,27 +11,16 @@ fn line(number: i64, stream: &str) -> String {
 }
 
 fn lines(numbers: impl IntoIterator<Item = i64>) -> String {
-    numbers
-        .into_iter()
-        .map(|number| line(number, "stdout"))
-        .collect()
+    numbers.into_iter().map(|number| line(number, "stdout")).collect()
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
 fn both() -> LogOptions {
-    LogOptions {
-        stdout: true,
-        stderr: true,
-        ..LogOptions::default()
-    }
+    LogOptions { stdout: true, stderr: true, ..LogOptions::default() }
 }
 
 fn start(
@@ -78,15 +67,8 @@ async fn tails_reach_into_rotated_files() {
     fs::write(dir.path().join("log.1"), lines(4..7)).unwrap();
     fs::write(&path, lines(7..9)).unwrap();
     for (tail, first) in [(0, 9), (1, 8), (2, 7), (3, 6), (5, 4), (6, 3), (99, 1)] {
-        let options = LogOptions {
-            tail: Some(tail),
-            ..both()
-        };
-        assert_eq!(
-            all(&path, options).await,
-            (first..9).collect::<Vec<_>>(),
-            "{tail}"
-        );
+        let options = LogOptions { tail: Some(tail), ..both() };
+        assert_eq!(all(&path, options).await, (first..9).collect::<Vec<_>>(), "{tail}");
     }
     assert_eq!(all(&path, both()).await, (1..9).collect::<Vec<_>>());
 }
@@ -96,10 +78,7 @@ async fn tails_of_files_larger_than_a_block() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     fs::write(&path, lines(1..5001)).unwrap();
-    let options = LogOptions {
-        tail: Some(4000),
-        ..both()
-    };
+    let options = LogOptions { tail: Some(4000), ..both() };
     assert_eq!(all(&path, options).await, (1001..5001).collect::<Vec<_>>());
 }
 
@@ -137,10 +116,7 @@ async fn following_sees_torn_writes_rotations_and_the_last_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let live = running();
-    let options = LogOptions {
-        follow: true,
-        ..both()
-    };
+    let options = LogOptions { follow: true, ..both() };
     // The file is made after the reader begins.
     let mut entries = start(&path, options, Some(live.subscribe()));
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -170,11 +146,7 @@ async fn following_ends_with_the_time_that_was_given() {
     let path = dir.path().join("log");
     fs::write(&path, lines([1])).unwrap();
     let live = running();
-    let options = LogOptions {
-        follow: true,
-        until: Some(Timestamp::now()),
-        ..both()
-    };
+    let options = LogOptions { follow: true, until: Some(Timestamp::now()), ..both() };
     let mut entries = start(&path, options, Some(live.subscribe()));
     assert_eq!(second(entries.recv().await), 1);
     assert!(entries.recv().await.is_none());
