@@ -41,7 +41,7 @@ const STEPS: &[&[&str]] = &[
     &["logs", "box"],
     &["rm", "box", "nosuchcontainer"],
     &["inspect", "box"],
-    &["create", "--name", "talk", "--network", "none", "{image}", "sh", "-c", "echo one; echo two >&2; exit 3"],
+    &["create", "--name", "talk", "--network", "none", "{image}", "sh", "-c", "echo one; sleep 0.3; echo two >&2; exit 3"],
     &["start", "talk"],
     &["wait", "talk"],
     &["logs", "talk"],
