@@ -21,7 +21,7 @@ def describe(path):
     # What the engine itself makes or mounts over has the time of the start. A directory that no
     # layer has an entry for has the time at which docker unpacked, and none in Hull.
     recent = (time.time() - 3600) * 1e9
-    if path not in HULL_MANAGED | {b"/", b"/etc", b"/.dockerenv", b"/etc/mtab"}:
+    if path not in SKIP | HULL_MANAGED | {b"/", b"/etc", b"/.dockerenv", b"/etc/mtab"}:
         unset = stat.S_ISDIR(info.st_mode) and not 0 < info.st_mtime_ns < recent
         fields.append("unset" if unset else info.st_mtime_ns)
     if stat.S_ISLNK(info.st_mode):
