@@ -42,6 +42,14 @@ impl Home {
         home
     }
 
+    /// Makes a home that has busybox, the registry that it came from, and the image's name.
+    pub fn with_busybox() -> (Registry, Self, String) {
+        let registry = Registry::with_images(&[Image::Busybox]);
+        let home = Self::with_images(&registry, &[Image::Busybox]);
+        let image = registry.name(&Image::Busybox);
+        (registry, home, image)
+    }
+
     /// Returns the state directory.
     pub fn path(&self) -> &Path {
         self.dir.path()

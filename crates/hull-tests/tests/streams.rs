@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hull_tests::{Home, Image, Registry, run_with_input};
+use hull_tests::{Home, run_with_input};
 
 /// Bytes that repeat with no short period, so that a lost or doubled block shows.
 fn pattern(length: usize) -> Vec<u8> {
@@ -20,9 +20,7 @@ fn pattern(length: usize) -> Vec<u8> {
 
 #[test]
 fn a_hundred_mebibytes_pass_through_unchanged() {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
+    let (_registry, home, image) = Home::with_busybox();
     let input = pattern(100 << 20);
     let mut command = home.command(&["run", "--rm", "-i", "--network", "none", &image, "cat"]);
     let output = run_with_input(&mut command, input.clone(), Duration::from_secs(600));
@@ -33,9 +31,7 @@ fn a_hundred_mebibytes_pass_through_unchanged() {
 
 #[test]
 fn ten_thousand_lines_to_both_streams() {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
+    let (_registry, home, image) = Home::with_busybox();
     let script = "i=0; while [ $i -lt 10000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
     let output =
         home.hull(&["run", "--name", "lines", "--network", "none", &image, "sh", "-c", script]);
@@ -53,9 +49,7 @@ fn ten_thousand_lines_to_both_streams() {
 
 #[test]
 fn output_before_a_quick_exit_is_complete() {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
+    let (_registry, home, image) = Home::with_busybox();
     for length in [1, 65_536, 1_000_000] {
         let script = format!("head -c {length} /dev/zero; exit 7");
         let output = home.hull(&["run", "--rm", "--network", "none", &image, "sh", "-c", &script]);
@@ -65,9 +59,7 @@ fn output_before_a_quick_exit_is_complete() {
 
 #[test]
 fn exec_has_streams_of_its_own() {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
+    let (_registry, home, image) = Home::with_busybox();
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
         .success();
     let input = pattern(3 << 20);

@@ -9,13 +9,6 @@ use std::time::{Duration, Instant};
 use hull_tests::{Home, Image, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 
-fn home() -> (Registry, Home, String) {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
-    (registry, home, image)
-}
-
 fn kill(pid: u32) {
     let pid = Pid::from_raw(pid as i32).expect("a pid");
     kill_process(pid, Signal::KILL).expect("the process is there");
@@ -38,7 +31,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn containers_outlive_the_daemon() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let script = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", script])
         .success();
@@ -61,7 +54,7 @@ fn containers_outlive_the_daemon() {
 
 #[test]
 fn an_exit_while_no_daemon_runs_is_recorded() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let run =
         ["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", "sleep 2; exit 23"];
     home.hull(&run).success();
@@ -78,7 +71,7 @@ fn an_exit_while_no_daemon_runs_is_recorded() {
 
 #[test]
 fn the_end_of_a_supervisor_or_its_machine_is_an_exit() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     for victim in ["supervisor", "qemu-system"] {
         home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
             .success();
@@ -141,7 +134,7 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
 
 #[test]
 fn many_runs_leave_nothing_behind() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let run = ["run", "--rm", "--network", "none", &image, "true"];
     home.hull(&run).success();
     let before = footprint(&home);

@@ -3,18 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use hull_tests::{Docker, Home, Image, Registry};
-
-fn home() -> (Registry, Home, String) {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
-    (registry, home, image)
-}
+use hull_tests::{Docker, Home};
 
 #[test]
 fn a_container_has_a_kernel_and_processors_of_its_own() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let host = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the host's kernel");
     let run = |flags: &[&str], script: &str| {
         let mut arguments = vec!["run", "--rm", "--network", "none"];
@@ -36,7 +29,7 @@ fn a_container_has_a_kernel_and_processors_of_its_own() {
 
 #[test]
 fn too_much_memory_ends_the_container_and_not_its_agent() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let script = "tail /dev/zero; echo code=$?";
     let output = home.hull(&[
         "run",
@@ -59,7 +52,7 @@ fn too_much_memory_ends_the_container_and_not_its_agent() {
 
 #[test]
 fn stop_uses_the_signal_and_the_time_that_were_asked_for() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let script = "trap 'echo usr1; exit 5' USR1; echo up; while :; do sleep 0.1; done";
     home.hull(&[
         "run",
@@ -92,7 +85,7 @@ fn stop_uses_the_signal_and_the_time_that_were_asked_for() {
 
 #[test]
 fn the_writable_layer_lasts_until_the_container_is_removed() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     home.hull(&[
         "run",
         "--name",
@@ -112,7 +105,7 @@ fn the_writable_layer_lasts_until_the_container_is_removed() {
 
 #[test]
 fn daemons_with_different_homes_live_side_by_side() {
-    let (_registry, first, image) = home();
+    let (_registry, first, image) = Home::with_busybox();
     let second = Home::new();
     first
         .hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "100"])
@@ -153,7 +146,7 @@ fn kernels_that_cannot_work_are_refused() {
 
 #[test]
 fn dockers_own_client_works() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let socket = home.socket();
     let docker = |arguments: &[&str]| Docker::client(&socket, arguments);
     if std::process::Command::new("docker").arg("--version").output().is_err() {

@@ -1,17 +1,10 @@
 //! `hull run -it` on a real terminal.
 
-use hull_tests::{Home, Image, Pty, Registry};
-
-fn home() -> (Registry, Home, String) {
-    let registry = Registry::with_images(&[Image::Busybox]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
-    let image = registry.name(&Image::Busybox);
-    (registry, home, image)
-}
+use hull_tests::{Home, Pty};
 
 #[test]
 fn a_shell_has_a_terminal_with_the_right_size() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let command = home.command(&["run", "-it", "--rm", "--network", "none", &image, "sh"]);
     let mut pty = Pty::start(&command, 91, 33);
     pty.expect("# ");
@@ -35,7 +28,7 @@ fn a_shell_has_a_terminal_with_the_right_size() {
 
 #[test]
 fn the_detach_keys_leave_the_container_running() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let command = home.command(&["run", "-it", "--name", "box", "--network", "none", &image, "sh"]);
     let mut pty = Pty::start(&command, 80, 24);
     pty.expect("# ");
@@ -47,7 +40,7 @@ fn the_detach_keys_leave_the_container_running() {
 
 #[test]
 fn a_signal_to_the_client_reaches_the_container() {
-    let (_registry, home, image) = home();
+    let (_registry, home, image) = Home::with_busybox();
     let script = "trap 'echo caught; exit 3' TERM; echo ready; while :; do sleep 0.1; done";
     let mut command =
         home.command(&["run", "--rm", "--network", "none", &image, "sh", "-c", script]);
