@@ -17,16 +17,20 @@ pub(crate) fn configure(identity: &Configure) -> Result<()> {
     let random = fs::File::open("/dev/urandom")
         .map_err(|error| Failure::failed(format!("open /dev/urandom: {error}")))?;
     sys::add_entropy(random.as_fd(), &entropy).context(|| "seed the random generator".into())?;
-    let second = 1_000_000_000;
-    let clock = identity.clock_ns;
-    sys::set_clock((clock / second) as i64, (clock % second) as i64)
-        .context(|| "set the clock".into())?;
+    set_clock(identity.clock_ns)?;
     rustix::system::sethostname(identity.hostname.as_bytes())
         .context(|| "set the host name".into())?;
     for (key, value) in &identity.sysctls {
         write_sysctl(key, value)?;
     }
     Ok(())
+}
+
+/// Sets the wall clock: nanoseconds since 1970-01-01 UTC.
+pub(crate) fn set_clock(nanoseconds: u64) -> Result<()> {
+    const SECOND: u64 = 1_000_000_000;
+    sys::set_clock((nanoseconds / SECOND) as i64, (nanoseconds % SECOND) as i64)
+        .context(|| "set the clock".into())
 }
 
 /// Sets a kernel parameter, named as sysctl(8) names it, for the namespaces of the caller.

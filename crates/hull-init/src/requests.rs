@@ -99,6 +99,13 @@ impl Agent {
                 rustix::fs::sync();
                 Ok(Reply::Done)
             }),
+            Request::Prepare(_) => {
+                Err(Failure::new(ErrorCode::Unsupported, "nothing can be made ready yet"))
+            }
+            Request::Clock { clock_ns } => {
+                identity::set_clock(clock_ns)?;
+                done()
+            }
             Request::Shutdown => {
                 self.begin_shutdown(number);
                 Ok(None)

@@ -85,6 +85,12 @@ pub enum Request {
     Delete { container: String },
     /// Writes all dirty data of the guest's file systems to their disks.
     Sync,
+    /// Does ahead what every container like the one described needs, before the machine becomes a
+    /// template. Allowed before [`Request::Configure`], which every fork still gets. Replies when
+    /// the guest has nothing left to do.
+    Prepare(Box<Prepare>),
+    /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
+    Clock { clock_ns: u64 },
     /// Kills all containers, unmounts, syncs, and ends the virtual machine. The reply comes before
     /// the machine ends.
     Shutdown,
@@ -111,6 +117,21 @@ pub struct Configure {
     /// Kernel parameters of the whole guest (`net.*` and others that have no namespace here).
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
+}
+
+/// What a template makes ready.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Prepare {
+    /// OCI runtime specification of a container with nothing special: what its namespaces, mounts,
+    /// device rules, masked and read-only paths are is made ahead, and used by every
+    /// [`Request::Create`] that asks for the same.
+    pub spec: Box<RawValue>,
+    /// Serial number of the empty writable disk, which is mounted and stays so. Forks get a copy of
+    /// it as it is at the end of this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<String>,
+    /// How many containers to make ready.
+    pub containers: u32,
 }
 
 /// How to make a container.
