@@ -20,4 +20,4 @@ mod wire;
 pub use client::{Client, Control};
 pub use control::{Channel, Exit, Failure, FailureCode};
 pub use launch::Launch;
-pub use state::{State, Status, Timings};
+pub use state::{Mode, Origin, State, Status, Timings};

@@ -37,8 +37,35 @@ pub struct State {
     /// `uname -r` and `uname -m` of the guest.
     #[serde(default)]
     pub guest_kernel: Option<String>,
+    /// How this start came about; absent until that is known.
+    #[serde(default)]
+    pub start: Option<Origin>,
     #[serde(default)]
     pub timings: Timings,
+}
+
+/// How a container's machine came to be.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Origin {
+    pub mode: Mode,
+    /// Why the machine was not forked from a template; `None` if it was.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Key of the template.
+    #[serde(default)]
+    pub template: Option<String>,
+}
+
+/// Where a machine comes from.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Its kernel was booted for this start.
+    Cold,
+    /// It was forked from a template for this start.
+    Fork,
+    /// It was forked ahead and waited in the pool.
+    Pool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -59,8 +86,12 @@ pub struct Timings {
     pub entered_at: Option<Timestamp>,
     /// The accelerator was chosen, kernel and agent were checked.
     pub planned: Option<u64>,
+    /// The template was there and verified, or had been built.
+    pub template_ready: Option<u64>,
     /// The VMM process was started.
     pub vmm_spawned: Option<u64>,
+    /// The machine had the template's memory and devices, and ran. Never reached by a cold boot.
+    pub restored: Option<u64>,
     /// The agent said Hello.
     pub hello: Option<u64>,
     /// The guest's own clock when it said Hello: microseconds since its kernel started.
@@ -79,6 +110,17 @@ pub struct Timings {
     pub exited: Option<u64>,
     /// The machine had ended.
     pub machine_ended: Option<u64>,
+}
+
+impl Mode {
+    /// `cold`, `fork` or `pool`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Fork => "fork",
+            Self::Pool => "pool",
+        }
+    }
 }
 
 impl State {
@@ -129,6 +171,7 @@ impl State {
             }),
             accelerator: None,
             guest_kernel: None,
+            start: None,
             timings: Timings::default(),
         }
     }

@@ -279,6 +279,7 @@ fn failed_state(exit_code: i32, error: &Error) -> supervisor::State {
         }),
         accelerator: None,
         guest_kernel: None,
+        start: None,
         timings: supervisor::Timings::default(),
     }
 }

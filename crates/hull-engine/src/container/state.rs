@@ -133,6 +133,7 @@ mod tests {
             }),
             accelerator: None,
             guest_kernel: None,
+            start: None,
             timings: Timings::default(),
         }
     }

@@ -128,6 +128,7 @@ impl Machine {
             exit,
             accelerator: Some("tcg".into()),
             guest_kernel: None,
+            start: None,
             timings: Timings::default(),
         };
         // The directory may have been removed.

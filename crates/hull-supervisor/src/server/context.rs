@@ -48,6 +48,7 @@ impl Context {
             exit: None,
             accelerator: None,
             guest_kernel: None,
+            start: None,
             timings: Timings { entered_at: Some(Timestamp::now()), ..Timings::default() },
         };
         Self {
