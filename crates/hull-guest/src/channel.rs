@@ -84,6 +84,23 @@ impl Guest {
         if hello.version != VERSION {
             return Err(ConnectError::Version { guest: hello.version });
         }
+        let (guest, events) = Self::open(stream, decoder);
+        Ok((guest, events, hello))
+    }
+
+    /// Takes over the agent at the other end of `stream`, which has been greeted before: its machine
+    /// was forked from one where that was done.
+    pub fn resume<S>(stream: S) -> (Self, Events)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self::open(stream, Decoder::default())
+    }
+
+    fn open<S>(stream: S, decoder: Decoder) -> (Self, Events)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (control, control_queue) = mpsc::unbounded_channel();
         let (data, data_queue) = mpsc::unbounded_channel();
         let (events, receiver) = mpsc::channel(MOST_EVENTS);
@@ -94,7 +111,7 @@ impl Guest {
             tokio::spawn(write(writer, control_queue, data_queue, shared.clone())).abort_handle(),
         ];
         let inner = Arc::new(Inner { shared, tasks });
-        Ok((Self { inner }, Events { receiver }, hello))
+        (Self { inner }, Events { receiver })
     }
 
     /// Sends a request at once and returns its response to come. Requests reach the guest in the
