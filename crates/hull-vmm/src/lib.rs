@@ -1,19 +1,23 @@
 //! Virtual machine monitors behind one trait.
 //!
 //! What a machine *is* ([`Shape`]) is kept apart from what one boot of it is given
-//! ([`Configuration`]): all machines of one shape can later be forked from one template.
+//! ([`Configuration`]): all machines of one shape can be forked from one template.
 #![deny(unsafe_code)]
 
 pub mod accel;
+pub mod disk;
 pub mod initrd;
 pub mod kernel_check;
 pub mod machine;
 pub mod qemu;
 pub mod shape;
+pub mod snapshot;
 
 mod platform;
 
 pub use accel::{Accelerator, Choice};
-pub use machine::{BootError, Configuration, Disk, DiskFormat, End, Machine, PowerState, Vmm};
+pub use disk::{Disk, DiskError, DiskFormat, Disks, Slot};
+pub use machine::{BootError, Configuration, End, Machine, PowerState, Vmm};
 pub use qemu::Qemu;
 pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape};
+pub use snapshot::{ForkError, SaveError, Snapshot};

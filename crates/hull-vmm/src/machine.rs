@@ -2,15 +2,17 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 
+use crate::disk::{Disk, DiskError, Disks, Slot};
 use crate::initrd::InitrdError;
 use crate::qemu::qmp::QmpError;
 use crate::shape::Shape;
+use crate::snapshot::{ForkError, SaveError, Snapshot};
 
 /// Makes virtual machines.
 pub trait Vmm {
@@ -25,6 +27,31 @@ pub trait Vmm {
         shape: &Shape,
         configuration: Configuration,
     ) -> impl Future<Output = Result<Self::Machine, BootError>>;
+
+    /// As [`Vmm::boot`], with the guest's memory in the file `memory`, which is made or emptied.
+    /// When its guest is ready, [`Machine::save`] completes the template.
+    fn boot_template(
+        &self,
+        shape: &Shape,
+        configuration: Configuration,
+        memory: &Path,
+    ) -> impl Future<Output = Result<Self::Machine, BootError>>;
+
+    /// Starts a machine that goes on where the one that was saved as `snapshot` stopped, and
+    /// returns as soon as its process runs; [`Machine::resumed`] waits for the guest. `shape` must
+    /// be the one of the template. The thread must live on as for [`Vmm::boot`].
+    ///
+    /// What the guest knows of time, and what makes it different from its siblings (entropy,
+    /// names, addresses), is the template's until the caller tells it.
+    ///
+    /// # Errors
+    /// [`ForkError`]; then nothing is left of it, and the caller can boot a machine instead.
+    fn fork(
+        &self,
+        shape: &Shape,
+        configuration: Configuration,
+        snapshot: Snapshot,
+    ) -> impl Future<Output = Result<Self::Machine, ForkError>>;
 }
 
 /// A virtual machine. Dropping it kills it.
@@ -47,6 +74,32 @@ pub trait Machine {
     /// Lets the vCPUs go on.
     fn resume(&mut self) -> impl Future<Output = Result<(), QmpError>>;
 
+    /// Puts `disk` into `slot` in place of the disk that is there, whose file is then closed. The
+    /// guest is not told: it must not use the slot meanwhile, nor keep anything of what it read.
+    ///
+    /// # Errors
+    /// [`DiskError`]; the old disk then stays, unless the error is [`DiskError::Detach`].
+    fn attach_disk(
+        &mut self,
+        slot: Slot,
+        disk: &Disk,
+    ) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Stops a machine of [`Vmm::boot_template`] and returns its devices' state, which with its
+    /// memory file makes a [`Snapshot`]. The memory file is complete when the machine has been
+    /// killed; [`Machine::resume`] would change it again.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    fn save(&mut self) -> impl Future<Output = Result<Vec<u8>, SaveError>>;
+
+    /// Waits until the guest of a forked machine runs; returns at once for others. Nothing must be
+    /// written to its channel before. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// [`ForkError`] says why it will never run; the machine has been killed then.
+    fn resumed(&mut self) -> impl Future<Output = Result<(), ForkError>>;
+
     /// Returns what the machine does, as far as the VMM knows.
     fn power_state(&mut self) -> impl Future<Output = Result<PowerState, QmpError>>;
 
@@ -64,36 +117,8 @@ pub struct Configuration {
     pub name: String,
     /// The VMM's working directory.
     pub working_dir: PathBuf,
-    /// Disk with serial number `image`; needed exactly if the shape has one.
-    pub image: Option<Disk>,
-    /// Disk with serial number `scratch`; needed exactly if the shape has one.
-    pub scratch: Option<Disk>,
-}
-
-/// A disk in a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Disk {
-    pub path: PathBuf,
-    pub format: DiskFormat,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DiskFormat {
-    Raw,
-    /// VMDK descriptor of flat extents, whose paths are relative to the descriptor.
-    Vmdk,
-}
-
-impl Disk {
-    /// Returns the disk in the file `path`: a VMDK descriptor if it is named so, else raw.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        let format = match path.extension() {
-            Some(extension) if extension == "vmdk" => DiskFormat::Vmdk,
-            _ => DiskFormat::Raw,
-        };
-        Self { path, format }
-    }
+    /// Disks in the slots that the shape has.
+    pub disks: Disks,
 }
 
 /// What a machine does.
@@ -136,10 +161,16 @@ impl std::fmt::Display for End {
 pub enum BootError {
     #[error("cannot make the machine's sockets")]
     Channel(#[source] io::Error),
-    #[error("the configuration does not fit the shape: {0}")]
-    Configuration(&'static str),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("cannot make the initial file system")]
     Initrd(#[from] InitrdError),
+    #[error("cannot make the file `{}` for the guest's memory", .path.display())]
+    Memory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot run `{}`", .program.display())]
     Spawn {
         program: PathBuf,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::accel::Accelerator;
+use crate::disk::Slot;
 
 /// Everything that two machines must have in common to be forked from one template.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -19,13 +20,24 @@ pub struct Shape {
     pub agent: Artifact,
     /// Name and version of the VMM, for example `QEMU 10.0.2`.
     pub vmm: String,
+    /// The VMM's binary.
+    pub program: Artifact,
     pub accelerator: Accelerator,
     /// CPU model in the VMM's words.
     pub cpu: String,
+    /// The host's CPU, where the guest is shown it; `None` where all is emulated.
+    pub host_cpu: Option<String>,
     pub vcpus: u32,
     pub memory_mib: u32,
     pub devices: DeviceSet,
     pub clock: GuestClock,
+    /// [`Shape::FORMAT`] of the Hull that the shape is of.
+    pub format: u32,
+}
+
+impl Shape {
+    /// Changes with whatever else a machine depends on: how Hull calls the VMM.
+    pub const FORMAT: u32 = 1;
 }
 
 /// What a guest would otherwise measure at every boot.
@@ -93,16 +105,29 @@ impl MachineType {
 
 /// Devices of a machine beside the channel, the console and the random number generator, which
 /// all have.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct DeviceSet {
     /// Read-only disk with serial number `image`.
     pub image: bool,
     /// Writable disk with serial number `scratch`.
     pub scratch: bool,
+    /// Writable disk with serial number `kept`.
+    pub kept: bool,
     /// Free page reporting and, later, memory on demand.
     pub balloon: bool,
     /// Empty PCIe root ports for devices that are plugged later.
     pub spare_ports: u8,
+}
+
+impl DeviceSet {
+    /// Returns whether machines have a disk in `slot`.
+    pub fn has(&self, slot: Slot) -> bool {
+        match slot {
+            Slot::Image => self.image,
+            Slot::Kept => self.kept,
+            Slot::Scratch => self.scratch,
+        }
+    }
 }
 
 /// A file that a machine boots, and what tells one content of it from another.

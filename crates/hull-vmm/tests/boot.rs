@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use hull_vmm::qemu::probe::{Question, ask};
 use hull_vmm::{
-    Arch, Artifact, Choice, Configuration, DeviceSet, Machine, MachineType, PowerState, Shape, Vmm,
+    Arch, Artifact, Choice, Configuration, DeviceSet, Disks, Machine, MachineType, PowerState,
+    Shape, Vmm,
 };
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
@@ -41,12 +42,15 @@ fn shape(kernel: Artifact, agent: Artifact, answer: &hull_vmm::qemu::probe::Answ
         kernel,
         agent,
         vmm: answer.qemu.version().to_string(),
+        program: answer.program.clone(),
         accelerator: answer.accelerator,
         cpu: answer.accelerator.cpu_model(arch).to_owned(),
+        host_cpu: answer.host_cpu.clone(),
         vcpus: 1,
         memory_mib: 256,
-        devices: DeviceSet { image: false, scratch: false, balloon: true, spare_ports: 0 },
+        devices: DeviceSet { balloon: true, ..DeviceSet::default() },
         clock: answer.clock,
+        format: Shape::FORMAT,
     }
 }
 
@@ -76,8 +80,7 @@ async fn the_agent_opens_its_channel_and_the_machine_dies_when_told() {
     let configuration = Configuration {
         name: "hull-test,with-comma".into(),
         working_dir: home.path().to_owned(),
-        image: None,
-        scratch: None,
+        disks: Disks::default(),
     };
     let begin = Instant::now();
     let mut machine = answer.qemu.boot(&shape, configuration).await.unwrap();

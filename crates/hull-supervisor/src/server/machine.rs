@@ -4,7 +4,7 @@ use std::future::Future;
 
 use hull_vmm::qemu::probe::{self, ProbeError, Question};
 use hull_vmm::{
-    Arch, Artifact, Configuration, DeviceSet, Disk, Machine, MachineType, Qemu, Shape, Vmm,
+    Arch, Artifact, Configuration, DeviceSet, Disk, Disks, Machine, MachineType, Qemu, Shape, Vmm,
 };
 
 use crate::control::{Failure, FailureCode};
@@ -35,8 +35,11 @@ impl Launcher for QemuLauncher {
         let configuration = Configuration {
             name: format!("hull-{}", launch.container.get(..12).unwrap_or(&launch.container)),
             working_dir: launch.machine.home.clone(),
-            image: Some(Disk::at(&launch.disks.image)),
-            scratch: launch.disks.scratch.as_ref().map(Disk::at),
+            disks: Disks {
+                image: Disk::at(&launch.disks.image),
+                scratch: launch.disks.scratch.as_ref().map(Disk::at).unwrap_or_default(),
+                kept: Disk::Placeholder,
+            },
         };
         let machine = qemu.boot(&shape, configuration).await;
         machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))
@@ -82,17 +85,21 @@ async fn plan(launch: &Launch) -> Result<(Qemu, Shape), Failure> {
         kernel,
         agent,
         vmm: format!("QEMU {}", answer.qemu.version()),
+        program: answer.program,
         accelerator: answer.accelerator,
         cpu: answer.accelerator.cpu_model(arch).to_owned(),
+        host_cpu: answer.host_cpu,
         vcpus: machine.vcpus.max(1),
         memory_mib: memory_mib(machine)?,
         devices: DeviceSet {
             image: true,
             scratch: launch.disks.scratch.is_some(),
+            kept: false,
             balloon: true,
             spare_ports: 0,
         },
         clock: answer.clock,
+        format: Shape::FORMAT,
     };
     Ok((answer.qemu, shape))
 }

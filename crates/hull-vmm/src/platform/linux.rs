@@ -63,5 +63,31 @@ pub(crate) fn cpu_virtualizes() -> bool {
     })
 }
 
+/// Returns what the first CPU says of itself: model, revision and features.
+pub(crate) fn cpu_model() -> io::Result<String> {
+    const TELLING: &[&str] = &[
+        "vendor_id",
+        "cpu family",
+        "model",
+        "model name",
+        "stepping",
+        "microcode",
+        "flags",
+        "CPU implementer",
+        "CPU architecture",
+        "CPU variant",
+        "CPU part",
+        "CPU revision",
+        "Features",
+    ];
+    let text = std::fs::read_to_string("/proc/cpuinfo")?;
+    let first = text.lines().take_while(|line| !line.is_empty());
+    let values = first.filter_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        TELLING.contains(&key.trim()).then(|| value.trim())
+    });
+    Ok(values.collect::<Vec<_>>().join("; "))
+}
+
 /// `CLOSE_RANGE_CLOEXEC` of `linux/close_range.h`.
 const CLOSE_ON_EXEC: libc::c_uint = 4;

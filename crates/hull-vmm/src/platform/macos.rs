@@ -46,3 +46,11 @@ pub(crate) fn host_boot() -> io::Result<String> {
 pub(crate) fn cpu_virtualizes() -> bool {
     true
 }
+
+/// Returns the CPU's name, for example `Apple M3`. All of one name have the same features.
+pub(crate) fn cpu_model() -> io::Result<String> {
+    let output = std::process::Command::new("/usr/sbin/sysctl")
+        .args(["-n", "machdep.cpu.brand_string"])
+        .output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::accel::Accelerator;
-use crate::machine::{Configuration, Disk, DiskFormat};
+use crate::disk::{Disk, DiskError, Slot};
+use crate::machine::Configuration;
 use crate::shape::{MachineType, Shape};
+
+use super::blockdev;
 
 /// What the new process inherits or finds on this host.
 #[derive(Clone, Debug)]
@@ -20,12 +23,15 @@ pub(crate) struct Resources {
     pub(crate) sandbox: bool,
 }
 
-/// Returns the arguments that boot a machine of `shape`.
+/// Returns the arguments that make a machine of `shape`.
+///
+/// # Errors
+/// [`DiskError::Path`].
 pub(crate) fn render(
     shape: &Shape,
     configuration: &Configuration,
     resources: &Resources,
-) -> Vec<OsString> {
+) -> Result<Vec<OsString>, DiskError> {
     let mut line = Line::default();
     line.pair("-name", format!("{},debug-threads=on", escape(&configuration.name)));
     line.one("-nodefaults").one("-no-user-config").one("-no-reboot");
@@ -41,8 +47,8 @@ pub(crate) fn render(
     line.pair("-initrd", &resources.initrd);
     line.pair("-append", kernel_parameters(shape));
     control(&mut line, shape, resources);
-    devices(&mut line, shape, configuration);
-    line.arguments
+    devices(&mut line, shape, configuration)?;
+    Ok(line.arguments)
 }
 
 fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
@@ -109,14 +115,11 @@ fn control(line: &mut Line, shape: &Shape, resources: &Resources) {
     );
 }
 
-fn devices(line: &mut Line, shape: &Shape, configuration: &Configuration) {
+fn devices(line: &mut Line, shape: &Shape, configuration: &Configuration) -> Result<(), DiskError> {
     line.pair("-object", "rng-builtin,id=rng");
     line.pair("-device", pci(shape, "virtio-rng", "rng=rng"));
-    if let Some(image) = &configuration.image {
-        disk(line, shape, image, "image", true);
-    }
-    if let Some(scratch) = &configuration.scratch {
-        disk(line, shape, scratch, "scratch", false);
+    for slot in Slot::ALL.into_iter().filter(|slot| shape.devices.has(*slot)) {
+        disk(line, shape, configuration.disks.of(slot), slot)?;
     }
     if shape.devices.balloon {
         line.pair("-device", pci(shape, "virtio-balloon", "free-page-reporting=on"));
@@ -127,27 +130,19 @@ fn devices(line: &mut Line, shape: &Shape, configuration: &Configuration) {
             format!("pcie-root-port,id=port{port},chassis={0},slot={0},io-reserve=0", port + 1),
         );
     }
+    Ok(())
 }
 
-fn disk(line: &mut Line, shape: &Shape, disk: &Disk, name: &str, read_only: bool) {
-    let access = if read_only {
-        "read-only=on"
-    } else {
-        // Discarded blocks become holes of the file again.
-        "read-only=off,discard=unmap,detect-zeroes=unmap"
-    };
-    let mut file = OsString::from(format!("driver=file,node-name={name}-file,{access},filename="));
-    push_escaped(&mut file, &disk.path);
-    line.pair("-blockdev", file);
-    let format = match disk.format {
-        DiskFormat::Raw => "raw",
-        DiskFormat::Vmdk => "vmdk",
-    };
-    line.pair("-blockdev", format!("driver={format},node-name={name},{access},file={name}-file"));
+/// Adds the disk in `slot`: a raw node that stays, and below it what [`blockdev`] exchanges.
+fn disk(line: &mut Line, shape: &Shape, disk: &Disk, slot: Slot) -> Result<(), DiskError> {
+    let name = slot.name();
+    line.pair("-blockdev", blockdev::below(slot, disk, 0)?.to_string());
+    line.pair("-blockdev", blockdev::top(slot, 0).to_string());
     // The guest is told of an error and its program sees one, as on a disk of its own. By default
     // a full host would stop the machine with nobody there to say why.
     let options = format!("drive={name},serial={name},werror=report,rerror=report");
     line.pair("-device", pci(shape, "virtio-blk", &options));
+    Ok(())
 }
 
 /// Returns a modern virtio device on the PCI bus.
@@ -158,19 +153,6 @@ fn pci(_shape: &Shape, device: &str, options: &str) -> String {
 /// Doubles commas, which separate options.
 fn escape(text: &str) -> String {
     text.replace(',', ",,")
-}
-
-fn push_escaped(out: &mut OsString, path: &Path) {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
-    let mut bytes = Vec::new();
-    for &byte in path.as_os_str().as_bytes() {
-        bytes.push(byte);
-        if byte == b',' {
-            bytes.push(byte);
-        }
-    }
-    out.push(OsString::from_vec(bytes));
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +182,7 @@ const TRANSLATION_CACHE_MIB: u32 = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Disks;
     use crate::shape::{Arch, Artifact, DeviceSet, GuestClock};
 
     fn shape(arch: Arch, accelerator: Accelerator) -> Shape {
@@ -213,12 +196,21 @@ mod tests {
             kernel: artifact("/lib/kernel,1"),
             agent: artifact("/lib/hull-init"),
             vmm: "QEMU 10.0.2".into(),
+            program: artifact("/usr/bin/qemu"),
             accelerator,
             cpu: accelerator.cpu_model(arch).into(),
+            host_cpu: None,
             vcpus: 2,
             memory_mib: 320,
-            devices: DeviceSet { image: true, scratch: true, balloon: true, spare_ports: 2 },
+            devices: DeviceSet {
+                image: true,
+                scratch: true,
+                kept: true,
+                balloon: true,
+                spare_ports: 2,
+            },
             clock: GuestClock { tsc_khz: Some(2_600_000), kernel_hz: Some(250) },
+            format: 0,
         }
     }
 
@@ -226,8 +218,11 @@ mod tests {
         let configuration = Configuration {
             name: "hull-1,2".into(),
             working_dir: "/home".into(),
-            image: Some(Disk::at("/home/roots/a,b/disk.vmdk")),
-            scratch: Some(Disk::at("/home/scratch.ext4")),
+            disks: Disks {
+                image: Disk::at("/home/roots/a,b/disk.vmdk"),
+                scratch: Disk::at("/home/scratch.ext4"),
+                kept: Disk::Placeholder,
+            },
         };
         let resources = Resources {
             monitor: 5,
@@ -236,7 +231,7 @@ mod tests {
             firmware: Some("/usr/share/qemu/qboot.rom".into()),
             sandbox: true,
         };
-        let arguments = render(shape, &configuration, &resources);
+        let arguments = render(shape, &configuration, &resources).unwrap();
         let mut lines = String::new();
         for argument in arguments {
             let argument = argument.into_string().unwrap();

@@ -1,5 +1,6 @@
 //! QEMU.
 
+mod blockdev;
 mod command_line;
 pub mod probe;
 mod process;
@@ -11,8 +12,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::disk::{Disk, DiskError, Slot};
 use crate::machine::{BootError, Configuration, Vmm};
 use crate::shape::{Arch, Shape};
+use crate::snapshot::{ForkError, Snapshot};
 
 pub use process::QemuMachine;
 pub use version::Version;
@@ -23,13 +26,21 @@ pub struct Qemu {
     program: PathBuf,
     version: Version,
     firmware: Option<PathBuf>,
+    /// Preloaded into machines that are forked.
+    library: Option<PathBuf>,
 }
 
 impl Qemu {
     /// Returns the QEMU at `program`, whose version is known.
     pub fn new(program: PathBuf, version: Version) -> Self {
         let firmware = firmware(&program);
-        Self { program, version, firmware }
+        Self { program, version, firmware, library: None }
+    }
+
+    /// Returns the same, able to fork machines with the library `path`, which `hull-remap` is
+    /// built as. Whether it is there is seen when a machine is forked.
+    pub fn with_library(self, path: PathBuf) -> Self {
+        Self { library: Some(path), ..self }
     }
 
     /// Returns the binary.
@@ -51,15 +62,34 @@ impl Vmm for Qemu {
         shape: &Shape,
         configuration: Configuration,
     ) -> Result<QemuMachine, BootError> {
-        if configuration.image.is_some() != shape.devices.image {
-            return Err(BootError::Configuration("image disk"));
-        }
-        if configuration.scratch.is_some() != shape.devices.scratch {
-            return Err(BootError::Configuration("scratch disk"));
+        for slot in Slot::ALL {
+            if !shape.devices.has(slot) && *configuration.disks.of(slot) != Disk::Placeholder {
+                return Err(DiskError::NoSuchSlot(slot).into());
+            }
         }
         let sandbox = cfg!(target_os = "linux");
         let firmware = self.firmware.as_deref();
         QemuMachine::spawn(&self.program, firmware, sandbox, shape, &configuration)
+    }
+
+    async fn boot_template(
+        &self,
+        _shape: &Shape,
+        _configuration: Configuration,
+        memory: &Path,
+    ) -> Result<QemuMachine, BootError> {
+        let source = io::ErrorKind::Unsupported.into();
+        Err(BootError::Memory { path: memory.to_owned(), source })
+    }
+
+    async fn fork(
+        &self,
+        _shape: &Shape,
+        _configuration: Configuration,
+        _snapshot: Snapshot,
+    ) -> Result<QemuMachine, ForkError> {
+        self.library.as_ref().ok_or(ForkError::NoLibrary)?;
+        Err(ForkError::Unsupported)
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::accel::{Accelerator, Choice};
+use crate::disk::Disks;
 use crate::kernel_check::{self, KernelError, KernelFacts};
 use crate::machine::{Configuration, Machine, Vmm};
 use crate::platform;
@@ -42,7 +43,11 @@ pub struct Question<'a> {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub qemu: Qemu,
+    /// QEMU's binary.
+    pub program: Artifact,
     pub accelerator: Accelerator,
+    /// The host's CPU, if `accelerator` shows it to guests.
+    pub host_cpu: Option<String>,
     /// Why the host's hardware accelerator is not used, if it was not the user's choice.
     pub reason: Option<String>,
     pub kernel: KernelFacts,
@@ -89,6 +94,7 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
             agent: question.agent.clone(),
             refusal: {
                 let trial = Trial {
+                    program: &program,
                     accelerator,
                     clock: GuestClock::default(),
                     patience: match platform::cpu_virtualizes() {
@@ -107,6 +113,7 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
         program: program.clone(),
         version,
         boot: boot.clone(),
+        host_cpu: platform::cpu_model().map_err(ProbeError::Host)?,
         kernel: question.kernel.clone(),
         facts,
         tsc_khz,
@@ -122,8 +129,12 @@ pub async fn ask(question: Question<'_>) -> Result<Answer, ProbeError> {
 /// [`ProbeError`]; [`ProbeError::Boot`] if the guest does not come up.
 pub async fn boots(question: Question<'_>) -> Result<(), ProbeError> {
     let answer = ask(question).await?;
-    let trial =
-        Trial { accelerator: answer.accelerator, clock: answer.clock, patience: LONG_PATIENCE };
+    let trial = Trial {
+        program: &answer.program,
+        accelerator: answer.accelerator,
+        clock: answer.clock,
+        patience: LONG_PATIENCE,
+    };
     let outcome = try_out(&answer.qemu, &question, trial).await;
     outcome.map_err(|reason| ProbeError::Boot { path: question.kernel.path.clone(), reason })
 }
@@ -137,7 +148,7 @@ pub enum ProbeError {
     Cache(#[source] io::Error),
     #[error(transparent)]
     Find(#[from] FindError),
-    #[error("cannot tell this boot of the host from others")]
+    #[error("cannot tell this host, or this boot of it, from others")]
     Host(#[source] io::Error),
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -146,15 +157,16 @@ pub enum ProbeError {
 }
 
 /// How to boot a guest that only has to come up.
-struct Trial {
+struct Trial<'a> {
+    program: &'a Artifact,
     accelerator: Accelerator,
     clock: GuestClock,
     patience: Duration,
 }
 
 /// Boots the question's kernel and agent until the agent opens its port.
-async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(), String> {
-    let Trial { accelerator, clock, patience } = trial;
+async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial<'_>) -> Result<(), String> {
+    let Trial { accelerator, clock, patience, .. } = trial;
     available(accelerator)?;
     let shape = Shape {
         arch: question.arch,
@@ -162,18 +174,20 @@ async fn try_out(qemu: &Qemu, question: &Question<'_>, trial: Trial) -> Result<(
         kernel: question.kernel.clone(),
         agent: question.agent.clone(),
         vmm: format!("QEMU {}", qemu.version()),
+        program: trial.program.clone(),
         accelerator,
         cpu: accelerator.cpu_model(question.arch).to_owned(),
+        host_cpu: None,
         vcpus: 1,
         memory_mib: 128,
-        devices: DeviceSet { image: false, scratch: false, balloon: false, spare_ports: 0 },
+        devices: DeviceSet::default(),
         clock,
+        format: Shape::FORMAT,
     };
     let configuration = Configuration {
         name: format!("hull-probe-{}", accelerator.name()),
         working_dir: PathBuf::from("/"),
-        image: None,
-        scratch: None,
+        disks: Disks::default(),
     };
     let mut machine = qemu.boot(&shape, configuration).await.map_err(|error| error.to_string())?;
     let console = machine.take_console();
@@ -260,6 +274,8 @@ struct Record {
     program: Artifact,
     version: Version,
     boot: String,
+    /// Read once per boot: it takes long on hosts with many CPUs.
+    host_cpu: String,
     kernel: Artifact,
     facts: KernelFacts,
     /// Differs between boots of a host that was moved.
@@ -309,7 +325,12 @@ impl Memory {
         };
         let answer = |accelerator, reason| Answer {
             qemu: Qemu::new(program.path.clone(), record.version),
+            program: program.clone(),
             accelerator,
+            host_cpu: match accelerator {
+                Accelerator::Hvf | Accelerator::Kvm => Some(record.host_cpu.clone()),
+                Accelerator::Tcg => None,
+            },
             reason,
             kernel: record.facts.clone(),
             clock: GuestClock { tsc_khz: record.tsc_khz, kernel_hz: record.facts.hz },

@@ -15,10 +15,12 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::disk::{Disk, DiskError, Slot};
 use crate::initrd;
 use crate::machine::{BootError, Configuration, End, Machine, PowerState};
 use crate::platform;
 use crate::shape::Shape;
+use crate::snapshot::{ForkError, SaveError};
 
 use super::command_line::{Resources, render};
 use super::qmp::{Continue, Monitor, QmpError, QueryStatus, Stop};
@@ -57,7 +59,7 @@ impl QemuMachine {
         };
         let mut command = Command::new(program);
         command
-            .args(render(shape, configuration, &resources))
+            .args(render(shape, configuration, &resources)?)
             .current_dir(&configuration.working_dir)
             .env_clear()
             .stdin(Stdio::null())
@@ -125,6 +127,18 @@ impl Machine for QemuMachine {
 
     async fn resume(&mut self) -> Result<(), QmpError> {
         self.monitor.execute(&Continue {}).await.map(drop)
+    }
+
+    async fn attach_disk(&mut self, slot: Slot, _disk: &Disk) -> Result<(), DiskError> {
+        Err(DiskError::NoSuchSlot(slot))
+    }
+
+    async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
+        Err(SaveError::Unsuited)
+    }
+
+    async fn resumed(&mut self) -> Result<(), ForkError> {
+        Ok(())
     }
 
     async fn power_state(&mut self) -> Result<PowerState, QmpError> {

@@ -9,7 +9,7 @@ use hull_protocol::{
     Target, VERSION,
 };
 use hull_vmm::qemu::qmp::QmpError;
-use hull_vmm::{End, Machine, PowerState};
+use hull_vmm::{Disk, DiskError, End, ForkError, Machine, PowerState, SaveError, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -268,6 +268,18 @@ impl Machine for FakeMachine {
 
     async fn resume(&mut self) -> Result<(), QmpError> {
         Err(QmpError::Closed)
+    }
+
+    async fn attach_disk(&mut self, _slot: Slot, _disk: &Disk) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
+        Err(SaveError::Unsuited)
+    }
+
+    async fn resumed(&mut self) -> Result<(), ForkError> {
+        Ok(())
     }
 
     async fn power_state(&mut self) -> Result<PowerState, QmpError> {

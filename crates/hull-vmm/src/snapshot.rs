@@ -1,0 +1,72 @@
+//! Templates: a machine's memory and device state, and machines that are forked from them.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::machine::{BootError, End};
+use crate::qemu::qmp::QmpError;
+
+/// What a machine is forked from.
+///
+/// Neither may change while a machine that was forked from it lives: the memory is mapped, not
+/// read. A forked machine cannot change it: it has no descriptor that could be written.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The guest's memory: the file that was given to [`crate::Vmm::boot_template`], opened for
+    /// reading only.
+    pub memory: OwnedFd,
+    /// What [`crate::Machine::save`] returned. It must be verified: the VMM trusts it.
+    pub state: Bytes,
+}
+
+/// Why a machine's state was not saved.
+#[derive(Debug, Error)]
+pub enum SaveError {
+    #[error("the machine has a disk that cannot be part of a template, or another obstacle")]
+    Blocked(#[source] QmpError),
+    #[error("cannot make a socket for the machine's state")]
+    Channel(#[source] io::Error),
+    #[error("the VMM did not save the machine: {0}")]
+    Failed(String),
+    #[error("the VMM did not do what saving needs")]
+    Monitor(#[source] QmpError),
+    #[error("the machine's state could not be read")]
+    Read(#[source] io::Error),
+    #[error("the machine's state is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("this machine was not booted to become a template")]
+    Unsuited,
+}
+
+/// Why there is no forked machine.
+#[derive(Debug, Error)]
+pub enum ForkError {
+    #[error("the forked machine ended: {0}")]
+    Ended(End),
+    #[error("the library `{}` that forks need cannot be read", .path.display())]
+    Library {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no library for forks was given")]
+    NoLibrary,
+    #[error("the template's memory has {found} bytes instead of {expected}")]
+    MemorySize { expected: u64, found: u64 },
+    #[error("the template's memory cannot be used")]
+    Memory(#[source] io::Error),
+    #[error("the template's memory is open for writing")]
+    MemoryWritable,
+    #[error("talking to the forked machine failed")]
+    Monitor(#[source] QmpError),
+    #[error("the VMM refused the template: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Start(#[from] BootError),
+    #[error("machines cannot be forked on this operating system")]
+    Unsupported,
+}
