@@ -4,13 +4,13 @@ HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 PREFIX ?= /usr/local
 OUT := target/release
 
-.PHONY: help build kernel guest demo test bench lint install clean
+.PHONY: help build kernel guest remap demo test bench lint install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
-build: kernel guest ## the hull binary, its guest kernel and agent, in target/release
+build: kernel guest remap ## the hull binary, its guest kernel and agent, in target/release
 	cargo build --release -p hull-cli
 
 # A directory beside the binary is one of the places where hull looks for
@@ -26,6 +26,14 @@ guest:
 	@mkdir -p $(OUT)
 	@cmp -s target/guest/$(HOST)/guest/hull-init $(OUT)/hull-init || \
 	    install -m 755 target/guest/$(HOST)/guest/hull-init $(OUT)/hull-init
+
+# Preloaded into QEMU, which makes every page of it count.  Hosts without
+# LD_PRELOAD boot machines instead of forking them.
+remap:
+	@[ "$$(uname)" = Linux ] || exit 0; \
+	cargo build --profile guest -p hull-remap --target $(HOST) --target-dir target/guest && \
+	    { cmp -s target/guest/$(HOST)/guest/libhull_remap.so $(OUT)/libhull_remap.so || \
+	    install -m 755 target/guest/$(HOST)/guest/libhull_remap.so $(OUT)/libhull_remap.so; }
 
 demo: ## build all, then run a container and show which kernel it runs on
 	@tools/setup demo
@@ -54,6 +62,8 @@ install: build ## put hull and its guest files under PREFIX (/usr/local)
 	install -D -m 755 $(OUT)/hull $(DESTDIR)$(PREFIX)/bin/hull
 	install -D -m 755 $(OUT)/hull-init $(DESTDIR)$(PREFIX)/lib/hull/hull-init
 	install -D -m 644 $(OUT)/vmlinux $(DESTDIR)$(PREFIX)/lib/hull/vmlinux
+	[ ! -e $(OUT)/libhull_remap.so ] || \
+	    install -D -m 755 $(OUT)/libhull_remap.so $(DESTDIR)$(PREFIX)/lib/hull/libhull_remap.so
 
 clean: ## remove what was built here (not the kernel cache)
 	cargo clean

@@ -1,0 +1,29 @@
+//! Gives a forked machine its template's memory.
+//!
+//! QEMU is told that its guest's memory is a shared memfd, and this library, preloaded into it,
+//! maps the template's memory file in place of that memfd, privately. QEMU neither saves nor loads
+//! shared memory, so a fork costs no copy; and when the guest gives pages back, QEMU punches holes
+//! into a memfd that holds nothing and then drops the private pages (`MADV_DONTNEED`). Were the
+//! file its real backend, it would punch the file under all other machines (QEMU before 8.2) or
+//! give nothing back (since).
+//!
+//! `HULL_RAM_FD` is the file's descriptor, opened for reading only; `HULL_RAM_SIZE` its size in
+//! bytes. Without them, and for every other mapping, nothing is changed.
+
+// The profile that it is installed from has no unwinding and needs no standard library, which
+// would be all of its size.
+#![cfg_attr(panic = "abort", no_std)]
+// What it is for is to be called by a foreign program, and to make a system call.
+#![allow(unsafe_code, unreachable_pub)]
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+/// Nothing here panics; the compiler cannot know.
+#[cfg(panic = "abort")]
+#[panic_handler]
+fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
