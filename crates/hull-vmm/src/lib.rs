@@ -19,5 +19,13 @@ pub use accel::{Accelerator, Choice};
 pub use disk::{Disk, DiskError, DiskFormat, Disks, Slot};
 pub use machine::{BootError, Configuration, End, Machine, PowerState, Vmm};
 pub use qemu::Qemu;
-pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape};
+pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape, Stamp};
 pub use snapshot::{ForkError, SaveError, Snapshot};
+
+/// Returns what changes with every boot of the host.
+///
+/// # Errors
+/// If the host does not say.
+pub fn host_boot() -> std::io::Result<String> {
+    platform::host_boot()
+}
