@@ -5,9 +5,11 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
-use hull_tests::Output;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::command::timed;
+use crate::failure::Failure;
 
 /// A bundle with busybox.
 #[derive(Debug)]
@@ -16,34 +18,39 @@ pub(crate) struct Runc {
 }
 
 impl Runc {
-    /// Makes the bundle; the error says why runc cannot be measured.
-    pub(crate) fn new() -> Result<Self, String> {
-        let text = |error: std::io::Error| error.to_string();
-        let bundle = TempDir::new().map_err(text)?;
+    /// Makes the bundle and tries it.
+    ///
+    /// # Errors
+    /// Why runc cannot be measured here.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let bundle = tempfile::Builder::new()
+            .prefix("hull-runc-")
+            .tempdir()
+            .map_err(Failure::file("make", std::env::temp_dir()))?;
         let bin = bundle.path().join("rootfs/bin");
-        fs::create_dir_all(&bin).map_err(text)?;
-        fs::copy("/bin/busybox", bin.join("busybox")).map_err(text)?;
-        symlink("busybox", bin.join("true")).map_err(text)?;
-        let spec = Command::new("runc").arg("spec").current_dir(bundle.path()).status();
-        if !spec.map_err(text)?.success() {
-            return Err("`runc spec` failed".into());
-        }
+        let busybox = bin.join("busybox");
+        fs::create_dir_all(&bin)
+            .and_then(|()| fs::copy("/bin/busybox", &busybox))
+            .and_then(|_| symlink("busybox", bin.join("true")))
+            .map_err(Failure::file("make", &busybox))?;
+        timed(Command::new("runc").arg("spec").current_dir(bundle.path()))?;
         let path = bundle.path().join("config.json");
-        let mut config: Value = fs::read_to_string(&path)
-            .map_err(text)
-            .and_then(|config| serde_json::from_str(&config).map_err(|error| error.to_string()))?;
-        config["process"]["args"] = serde_json::json!(["true"]);
+        let text = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
+        let mut config: Value = serde_json::from_str(&text)
+            .map_err(|error| Failure::Unexpected(format!("`runc spec` wrote no JSON: {error}")))?;
+        config["process"]["args"] = json!(["true"]);
         config["process"]["terminal"] = false.into();
-        fs::write(&path, config.to_string()).map_err(text)?;
+        fs::write(&path, config.to_string()).map_err(Failure::file("write", &path))?;
         let runc = Self { bundle };
-        let first = runc.run();
-        if first.code == 0 { Ok(runc) } else { Err(first.errors()) }
+        runc.start()?;
+        Ok(runc)
     }
 
-    pub(crate) fn run(&self) -> Output {
+    /// Takes the time of `runc run`.
+    pub(crate) fn start(&self) -> Result<Duration, Failure> {
         let mut command = Command::new("runc");
         let root = self.bundle.path().join("state");
         command.arg("--root").arg(root).args(["run", "--bundle"]).arg(self.bundle.path());
-        hull_tests::run(command.arg("hull-bench"), Duration::from_secs(60))
+        Ok(timed(command.arg("hull-bench"))?.took)
     }
 }
