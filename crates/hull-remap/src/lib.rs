@@ -7,8 +7,10 @@
 //! file its real backend, it would punch the file under all other machines (QEMU before 8.2) or
 //! give nothing back (since).
 //!
-//! `HULL_RAM_FD` is the file's descriptor, opened for reading only; `HULL_RAM_SIZE` its size in
-//! bytes. Without them, and for every other mapping, nothing is changed.
+//! `HULL_RAM_FD` is the file's descriptor, opened for reading only, `HULL_RAM_SIZE` its size in
+//! bytes. When the mapping is in place the descriptor is closed, and a byte is written to the
+//! descriptor `HULL_RAM_DONE`: whoever waits for it knows that this library was loaded and the
+//! memory is the template's. Every other mapping is what the program asked for.
 
 // The profile that it is installed from has no unwinding and needs no standard library, which
 // would be all of its size.

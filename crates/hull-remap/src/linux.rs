@@ -1,7 +1,7 @@
 //! `mmap` as the program calls it.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Replaces the C library's function of this name.
 ///
@@ -16,23 +16,18 @@ pub unsafe extern "C" fn mmap(
     fd: c_int,
     offset: libc::off_t,
 ) -> *mut c_void {
-    let (mut flags, mut fd, mut offset) = (flags, fd, offset);
     let kind = flags & libc::MAP_TYPE;
     let shared = kind == libc::MAP_SHARED || kind == libc::MAP_SHARED_VALIDATE;
     if shared
         && fd >= 0
         && protection & libc::PROT_WRITE != 0
-        && let Some(memory) = memory()
-        && length == memory.size
+        && let Some(memory) = Memory::of_size(length)
     {
-        // Only pages that the guest changes are this process's own; nothing is set aside.
-        flags = flags & !libc::MAP_TYPE | libc::MAP_PRIVATE | libc::MAP_NORESERVE;
-        fd = memory.fd;
-        offset = 0;
+        // SAFETY: place and length are the caller's.
+        return unsafe { memory.map(address, length, protection, flags) };
     }
-    // SAFETY: the system call is what the C library's function is; what the caller guarantees for
-    // that holds for it. The replaced mapping has the same place and length.
-    unsafe { libc::syscall(libc::SYS_mmap, address, length, protection, flags, fd, offset) as _ }
+    // SAFETY: the caller guarantees what the system call needs.
+    unsafe { system_mmap(address, length, protection, flags, fd, offset) }
 }
 
 /// The same for programs with 64-bit file offsets, which on 64-bit hosts are no different.
@@ -52,27 +47,66 @@ pub unsafe extern "C" fn mmap64(
     unsafe { mmap(address, length, protection, flags, fd, offset) }
 }
 
-/// The template's memory file.
+/// The template's memory file, which is there to be mapped once.
 struct Memory {
     fd: c_int,
-    size: usize,
+    done: c_int,
 }
 
-/// Returns what the environment says; it is read once, since `mmap` runs in every thread.
-fn memory() -> Option<Memory> {
-    if FD.load(Ordering::Acquire) == UNREAD {
-        let fd = number(c"HULL_RAM_FD").and_then(|fd| c_int::try_from(fd).ok());
-        let size = number(c"HULL_RAM_SIZE").and_then(|size| usize::try_from(size).ok());
-        SIZE.store(size.unwrap_or(0), Ordering::Relaxed);
-        let fd = if size.is_some() { fd } else { None };
-        FD.store(fd.map_or(NONE, i64::from), Ordering::Release);
+impl Memory {
+    /// Returns the file if it has `size` bytes and has not been asked for before.
+    fn of_size(size: usize) -> Option<Self> {
+        if number(c"HULL_RAM_SIZE") != Some(size as u64) {
+            return None;
+        }
+        let descriptor = |name| number(name).and_then(|fd| c_int::try_from(fd).ok());
+        let memory = Self { fd: descriptor(c"HULL_RAM_FD")?, done: descriptor(c"HULL_RAM_DONE")? };
+        (!TAKEN.swap(true, Ordering::Relaxed)).then_some(memory)
     }
-    let fd = c_int::try_from(FD.load(Ordering::Acquire)).ok().filter(|fd| *fd >= 0)?;
-    Some(Memory { fd, size: SIZE.load(Ordering::Relaxed) })
+
+    /// Maps the file as `mmap` was asked to map another.
+    ///
+    /// # Safety
+    /// As `mmap(2)`.
+    unsafe fn map(
+        self,
+        address: *mut c_void,
+        length: usize,
+        protection: c_int,
+        flags: c_int,
+    ) -> *mut c_void {
+        // Only pages that the guest changes are this process's own; nothing is set aside.
+        let flags = flags & !libc::MAP_TYPE | libc::MAP_PRIVATE | libc::MAP_NORESERVE;
+        // SAFETY: the caller guarantees what the system call needs.
+        let at = unsafe { system_mmap(address, length, protection, flags, self.fd, 0) };
+        if at != libc::MAP_FAILED {
+            // SAFETY: the descriptors were inherited for this purpose; the byte is static.
+            unsafe {
+                libc::write(self.done, c"+".as_ptr().cast(), 1);
+                libc::close(self.fd);
+            }
+        }
+        at
+    }
 }
 
+/// # Safety
+/// As `mmap(2)`.
+unsafe fn system_mmap(
+    address: *mut c_void,
+    length: usize,
+    protection: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: libc::off_t,
+) -> *mut c_void {
+    // SAFETY: this is what the C library's function does.
+    unsafe { libc::syscall(libc::SYS_mmap, address, length, protection, flags, fd, offset) as _ }
+}
+
+/// Returns the number that the environment has under `name`.
 fn number(name: &CStr) -> Option<u64> {
-    // SAFETY: the name ends with a zero byte. QEMU changes its environment nowhere.
+    // SAFETY: the name ends with a zero byte. QEMU never changes its environment.
     let mut at: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
     if at.is_null() {
         return None;
@@ -80,10 +114,11 @@ fn number(name: &CStr) -> Option<u64> {
     let mut value = 0_u64;
     loop {
         // SAFETY: `at` is inside the string, or at the zero byte that ends it.
-        let byte = unsafe { *at } as u8;
-        match byte {
+        match unsafe { *at } as u8 {
             0 => return Some(value),
-            b'0'..=b'9' => value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            digit @ b'0'..=b'9' => {
+                value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            }
             _ => return None,
         }
         // SAFETY: the byte there is not the last.
@@ -91,7 +126,4 @@ fn number(name: &CStr) -> Option<u64> {
     }
 }
 
-static FD: AtomicI64 = AtomicI64::new(UNREAD);
-static SIZE: AtomicUsize = AtomicUsize::new(0);
-const UNREAD: i64 = -2;
-const NONE: i64 = -1;
+static TAKEN: AtomicBool = AtomicBool::new(false);

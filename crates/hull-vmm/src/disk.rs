@@ -121,6 +121,8 @@ pub enum DiskError {
     },
     #[error("the machine has no disk `{}`", .0.name())]
     NoSuchSlot(Slot),
+    #[error("the forked machine does not run yet")]
+    NotResumed,
     #[error("the path of a disk is not UTF-8: `{}`", .0.display())]
     Path(PathBuf),
     #[error("`{}` cannot be read", .path.display())]

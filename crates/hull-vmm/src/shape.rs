@@ -38,6 +38,11 @@ pub struct Shape {
 impl Shape {
     /// Changes with whatever else a machine depends on: how Hull calls the VMM.
     pub const FORMAT: u32 = 1;
+
+    /// Returns the size of the guest's memory.
+    pub fn memory_bytes(&self) -> u64 {
+        u64::from(self.memory_mib) << 20
+    }
 }
 
 /// What a guest would otherwise measure at every boot.

@@ -38,7 +38,7 @@ pub enum SaveError {
     Read(#[source] io::Error),
     #[error("the machine's state is larger than {0} bytes")]
     TooLarge(usize),
-    #[error("this machine was not booted to become a template")]
+    #[error("the machine was not booted to become a template, or does not run")]
     Unsuited,
 }
 
@@ -63,8 +63,10 @@ pub enum ForkError {
     MemoryWritable,
     #[error("talking to the forked machine failed")]
     Monitor(#[source] QmpError),
-    #[error("the VMM refused the template: {0}")]
-    Refused(String),
+    #[error("cannot make the socket for the machine's state")]
+    Channel(#[source] io::Error),
+    #[error("the library `{}` had no effect in the VMM", .0.display())]
+    NotRemapped(PathBuf),
     #[error(transparent)]
     Start(#[from] BootError),
     #[error("machines cannot be forked on this operating system")]

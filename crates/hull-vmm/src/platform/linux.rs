@@ -10,8 +10,10 @@ use rustix::io::FdFlags;
 use rustix::process::Signal;
 use tokio::process::Command;
 
+use super::MemoryUse;
+
 /// Makes `command` keep `fds` open under their numbers, and die with the calling thread.
-pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
+pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>, memory_use: MemoryUse) {
     let parent = rustix::process::getpid();
     let prepare = move || {
         // SAFETY: marks descriptors of this process, which is about to become another program.
@@ -19,6 +21,11 @@ pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
         unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
         for fd in &fds {
             rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())?;
+        }
+        if memory_use == MemoryUse::Frugal {
+            // SAFETY: says something of this process, which is about to become another program.
+            // Kernels that refuse it are no worse than before.
+            unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
         }
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         // The parent may have died before the call above.

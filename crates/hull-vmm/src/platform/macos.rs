@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use rustix::io::FdFlags;
 use tokio::process::Command;
 
+use super::MemoryUse;
+
 /// Makes `command` keep `fds` open under their numbers. There is no parent death signal here: the
 /// supervisor must end its machine itself.
-pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>) {
+pub(crate) fn prepare(command: &mut Command, fds: Vec<OwnedFd>, _: MemoryUse) {
     let prepare = move || {
         for fd in &fds {
             rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())?;

@@ -15,3 +15,12 @@ pub(crate) use linux::*;
 mod macos;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::*;
+
+/// What a VMM's memory is to be good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MemoryUse {
+    /// Huge pages, where the VMM asks for them.
+    Fast,
+    /// No page more than is used: there are many such machines.
+    Frugal,
+}

@@ -16,11 +16,22 @@ use super::blockdev;
 pub(crate) struct Resources {
     pub(crate) monitor: RawFd,
     pub(crate) channel: RawFd,
-    pub(crate) initrd: PathBuf,
+    pub(crate) origin: Origin,
     /// Firmware that does nothing but enter the kernel; `None`: QEMU's default.
     pub(crate) firmware: Option<PathBuf>,
     /// QEMU was built with seccomp and can give up system calls.
     pub(crate) sandbox: bool,
+}
+
+/// Where the guest comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// It boots in memory of the process.
+    Boot { initrd: PathBuf },
+    /// It boots in the memory file of a template.
+    Template { initrd: PathBuf, memory: PathBuf },
+    /// It is in the memory that is mapped in place of this, and a device state to come.
+    Fork,
 }
 
 /// Returns the arguments that make a machine of `shape`.
@@ -43,9 +54,7 @@ pub(crate) fn render(
         );
     }
     machine(&mut line, shape, resources);
-    line.pair("-kernel", &shape.kernel.path);
-    line.pair("-initrd", &resources.initrd);
-    line.pair("-append", kernel_parameters(shape));
+    guest(&mut line, shape, &resources.origin);
     control(&mut line, shape, resources);
     devices(&mut line, shape, configuration)?;
     Ok(line.arguments)
@@ -59,7 +68,13 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
         }
         MachineType::Virt => "virt,gic-version=max,its=off,highmem=on,dump-guest-core=off",
     };
-    line.pair("-machine", machine);
+    line.pair(
+        "-machine",
+        match resources.origin {
+            Origin::Boot { .. } => machine.to_owned(),
+            Origin::Template { .. } | Origin::Fork => format!("{machine},memory-backend={MEMORY}"),
+        },
+    );
     let accelerator = match shape.accelerator {
         Accelerator::Hvf => "hvf".to_owned(),
         Accelerator::Kvm => "kvm".to_owned(),
@@ -72,6 +87,31 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
     if let (MachineType::Q35, Some(firmware)) = (shape.machine, &resources.firmware) {
         line.pair("-bios", firmware);
     }
+}
+
+/// The guest's memory, and what it boots.
+fn guest(line: &mut Line, shape: &Shape, origin: &Origin) {
+    let size = shape.memory_mib;
+    let initrd = match origin {
+        Origin::Boot { initrd } => initrd,
+        Origin::Template { initrd, memory } => {
+            let mut object = OsString::from("memory-backend-file,mem-path=");
+            object.push(memory);
+            object.push(format!(",id={MEMORY},size={size}M,share=on"));
+            line.pair("-object", object);
+            initrd
+        }
+        Origin::Fork => {
+            let object = format!("memory-backend-memfd,id={MEMORY},size={size}M,share=on");
+            line.pair("-object", object);
+            // No kernel: it is in the memory already.
+            line.pair("-incoming", "defer");
+            return;
+        }
+    };
+    line.pair("-kernel", &shape.kernel.path);
+    line.pair("-initrd", initrd);
+    line.pair("-append", kernel_parameters(shape));
 }
 
 /// Returns the kernel's command line. It is part of the shape: nothing of a container is in it.
@@ -172,6 +212,9 @@ impl Line {
     }
 }
 
+/// Name of the guest's memory; part of the device state.
+const MEMORY: &str = "mem";
+
 /// Name of the guest channel's port; `hull_protocol::PORT_NAME` has the same.
 const PORT_NAME: &str = "hull.rpc";
 
@@ -214,7 +257,7 @@ mod tests {
         }
     }
 
-    fn lines(shape: &Shape) -> String {
+    fn lines(shape: &Shape, origin: Origin) -> String {
         let configuration = Configuration {
             name: "hull-1,2".into(),
             working_dir: "/home".into(),
@@ -227,7 +270,7 @@ mod tests {
         let resources = Resources {
             monitor: 5,
             channel: 6,
-            initrd: "/proc/self/fd/7".into(),
+            origin,
             firmware: Some("/usr/share/qemu/qboot.rom".into()),
             sandbox: true,
         };
@@ -241,18 +284,34 @@ mod tests {
         lines
     }
 
+    fn boot() -> Origin {
+        Origin::Boot { initrd: "/proc/self/fd/7".into() }
+    }
+
     #[test]
     fn x86_64_under_translation() {
-        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg)));
+        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), boot()));
     }
 
     #[test]
     fn x86_64_under_kvm() {
-        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Kvm)));
+        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Kvm), boot()));
     }
 
     #[test]
     fn aarch64_under_hvf() {
-        insta::assert_snapshot!(lines(&shape(Arch::Aarch64, Accelerator::Hvf)));
+        insta::assert_snapshot!(lines(&shape(Arch::Aarch64, Accelerator::Hvf), boot()));
+    }
+
+    #[test]
+    fn template() {
+        let origin =
+            Origin::Template { initrd: "/proc/self/fd/7".into(), memory: "/proc/self/fd/8".into() };
+        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), origin));
+    }
+
+    #[test]
+    fn fork() {
+        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), Origin::Fork));
     }
 }

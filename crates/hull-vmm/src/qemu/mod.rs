@@ -1,10 +1,14 @@
 //! QEMU.
 
+mod attach;
 mod blockdev;
+pub mod command;
 mod command_line;
+mod fork;
 pub mod probe;
 mod process;
 pub mod qmp;
+mod save;
 mod version;
 
 use std::io;
@@ -12,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::disk::{Disk, DiskError, Slot};
 use crate::machine::{BootError, Configuration, Vmm};
 use crate::shape::{Arch, Shape};
 use crate::snapshot::{ForkError, Snapshot};
@@ -62,34 +65,25 @@ impl Vmm for Qemu {
         shape: &Shape,
         configuration: Configuration,
     ) -> Result<QemuMachine, BootError> {
-        for slot in Slot::ALL {
-            if !shape.devices.has(slot) && *configuration.disks.of(slot) != Disk::Placeholder {
-                return Err(DiskError::NoSuchSlot(slot).into());
-            }
-        }
-        let sandbox = cfg!(target_os = "linux");
-        let firmware = self.firmware.as_deref();
-        QemuMachine::spawn(&self.program, firmware, sandbox, shape, &configuration)
+        QemuMachine::boot(self, shape, &configuration)
     }
 
     async fn boot_template(
         &self,
-        _shape: &Shape,
-        _configuration: Configuration,
+        shape: &Shape,
+        configuration: Configuration,
         memory: &Path,
     ) -> Result<QemuMachine, BootError> {
-        let source = io::ErrorKind::Unsupported.into();
-        Err(BootError::Memory { path: memory.to_owned(), source })
+        QemuMachine::boot_template(self, shape, &configuration, memory)
     }
 
     async fn fork(
         &self,
-        _shape: &Shape,
-        _configuration: Configuration,
-        _snapshot: Snapshot,
+        shape: &Shape,
+        configuration: Configuration,
+        snapshot: Snapshot,
     ) -> Result<QemuMachine, ForkError> {
-        self.library.as_ref().ok_or(ForkError::NoLibrary)?;
-        Err(ForkError::Unsupported)
+        QemuMachine::fork(self, shape, &configuration, snapshot)
     }
 }
 

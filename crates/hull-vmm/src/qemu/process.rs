@@ -1,6 +1,8 @@
 //! A running QEMU.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -18,68 +20,138 @@ use tokio::time::timeout;
 use crate::disk::{Disk, DiskError, Slot};
 use crate::initrd;
 use crate::machine::{BootError, Configuration, End, Machine, PowerState};
-use crate::platform;
+use crate::platform::{self, MemoryUse};
 use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError};
 
-use super::command_line::{Resources, render};
-use super::qmp::{Continue, Monitor, QmpError, QueryStatus, Stop};
+use super::attach::Nodes;
+use super::command::{Continue, QueryStatus, Stop};
+use super::command_line::{Origin, Resources, render};
+use super::fork::Load;
+use super::qmp::{Early, Monitor, QmpError};
+use super::{Qemu, save};
 
 /// A virtual machine in a QEMU process.
 #[derive(Debug)]
 pub struct QemuMachine {
     child: Child,
     pid: Option<u32>,
-    monitor: Monitor,
+    pub(super) monitor: Monitor,
     channel: Option<UnixStream>,
     console: Option<ChildStdout>,
     errors: Option<JoinHandle<String>>,
     reason: Option<String>,
     end: Option<End>,
+    pub(super) nodes: Nodes,
+    /// The guest's memory is a template's file.
+    pub(super) is_template: bool,
+    pub(super) load: Option<Load>,
+}
+
+/// What differs between machines that boot and machines that are forked.
+pub(super) struct Start {
+    pub(super) origin: Origin,
+    /// Descriptors that `origin` and `environment` name.
+    pub(super) inherited: Vec<OwnedFd>,
+    pub(super) environment: Vec<(&'static str, OsString)>,
+    /// Said to the monitor at once.
+    pub(super) early: Option<Early>,
+    pub(super) memory_use: MemoryUse,
 }
 
 impl QemuMachine {
-    pub(super) fn spawn(
-        program: &Path,
-        firmware: Option<&Path>,
-        sandbox: bool,
+    /// Boots a machine in memory of the process.
+    pub(super) fn boot(
+        qemu: &Qemu,
         shape: &Shape,
         configuration: &Configuration,
     ) -> Result<Self, BootError> {
-        let initrd = platform::anonymous_file(&initrd::build(&shape.agent.path)?)
-            .map_err(BootError::Channel)?;
+        let initrd = initrd(shape)?;
+        let start = Start {
+            origin: Origin::Boot { initrd: platform::descriptor_path(&initrd) },
+            inherited: vec![initrd],
+            environment: Vec::new(),
+            early: None,
+            memory_use: MemoryUse::Fast,
+        };
+        Self::spawn(qemu, shape, configuration, start)
+    }
+
+    /// Boots a machine in memory that is the file `memory`.
+    pub(super) fn boot_template(
+        qemu: &Qemu,
+        shape: &Shape,
+        configuration: &Configuration,
+        memory: &Path,
+    ) -> Result<Self, BootError> {
+        let initrd = initrd(shape)?;
+        let file = memory_file(memory, shape)
+            .map_err(|source| BootError::Memory { path: memory.to_owned(), source })?;
+        let start = Start {
+            origin: Origin::Template {
+                initrd: platform::descriptor_path(&initrd),
+                memory: platform::descriptor_path(&file),
+            },
+            inherited: vec![initrd, file],
+            environment: Vec::new(),
+            early: None,
+            memory_use: MemoryUse::Fast,
+        };
+        Ok(Self { is_template: true, ..Self::spawn(qemu, shape, configuration, start)? })
+    }
+
+    pub(super) fn spawn(
+        qemu: &Qemu,
+        shape: &Shape,
+        configuration: &Configuration,
+        start: Start,
+    ) -> Result<Self, BootError> {
+        for slot in Slot::ALL {
+            if !shape.devices.has(slot) && *configuration.disks.of(slot) != Disk::Placeholder {
+                return Err(DiskError::NoSuchSlot(slot).into());
+            }
+        }
         let (channel, guest_channel) = StdUnixStream::pair().map_err(BootError::Channel)?;
         let (monitor, guest_monitor) = StdUnixStream::pair().map_err(BootError::Channel)?;
         let resources = Resources {
             monitor: guest_monitor.as_raw_fd(),
             channel: guest_channel.as_raw_fd(),
-            initrd: platform::descriptor_path(&initrd),
-            firmware: firmware.map(Path::to_owned),
-            sandbox,
+            origin: start.origin,
+            firmware: qemu.firmware.clone(),
+            sandbox: cfg!(target_os = "linux"),
         };
-        let mut command = Command::new(program);
+        let mut command = Command::new(&qemu.program);
         command
             .args(render(shape, configuration, &resources)?)
             .current_dir(&configuration.working_dir)
             .env_clear()
+            .envs(start.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let inherited = vec![OwnedFd::from(guest_channel), OwnedFd::from(guest_monitor), initrd];
-        platform::prepare(&mut command, inherited);
+        let mut inherited = start.inherited;
+        inherited.extend([OwnedFd::from(guest_channel), OwnedFd::from(guest_monitor)]);
+        platform::prepare(&mut command, inherited, start.memory_use);
         let mut child = command
             .spawn()
-            .map_err(|source| BootError::Spawn { program: program.to_owned(), source })?;
+            .map_err(|source| BootError::Spawn { program: qemu.program.clone(), source })?;
+        let monitor = match &start.early {
+            Some(early) => Monitor::speaking_first(monitor, early),
+            None => Monitor::new(monitor),
+        };
         Ok(Self {
             pid: child.id(),
-            monitor: Monitor::new(asynchronous(monitor)?),
-            channel: Some(asynchronous(channel)?),
+            monitor: monitor.map_err(BootError::Channel)?,
+            channel: Some(asynchronous(channel).map_err(BootError::Channel)?),
             console: child.stdout.take(),
             errors: child.stderr.take().map(|pipe| tokio::spawn(last_of(pipe))),
             reason: None,
             end: None,
+            nodes: Nodes::new(shape.devices),
+            is_template: false,
+            load: None,
             child,
         })
     }
@@ -129,16 +201,38 @@ impl Machine for QemuMachine {
         self.monitor.execute(&Continue {}).await.map(drop)
     }
 
-    async fn attach_disk(&mut self, slot: Slot, _disk: &Disk) -> Result<(), DiskError> {
-        Err(DiskError::NoSuchSlot(slot))
+    async fn attach_disk(&mut self, slot: Slot, disk: &Disk) -> Result<(), DiskError> {
+        if self.load.is_some() {
+            return Err(DiskError::NotResumed);
+        }
+        self.nodes.exchange(&mut self.monitor, slot, disk).await
     }
 
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
-        Err(SaveError::Unsuited)
+        if !self.is_template {
+            return Err(SaveError::Unsuited);
+        }
+        save::save(&mut self.monitor).await
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {
-        Ok(())
+        let Some(load) = &mut self.load else {
+            return Ok(());
+        };
+        let failure = match load.finish(&mut self.monitor).await {
+            Ok(()) => {
+                self.load = None;
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        self.kill();
+        let end = self.wait().await;
+        Err(match failure {
+            // What it says itself is more telling.
+            ForkError::Monitor(QmpError::Closed) => ForkError::Ended(end),
+            failure => failure,
+        })
     }
 
     async fn power_state(&mut self) -> Result<PowerState, QmpError> {
@@ -187,12 +281,21 @@ impl Machine for QemuMachine {
     }
 }
 
-fn asynchronous(stream: StdUnixStream) -> Result<UnixStream, BootError> {
-    let prepare = || -> io::Result<UnixStream> {
-        stream.set_nonblocking(true)?;
-        UnixStream::from_std(stream)
-    };
-    prepare().map_err(BootError::Channel)
+/// Returns the shape's initial file system.
+fn initrd(shape: &Shape) -> Result<OwnedFd, BootError> {
+    platform::anonymous_file(&initrd::build(&shape.agent.path)?).map_err(BootError::Channel)
+}
+
+/// Makes or empties the file for a template's memory.
+fn memory_file(path: &Path, shape: &Shape) -> io::Result<OwnedFd> {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.set_len(shape.memory_bytes())?;
+    Ok(file.into())
+}
+
+pub(super) fn asynchronous(stream: StdUnixStream) -> io::Result<UnixStream> {
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 /// Reads standard error to its end and returns the last of it.

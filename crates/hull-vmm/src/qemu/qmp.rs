@@ -3,13 +3,18 @@
 //! Source: <https://www.qemu.org/docs/master/interop/qmp-spec.html>.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -26,18 +31,13 @@ pub struct Monitor {
     writer: OwnedWriteHalf,
     /// A line that has come in part, kept so that a cancelled read loses nothing.
     line: Vec<u8>,
-    negotiation: Negotiation,
+    greeted: bool,
+    /// Commands that were written before anything was read, and not answered yet.
+    early: VecDeque<&'static str>,
     /// Replies to come of commands whose callers have given up.
     abandoned: u64,
     waiting: bool,
     events: VecDeque<Event>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Negotiation {
-    Greeting,
-    Capabilities,
-    Over,
 }
 
 /// What the monitor says unasked.
@@ -51,38 +51,63 @@ pub struct Event {
 
 impl Monitor {
     /// Returns the monitor at the other end of `stream`; nothing is said yet.
-    pub fn new(stream: UnixStream) -> Self {
-        let (reader, writer) = stream.into_split();
-        Self {
+    ///
+    /// # Errors
+    /// If `stream` cannot be made asynchronous.
+    pub fn new(stream: StdUnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+        Ok(Self {
             reader: BufReader::new(reader),
             writer,
             line: Vec::new(),
-            negotiation: Negotiation::Greeting,
+            greeted: false,
+            early: VecDeque::new(),
             abandoned: 0,
             waiting: false,
             events: VecDeque::new(),
-        }
+        })
     }
 
-    /// Reads the greeting and leaves negotiation mode, if that has not been done. May be
-    /// cancelled and called again.
-    async fn negotiate(&mut self) -> Result<(), QmpError> {
-        if self.negotiation == Negotiation::Greeting {
+    /// As [`Monitor::new`], with `commands` said without waiting to be spoken to: they are run as
+    /// soon as there is a machine. The first use of the monitor fails if one was refused.
+    ///
+    /// # Errors
+    /// As [`Monitor::new`], or if `commands` do not fit into a socket's buffer.
+    pub fn speaking_first(stream: StdUnixStream, commands: &Early) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        (&stream).write_all(&commands.lines)?;
+        let early = commands.names.iter().copied().collect();
+        Ok(Self { early, ..Self::new(stream)? })
+    }
+
+    /// Reads the greeting, leaves negotiation mode and hears what became of early commands, as far
+    /// as that has not been done. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// [`QmpError::Command`] for each early command that was refused, or the connection's.
+    pub async fn negotiate(&mut self) -> Result<(), QmpError> {
+        if !self.greeted {
             match self.message().await? {
                 Message::Greeting { .. } => {}
                 _ => return Err(QmpError::Unexpected),
             }
-            let line = b"{\"execute\":\"qmp_capabilities\"}\n";
-            // Never waits: nothing else has been written to the socket yet.
-            self.writer.write_all(line).await?;
-            self.negotiation = Negotiation::Capabilities;
+            if self.early.is_empty() {
+                // Never waits: nothing else has been written to the socket yet.
+                let early = Early::new();
+                self.writer.write_all(&early.lines).await?;
+                self.early.extend(early.names);
+            }
+            self.greeted = true;
         }
-        while self.negotiation == Negotiation::Capabilities {
+        while let Some(command) = self.early.front().copied() {
             match self.message().await? {
-                Message::Return { .. } => self.negotiation = Negotiation::Over,
+                Message::Return { .. } => drop(self.early.pop_front()),
                 Message::Event(event) => self.keep(event),
-                Message::Greeting { .. } | Message::Error { .. } => {
-                    return Err(QmpError::Unexpected);
+                Message::Greeting { .. } => return Err(QmpError::Unexpected),
+                Message::Error { error } => {
+                    self.early.pop_front();
+                    return Err(QmpError::Command { command, reason: error.desc });
                 }
             }
         }
@@ -98,11 +123,35 @@ impl Monitor {
         if std::mem::take(&mut self.waiting) {
             self.abandoned += 1;
         }
-        let request = Request { execute: C::NAME, arguments: command };
-        let mut line = serde_json::to_vec(&request).map_err(QmpError::Malformed)?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await?;
+        self.writer.write_all(&line(command)?).await?;
         self.waiting = true;
+        self.reply::<C>().await
+    }
+
+    /// As [`Monitor::execute`], and passes `fd` with the command.
+    ///
+    /// # Errors
+    /// As [`Monitor::execute`].
+    pub async fn execute_with<C: Command>(
+        &mut self,
+        command: &C,
+        fd: BorrowedFd<'_>,
+    ) -> Result<C::Reply, QmpError> {
+        self.negotiate().await?;
+        if std::mem::take(&mut self.waiting) {
+            self.abandoned += 1;
+        }
+        let line = line(command)?;
+        let stream: &UnixStream = self.writer.as_ref();
+        let sent = stream.async_io(Interest::WRITABLE, || send_with(stream, &line, fd)).await?;
+        // The descriptor went with the first byte.
+        self.writer.write_all(&line[sent..]).await?;
+        self.waiting = true;
+        self.reply::<C>().await
+    }
+
+    /// Returns the reply to the command that was just written.
+    async fn reply<C: Command>(&mut self) -> Result<C::Reply, QmpError> {
         loop {
             let outcome = match self.message().await? {
                 Message::Event(event) => {
@@ -172,6 +221,36 @@ impl Monitor {
     }
 }
 
+/// Commands for [`Monitor::speaking_first`], of which the first ends negotiation.
+#[derive(Debug)]
+pub struct Early {
+    lines: Vec<u8>,
+    names: Vec<&'static str>,
+}
+
+impl Early {
+    pub fn new() -> Self {
+        let lines = b"{\"execute\":\"qmp_capabilities\"}\n".to_vec();
+        Self { lines, names: vec!["qmp_capabilities"] }
+    }
+
+    /// Adds a command.
+    ///
+    /// # Errors
+    /// [`QmpError::Malformed`] if its arguments are not JSON.
+    pub fn and<C: Command>(mut self, command: &C) -> Result<Self, QmpError> {
+        self.lines.extend(line(command)?);
+        self.names.push(C::NAME);
+        Ok(self)
+    }
+}
+
+impl Default for Early {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum QmpError {
@@ -198,42 +277,23 @@ impl From<io::Error> for QmpError {
     }
 }
 
-/// Stops all vCPUs.
-#[derive(Debug, Serialize)]
-pub struct Stop {}
-
-impl Command for Stop {
-    const NAME: &'static str = "stop";
-    type Reply = Empty;
+fn line<C: Command>(command: &C) -> Result<Vec<u8>, QmpError> {
+    let request = Request { execute: C::NAME, arguments: command };
+    let mut line = serde_json::to_vec(&request).map_err(QmpError::Malformed)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
-/// Lets all vCPUs go on.
-#[derive(Debug, Serialize)]
-pub struct Continue {}
-
-impl Command for Continue {
-    const NAME: &'static str = "cont";
-    type Reply = Empty;
-}
-
-/// Asks what the machine does.
-#[derive(Debug, Serialize)]
-pub struct QueryStatus {}
-
-impl Command for QueryStatus {
-    const NAME: &'static str = "query-status";
-    type Reply = RunStatus;
-}
-
-/// Reply that says nothing.
-#[derive(Debug, Deserialize)]
-pub struct Empty {}
-
-/// What the machine does.
-#[derive(Debug, Deserialize)]
-pub struct RunStatus {
-    pub running: bool,
-    pub status: String,
+/// Writes the first of `bytes`, and `fd` with them; returns how many.
+fn send_with(stream: &UnixStream, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let fds = [fd];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    let slices = [io::IoSlice::new(bytes)];
+    Ok(rustix::net::sendmsg(stream, &slices, &mut ancillary, SendFlags::empty())?)
 }
 
 #[derive(Serialize)]
@@ -269,17 +329,27 @@ const MOST_LINE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     use tokio::io::AsyncReadExt;
 
     use super::*;
+    use crate::qemu::command::{Continue, QueryStatus, Stop};
 
     const GREETING: &str = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n";
     const DONE: &str = "{\"return\": {}}\r\n";
 
+    fn pair() -> (StdUnixStream, UnixStream) {
+        let (ours, theirs) = StdUnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (ours, UnixStream::from_std(theirs).unwrap())
+    }
+
     async fn opened() -> (Monitor, UnixStream) {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (ours, mut theirs) = pair();
         theirs.write_all(format!("{GREETING}{DONE}").as_bytes()).await.unwrap();
-        let mut monitor = Monitor::new(ours);
+        let mut monitor = Monitor::new(ours).unwrap();
         monitor.negotiate().await.unwrap();
         let mut request = vec![0; 128];
         let read = theirs.read(&mut request).await.unwrap();
@@ -318,6 +388,45 @@ mod tests {
         theirs.write_all(says.as_bytes()).await.unwrap();
         let error = monitor.execute(&Continue {}).await.unwrap_err();
         assert_eq!(error.to_string(), "the VMM refused `cont`: no");
+    }
+
+    #[tokio::test]
+    async fn early_commands_are_said_at_once_and_their_refusal_is_heard() {
+        let (ours, mut theirs) = pair();
+        let early = Early::new().and(&Stop {}).unwrap().and(&Continue {}).unwrap();
+        let mut monitor = Monitor::speaking_first(ours, &early).unwrap();
+        let mut said = vec![0; 512];
+        let read = theirs.read(&mut said).await.unwrap();
+        assert_eq!(said[..read].iter().filter(|byte| **byte == b'\n').count(), 3);
+        let says = format!(
+            "{GREETING}{DONE}{{\"event\":\"RESUME\"}}\n\
+             {{\"error\":{{\"class\":\"GenericError\",\"desc\":\"no\"}}}}\n{DONE}"
+        );
+        theirs.write_all(says.as_bytes()).await.unwrap();
+        let error = monitor.event().await.unwrap_err();
+        assert_eq!(error.to_string(), "the VMM refused `stop`: no");
+        assert_eq!(monitor.event().await.unwrap().name, "RESUME");
+    }
+
+    #[tokio::test]
+    async fn descriptors_go_with_a_command() {
+        let (mut monitor, mut theirs) = opened().await;
+        theirs.write_all(DONE.as_bytes()).await.unwrap();
+        let (passed, _) = StdUnixStream::pair().unwrap();
+        monitor.execute_with(&Stop {}, passed.as_fd()).await.unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [0; 128];
+        let mut slices = [io::IoSliceMut::new(&mut bytes)];
+        recvmsg(&theirs, &mut slices, &mut ancillary, RecvFlags::empty()).unwrap();
+        let fds: usize = ancillary
+            .drain()
+            .map(|message| match message {
+                RecvAncillaryMessage::ScmRights(fds) => fds.count(),
+                _ => 0,
+            })
+            .sum();
+        assert_eq!(fds, 1);
     }
 
     #[tokio::test]
