@@ -15,10 +15,10 @@ use rustix::process::{PidfdGetfdFlags, WaitOptions, pidfd_getfd, wait};
 use crate::channel::{Channel, Outbox};
 use crate::child::{Child, Role};
 use crate::console::{self, phase};
-use crate::container::{Container, Report, State, go, receive};
+use crate::container::{Container, Report, Shells, State, go, receive};
 use crate::disks::Disks;
 use crate::failure::{Failure, Result};
-use crate::kernel_log;
+use crate::kernel_log::KernelLog;
 use crate::poller::{Poller, Token};
 use crate::setup;
 use crate::streams::Streams;
@@ -45,8 +45,9 @@ pub(crate) struct Agent {
     greeted: bool,
     is_set_up: bool,
     pub(crate) configured: bool,
-    /// The kernel's log has been sent.
-    logged: bool,
+    /// Containers made ahead.
+    pub(crate) shells: Option<Shells>,
+    pub(crate) kernel_log: KernelLog,
     /// Request to end the machine.
     pub(crate) shutdown: Option<u32>,
     /// When it ends even if a container is left.
@@ -76,7 +77,8 @@ impl Agent {
             greeted: false,
             is_set_up: false,
             configured: false,
-            logged: false,
+            shells: None,
+            kernel_log: KernelLog::default(),
             shutdown: None,
             shutdown_by: None,
         })
@@ -128,6 +130,18 @@ impl Agent {
         self.send(Kind::Response, request, &response);
     }
 
+    /// Whether this is a template, or was forked from one.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.kernel_log.is_skipped()
+    }
+
+    /// Sends what the kernel has logged, unless that has been done.
+    pub(crate) fn send_kernel_log(&mut self) {
+        for text in self.kernel_log.take() {
+            self.event(&Event::KernelLog { text });
+        }
+    }
+
     pub(crate) fn event(&mut self, event: &Event) {
         self.send(Kind::Event, 0, event);
     }
@@ -158,7 +172,7 @@ impl Agent {
         match (polls, self.disconnected) {
             (true, _) => Some(5),
             (false, true) => Some(20),
-            (false, false) => None,
+            (false, false) => self.kernel_log.timeout(),
         }
     }
 
@@ -344,6 +358,8 @@ impl Agent {
                 None => return,
                 Some(Report::Ready { terminal }) => self.child_ready(key, terminal),
                 Some(Report::Failed(failure)) => self.child_failed(key, failure),
+                // Heard before it became a container's.
+                Some(Report::Staged) => {}
                 Some(Report::Closed) => {
                     self.close_control(key);
                     self.child_executes(key);
@@ -488,10 +504,10 @@ impl Agent {
         if let Some(request) = request {
             phase("executed");
             self.respond(request, Ok(Reply::Started { pid }));
-            if !std::mem::replace(&mut self.logged, true) {
-                for text in kernel_log::pieces(&sys::kernel_log()) {
-                    self.event(&Event::KernelLog { text });
-                }
+            match self.is_prepared() {
+                // Not while somebody waits for the container's first words.
+                true => self.kernel_log.send_soon(),
+                false => self.send_kernel_log(),
             }
         }
     }
@@ -520,6 +536,9 @@ impl Agent {
             .collect();
         for key in over {
             self.child_over(key);
+        }
+        if self.kernel_log.is_due() {
+            self.send_kernel_log();
         }
         self.settle_frozen();
         self.settle_deleted();

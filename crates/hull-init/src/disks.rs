@@ -15,6 +15,17 @@ use crate::setup::{STATE_DIR, make_dir};
 #[derive(Debug, Default)]
 pub(crate) struct Disks {
     mounted: BTreeMap<String, u32>,
+    /// Device nodes found ahead, by serial number.
+    known: BTreeMap<String, String>,
+    held: Option<Held>,
+}
+
+/// A disk that stays mounted.
+#[derive(Debug)]
+struct Held {
+    serial: String,
+    /// No container has used the layer that was made ahead on it.
+    has_new_layer: bool,
 }
 
 impl Disks {
@@ -31,7 +42,10 @@ impl Disks {
             *users += 1;
             return Ok(path);
         }
-        let device = find(serial)?;
+        let device = match self.known.get(serial) {
+            Some(device) => device.clone(),
+            None => find(serial)?,
+        };
         make_dir(&format!("{STATE_DIR}/disk")).context(|| format!("mkdir {STATE_DIR}/disk"))?;
         make_dir(&path).context(|| format!("mkdir {path}"))?;
         let name = std::ffi::CString::new(kind)
@@ -40,6 +54,36 @@ impl Disks {
             .context(|| format!("mount disk {serial} ({device}) as {kind}"))?;
         self.mounted.insert(serial.into(), 1);
         Ok(path)
+    }
+
+    /// Notes where all disks are that there are now.
+    pub(crate) fn find_all(&mut self) {
+        self.known = all().collect();
+    }
+
+    /// Keeps the disk `serial`, which is mounted and has a new layer, from being unmounted by
+    /// [`Disks::release`].
+    pub(crate) fn hold(&mut self, serial: &str) {
+        self.held = Some(Held { serial: serial.into(), has_new_layer: true });
+    }
+
+    /// Whether the disk was mounted ahead of any container.
+    pub(crate) fn is_held(&self, serial: &str) -> bool {
+        self.held.as_ref().is_some_and(|held| held.serial == serial)
+    }
+
+    /// Whether the disk has a layer that was made ahead; only the first caller gets it.
+    pub(crate) fn take_layer(&mut self, serial: &str) -> bool {
+        let held = self.held.as_mut().filter(|held| held.serial == serial);
+        held.is_some_and(|held| std::mem::take(&mut held.has_new_layer))
+    }
+
+    /// Unmounts the disk that was mounted ahead.
+    pub(crate) fn let_go(&mut self) -> Result<()> {
+        match self.held.take() {
+            Some(held) => self.release(&held.serial),
+            None => Ok(()),
+        }
     }
 
     /// Unmounts the disk if nothing else uses it.
@@ -86,15 +130,15 @@ fn find(serial: &str) -> Result<String> {
 }
 
 fn find_now(serial: &str) -> Option<String> {
-    for entry in fs::read_dir("/sys/block").ok()?.flatten() {
-        let name = entry.file_name().into_string().ok()?;
-        if !name.starts_with("vd") {
-            continue;
-        }
-        let found = fs::read_to_string(format!("/sys/block/{name}/serial"));
-        if found.is_ok_and(|found| found.trim_end() == serial) {
-            return Some(format!("/dev/{name}"));
-        }
-    }
-    None
+    all().find_map(|(found, device)| (found == serial).then_some(device))
+}
+
+/// Returns serial numbers and device nodes of all disks.
+fn all() -> impl Iterator<Item = (String, String)> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok().filter(|name| name.starts_with("vd"))?;
+        let serial = fs::read_to_string(format!("/sys/block/{name}/serial")).ok()?;
+        Some((serial.trim_end().to_owned(), format!("/dev/{name}")))
+    })
 }

@@ -20,6 +20,7 @@ mod identity;
 mod init;
 mod kernel_log;
 mod poller;
+mod prepare;
 mod requests;
 mod setup;
 mod shutdown;

@@ -20,7 +20,7 @@ impl Agent {
     /// Does what a request says, now or as soon as it can be done.
     pub(crate) fn request(&mut self, number: u32, payload: &[u8]) {
         let result = match serde_json::from_slice(payload) {
-            Ok(request) => self.perform(number, request),
+            Ok(request) => self.perform(number, request, payload),
             Err(error) => Err(Failure::invalid(format!("malformed request: {error}"))),
         };
         match result {
@@ -31,8 +31,10 @@ impl Agent {
         }
     }
 
-    fn perform(&mut self, number: u32, request: Request) -> Result<Option<Reply>> {
-        if !self.configured && !matches!(request, Request::Configure(_) | Request::Shutdown) {
+    fn perform(&mut self, number: u32, request: Request, payload: &[u8]) -> Result<Option<Reply>> {
+        use Request::{Configure, Prepare, Shutdown};
+
+        if !self.configured && !matches!(request, Configure(_) | Prepare(_) | Shutdown) {
             return Err(Failure::invalid("the guest has not been configured"));
         }
         if self.shutdown.is_some() {
@@ -45,7 +47,7 @@ impl Agent {
                 phase("configured");
                 done()
             }
-            Request::Create(create) => self.create(number, &create),
+            Request::Create(create) => self.create(number, &create, payload),
             Request::Start { container } => {
                 self.start(number, &container);
                 Ok(None)
@@ -99,9 +101,7 @@ impl Agent {
                 rustix::fs::sync();
                 Ok(Reply::Done)
             }),
-            Request::Prepare(_) => {
-                Err(Failure::new(ErrorCode::Unsupported, "nothing can be made ready yet"))
-            }
+            Request::Prepare(prepare) => self.prepare(&prepare),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;
                 done()
@@ -113,14 +113,16 @@ impl Agent {
         }
     }
 
-    fn create(&mut self, number: u32, request: &Create) -> Result<Option<Reply>> {
+    fn create(&mut self, number: u32, request: &Create, payload: &[u8]) -> Result<Option<Reply>> {
         if self.containers.contains_key(&request.container) {
             return Err(Failure::invalid(format!("container {} exists", request.container)));
         }
         phase("request read");
         self.check_streams(&request.stdio)?;
         let (key, child) = (self.key(), self.key());
-        let (container, spawned) = spawn::create(&mut self.disks, request, key, child)?;
+        let shells = self.shells.as_mut();
+        let (container, spawned) =
+            spawn::create(&mut self.disks, shells, (request, payload), key, child)?;
         if let Some(events) = &container.memory_events {
             let _ = self.poller.add(events, Token::Memory(key), EventFlags::PRI);
         }

@@ -11,6 +11,9 @@ use crate::console;
 impl Agent {
     /// Kills all containers; [`Agent::settle_shutdown`] does the rest once they are gone.
     pub(crate) fn begin_shutdown(&mut self, number: u32) {
+        if let Some(shells) = &mut self.shells {
+            shells.dismiss();
+        }
         for container in self.containers.values_mut() {
             container.cgroup.kill();
             // A frozen process dies only when it is thawed.
@@ -39,6 +42,12 @@ impl Agent {
             if let Err(failure) = container.unmount(&mut self.disks) {
                 result = Err(failure);
             }
+        }
+        if let Err(failure) = self.disks.let_go() {
+            result = Err(failure);
+        }
+        if self.kernel_log.is_waiting() {
+            self.send_kernel_log();
         }
         console::show_phases();
         rustix::fs::sync();

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::container::process::{Plan, report};
+use crate::container::process::{self, Plan, report};
 use crate::failure::{Context, Result};
 use crate::sys;
 
@@ -25,7 +25,8 @@ fn join_and_enter(
     init: BorrowedFd<'_>,
     namespaces: i32,
 ) -> Result<Infallible> {
-    plan.begin()?;
+    process::begin()?;
+    process::set_oom_score(plan.process.oom_score_adj)?;
     let found = plan.find(root)?;
     sys::setns(init, namespaces).context(|| "join the container's namespaces".into())?;
     plan.enter(found)

@@ -10,7 +10,8 @@ use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use crate::console::phase;
 use crate::container::process::{Found, Plan, make_working_directory, null, report};
-use crate::container::{devices, mount_options, mounts, skeleton, volumes};
+use crate::container::stage::Stage;
+use crate::container::{devices, mount_options, mounts, process, skeleton, volumes};
 use crate::failure::{Context, Failure, Result};
 use crate::identity::write_sysctl;
 use crate::setup::STATE_DIR;
@@ -21,12 +22,27 @@ use crate::sys;
 pub(crate) struct Job<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) create: &'a Create,
-    /// The root file system in the agent's mount namespace, and the store for volumes.
-    pub(crate) root: &'a str,
-    pub(crate) volumes: &'a str,
+    pub(crate) place: Place,
+    pub(crate) plan: Plan,
+}
+
+/// Where the child starts.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In new namespaces, with a root to fill.
+    Bare(Root),
+    /// In a container made ahead.
+    Staged(Stage),
+}
+
+/// A root file system.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    /// Where it is in the mount namespace that the child starts in, and the store for volumes.
+    pub(crate) path: String,
+    pub(crate) volumes: String,
     /// The writable layer is new.
     pub(crate) fresh: bool,
-    pub(crate) plan: Plan,
 }
 
 /// Runs in the child; the agent hears of a failure through the control socket.
@@ -58,34 +74,43 @@ fn build(job: &mut Job<'_>) -> Result<Found> {
 
 fn build_root(job: &mut Job<'_>) -> Result<Found> {
     phase("forked");
-    job.plan.begin()?;
     let default = Linux::default();
     let linux = job.spec.linux.as_ref().unwrap_or(&default);
-    let has = |kind| linux.namespaces.iter().any(|namespace| namespace.kind == kind);
-    if has("cgroup") {
-        // Only now: the root of the new namespace is the cgroup that the caller is in.
-        sys::unshare(libc::CLONE_NEWCGROUP).context(|| "unshare cgroup".into())?;
+    let score = job.plan.process.oom_score_adj;
+    match &job.place {
+        Place::Bare(_) => {
+            process::begin()?;
+            process::set_oom_score(score)?;
+            enter_cgroup_namespace(linux)?;
+        }
+        Place::Staged(stage) if stage.oom_score_adj == score => {}
+        Place::Staged(_) => process::set_oom_score(score)?,
     }
-    if has("uts") {
+    if has_namespace(linux, "uts") {
         names(job.spec)?;
     }
     for (key, value) in &linux.sysctl {
         write_sysctl(key, value)?;
     }
+    let (place, mut stage) = match &mut job.place {
+        Place::Bare(root) => (std::mem::take(root), None),
+        Place::Staged(stage) => (stage.root(&job.plan.control)?, Some(stage)),
+    };
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    let root = rustix::fs::open(job.root, flags, Mode::empty())
-        .context(|| format!("open {}", job.root))?;
+    let root = rustix::fs::open(place.path.as_str(), flags, Mode::empty())
+        .context(|| format!("open {}", place.path))?;
     let root = root.as_fd();
-    if job.fresh && !job.create.files.is_empty() {
+    if place.fresh && !job.create.files.is_empty() {
         skeleton::make(root).context(|| "make the first layer".into())?;
     }
-    let deferred = mount_all(root, job)?;
+    let deferred = mount_all(root, job.spec, job.create, &place.volumes, stage.as_deref())?;
     phase("mounts made");
     let has_dev_bind = job.spec.mounts.iter().any(|mount| {
         mount.destination.trim_end_matches('/') == "/dev"
             && (mount.kind == "bind" || mount.options.iter().any(|o| o == "bind" || o == "rbind"))
     });
-    if !has_dev_bind {
+    let has_dev = stage.as_ref().is_some_and(|stage| stage.has_dev(&job.spec.mounts));
+    if !has_dev_bind && !has_dev {
         devices::make(root, &linux.devices)?;
     }
     phase("devices made");
@@ -106,7 +131,7 @@ fn build_root(job: &mut Job<'_>) -> Result<Found> {
     if !linux.masked_paths.is_empty() {
         let null = null(root).context(|| "open /dev/null".into())?;
         for path in &linux.masked_paths {
-            mounts::mask(root, path, null.as_fd())?;
+            mounts::mask(root, path, null.as_fd(), stage.as_deref_mut())?;
         }
     }
     for mount in &deferred {
@@ -119,6 +144,18 @@ fn build_root(job: &mut Job<'_>) -> Result<Found> {
     enter_root(root, &linux.rootfs_propagation)?;
     phase("root entered");
     Ok(found)
+}
+
+/// Makes the cgroup that the caller is in the root of a namespace, if the container has its own.
+pub(crate) fn enter_cgroup_namespace(linux: &Linux) -> Result<()> {
+    match has_namespace(linux, "cgroup") {
+        true => sys::unshare(libc::CLONE_NEWCGROUP).context(|| "unshare cgroup".into()),
+        false => Ok(()),
+    }
+}
+
+fn has_namespace(linux: &Linux, kind: &str) -> bool {
+    linux.namespaces.iter().any(|namespace| namespace.kind == kind)
 }
 
 fn names(spec: &Spec) -> Result<()> {
@@ -134,30 +171,39 @@ fn names(spec: &Spec) -> Result<()> {
 
 /// Makes all mounts: those of the specification in order, volumes before whatever lies in one, the
 /// managed files last.
-fn mount_all(root: BorrowedFd<'_>, job: &Job<'_>) -> Result<Vec<mounts::Deferred>> {
+fn mount_all(
+    root: BorrowedFd<'_>,
+    spec: &Spec,
+    create: &Create,
+    store: &str,
+    stage: Option<&Stage>,
+) -> Result<Vec<mounts::Deferred>> {
     let mut deferred = Vec::new();
-    let mut pending: Vec<&String> = job.create.volumes.iter().collect();
+    let mut pending: Vec<&String> = create.volumes.iter().collect();
     pending.sort_by_key(|path| path.len());
     let mut volumes = |mount: Option<&Mount>| -> Result<()> {
         let mut rest = Vec::new();
         for volume in std::mem::take(&mut pending) {
             match mount.is_none_or(|mount| is_below(&mount.destination, volume)) {
-                true => volumes::mount(root, job.volumes, volume)?,
+                true => volumes::mount(root, store, volume)?,
                 false => rest.push(volume),
             }
         }
         pending = rest;
         Ok(())
     };
-    for mount in &job.spec.mounts {
+    for mount in &spec.mounts {
         volumes(Some(mount))?;
-        deferred.extend(mounts::make(root, mount)?);
+        match stage.and_then(|stage| stage.mounted(mount)) {
+            Some(tree) => mounts::place(root, mount, tree)?,
+            None => deferred.extend(mounts::make(root, mount)?),
+        }
     }
     volumes(None)?;
     // Docker's rule: these are as writable as the root is.
-    let read_only = job.spec.root.as_ref().is_some_and(|root| root.readonly);
-    for (index, (path, content)) in job.create.files.iter().enumerate() {
-        let source = format!("{STATE_DIR}/{}/file{index}", job.create.container);
+    let read_only = spec.root.as_ref().is_some_and(|root| root.readonly);
+    for (index, (path, content)) in create.files.iter().enumerate() {
+        let source = format!("{STATE_DIR}/{}/file{index}", create.container);
         std::fs::write(&source, content)
             .and_then(|()| {
                 let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);

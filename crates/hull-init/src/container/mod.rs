@@ -10,13 +10,16 @@ mod init;
 mod mount_options;
 mod mounts;
 pub(crate) mod paths;
+mod pattern;
 mod process;
 mod program;
 mod rlimits;
-mod rootfs;
+pub(crate) mod rootfs;
 mod seccomp;
+mod shell;
 mod skeleton;
 pub(crate) mod spawn;
+mod stage;
 pub(crate) mod tty;
 mod user;
 mod volumes;
@@ -31,6 +34,8 @@ use crate::disks::Disks;
 use crate::failure::Result;
 
 pub(crate) use control::{Report, go, receive};
+pub(crate) use pattern::Pattern;
+pub(crate) use shell::Shells;
 
 /// A container that has been created and not deleted.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::container::mount_options::Options;
 use crate::container::paths::{
     descriptor_path, is_directory, resolve, resolve_no_follow, resolve_or_create,
 };
+use crate::container::stage::Stage;
 use crate::failure::{Context, Failure, Result};
 use crate::sys;
 
@@ -37,16 +38,7 @@ pub(crate) fn make(root: BorrowedFd<'_>, entry: &Mount) -> Result<Option<Deferre
         "cgroup" => "cgroup2",
         kind => kind,
     };
-    if matches!(kind, "proc" | "sysfs") {
-        // Mounting through a link is an attack: what follows would write to the real /proc/self.
-        if let Ok(existing) = resolve_no_follow(root, &entry.destination)
-            && !is_directory(&existing).context(what)?
-        {
-            return Err(Failure::failed(format!(
-                "filesystem {kind:?} must be mounted on ordinary directory"
-            )));
-        }
-    }
+    check_place(root, entry, kind)?;
     let covers = resolve(root, &entry.destination).is_ok();
     let target = resolve_or_create(root, &entry.destination, false).context(what)?;
     let mut data = options.data.clone();
@@ -77,6 +69,31 @@ pub(crate) fn make(root: BorrowedFd<'_>, entry: &Mount) -> Result<Option<Deferre
     }
     propagate(root, &entry.destination, &options)?;
     Ok(deferred.then(|| Deferred { destination: entry.destination.clone() }))
+}
+
+/// Puts `tree`, a mount that has been made already, where `entry` says under `root`.
+pub(crate) fn place(
+    root: BorrowedFd<'_>,
+    entry: &Mount,
+    tree: rustix::io::Result<OwnedFd>,
+) -> Result<()> {
+    let what = || format!("error mounting {:?} to rootfs at {:?}", entry.source, entry.destination);
+    check_place(root, entry, &entry.kind)?;
+    let target = resolve_or_create(root, &entry.destination, false).context(what)?;
+    attach_at(tree.context(what)?.as_fd(), target.as_fd()).context(what)
+}
+
+/// Mounting through a link is an attack: what follows would write to the real /proc/self.
+fn check_place(root: BorrowedFd<'_>, entry: &Mount, kind: &str) -> Result<()> {
+    if matches!(kind, "proc" | "sysfs")
+        && let Ok(existing) = resolve_no_follow(root, &entry.destination)
+        && !is_directory(&existing).context(|| format!("stat {}", entry.destination))?
+    {
+        return Err(Failure::failed(format!(
+            "filesystem {kind:?} must be mounted on ordinary directory"
+        )));
+    }
+    Ok(())
 }
 
 /// Makes a deferred mount read-only.
@@ -134,13 +151,21 @@ pub(crate) fn clone_tree(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Hides `path` if it is there: a file behind `null`, a directory behind an empty one.
-pub(crate) fn mask(root: BorrowedFd<'_>, path: &str, null: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn mask(
+    root: BorrowedFd<'_>,
+    path: &str,
+    null: BorrowedFd<'_>,
+    stage: Option<&mut Stage>,
+) -> Result<()> {
     let what = || format!("mask {path}");
     let target = match resolve(root, path) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
         other => other.context(what)?,
     };
     if is_directory(&target).context(what)? {
+        if let Some(empty) = stage.and_then(Stage::mask) {
+            return attach_at(empty.context(what)?.as_fd(), target.as_fd()).context(what);
+        }
         let flags = MountFlags::RDONLY;
         return mount("tmpfs", descriptor_path(&target), "tmpfs", flags, None).context(what);
     }

@@ -44,22 +44,27 @@ pub(crate) struct Found {
     null: Option<OwnedFd>,
 }
 
-impl Plan {
-    /// Becomes a session of its own, with the signals and the OOM score of a new process.
-    pub(crate) fn begin(&self) -> Result<()> {
-        rustix::process::umask(Mode::empty());
-        sys::reset_signals();
-        rustix::process::setsid().context(|| "setsid".into())?;
-        if let Some(score) = self.process.oom_score_adj {
-            let path = "/proc/self/oom_score_adj";
-            std::fs::write(path, score.to_string())
-                .map_err(|error| Failure::failed(format!("write {path}: {error}")))?;
-        }
-        // Without CONFIG_KEYS there is none to join.
-        let _ = sys::join_session_keyring(c"_ses.hull");
-        Ok(())
-    }
+/// Makes a forked child a session of its own, with the signals of a new process.
+pub(crate) fn begin() -> Result<()> {
+    rustix::process::umask(Mode::empty());
+    sys::reset_signals();
+    rustix::process::setsid().context(|| "setsid".into())?;
+    // Without CONFIG_KEYS there is none to join.
+    let _ = sys::join_session_keyring(c"_ses.hull");
+    Ok(())
+}
 
+/// Sets what is added to the badness of a process when memory runs out.
+pub(crate) fn set_oom_score(score: Option<i32>) -> Result<()> {
+    let Some(score) = score else {
+        return Ok(());
+    };
+    let path = "/proc/self/oom_score_adj";
+    std::fs::write(path, score.to_string())
+        .map_err(|error| Failure::failed(format!("write {path}: {error}")))
+}
+
+impl Plan {
     /// Looks up the user and opens the terminal in `root`.
     pub(crate) fn find(&self, root: BorrowedFd<'_>) -> Result<Found> {
         let passwd = || read_file(root, "/etc/passwd", FILE_LIMIT);

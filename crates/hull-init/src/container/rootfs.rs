@@ -19,8 +19,10 @@ pub(crate) struct MountedRoot {
     scratch: Option<String>,
     /// Directory of the container: `root`, and what needs no disk.
     directory: String,
-    /// Where volumes are kept, see [`crate::container::volumes`].
-    pub(crate) volumes: String,
+    /// Where its layer and its volumes are.
+    base: String,
+    /// Nothing in `base` is for another start.
+    transient: bool,
     /// Its writable layer did not exist before.
     pub(crate) fresh: bool,
 }
@@ -43,13 +45,14 @@ impl MountedRoot {
             image: rootfs.image.clone(),
             scratch: None,
             directory,
-            volumes: String::new(),
+            base: String::new(),
+            transient: false,
             fresh: false,
         };
         let result = writable.and_then(|writable| {
             mounted.scratch = rootfs.scratch.clone();
-            mounted.volumes = format!("{writable}/volumes");
-            mounted.overlay(&lower, &writable)
+            mounted.choose_base(disks, writable)?;
+            mounted.overlay(disks, &lower)
         });
         match result {
             Ok(()) => Ok(mounted),
@@ -61,6 +64,16 @@ impl MountedRoot {
         }
     }
 
+    /// Where volumes are kept, see [`crate::container::volumes`].
+    pub(crate) fn volumes(&self) -> String {
+        format!("{}/volumes", self.base)
+    }
+
+    /// Opens the directory that the volumes' is in.
+    pub(crate) fn open_base(&self) -> Result<OwnedFd> {
+        open(&self.base)
+    }
+
     /// Path of the root in the agent's own mount namespace.
     pub(crate) fn path(&self) -> String {
         format!("{}/root", self.directory)
@@ -68,15 +81,17 @@ impl MountedRoot {
 
     /// Opens the root as a handle.
     pub(crate) fn open(&self) -> Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(self.path(), flags, Mode::empty())
-            .context(|| format!("open {}", self.path()))
+        open(&self.path())
     }
 
     /// Unmounts everything; what was written is on its disk then.
     pub(crate) fn unmount(&self, disks: &mut Disks) -> Result<()> {
         // Not a mount point if mounting failed half-way.
         let _ = unmount(self.path().as_str(), UnmountFlags::empty());
+        if self.transient {
+            // What cannot be removed is in nobody's way.
+            let _ = std::fs::remove_dir_all(&self.base);
+        }
         let layer = format!("{}/layer", self.directory);
         let _ = unmount(layer.as_str(), UnmountFlags::empty());
         let scratch = match &self.scratch {
@@ -88,18 +103,65 @@ impl MountedRoot {
         scratch.and(image)
     }
 
-    fn overlay(&mut self, lower: &str, writable: &str) -> Result<()> {
-        let (upper, work) = (format!("{writable}/layer/upper"), format!("{writable}/layer/work"));
-        self.fresh = !std::fs::exists(&upper).unwrap_or(true);
-        for path in [&format!("{writable}/layer"), &upper, &work] {
+    /// A disk that was mounted ahead is for the layer on the image that the machine is made for.
+    /// Another image, as a rehearsal has it, gets a directory of its own there, for as long as it
+    /// is mounted.
+    fn choose_base(&mut self, disks: &Disks, writable: String) -> Result<()> {
+        let serial = self.scratch.as_deref();
+        self.transient = self.image != MAIN_IMAGE && serial.is_some_and(|it| disks.is_held(it));
+        if !self.transient {
+            self.base = writable;
+            return Ok(());
+        }
+        self.base = format!("{writable}/@{}", self.image);
+        make_dir(&self.base).context(|| format!("mkdir {}", self.base))
+    }
+
+    fn overlay(&mut self, disks: &mut Disks, lower: &str) -> Result<()> {
+        let layer = Layer::of(&self.base);
+        self.fresh = match &self.scratch {
+            Some(serial) if !self.transient && disks.take_layer(serial) => true,
+            _ => layer.make()?,
+        };
+        mount_overlay(lower, &layer, &self.path())
+    }
+}
+
+/// The directories of a writable layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    upper: String,
+    work: String,
+}
+
+impl Layer {
+    pub(crate) fn of(base: &str) -> Self {
+        Self { upper: format!("{base}/layer/upper"), work: format!("{base}/layer/work") }
+    }
+
+    /// Makes what is missing; `true` if it is a new layer.
+    pub(crate) fn make(&self) -> Result<bool> {
+        let fresh = !std::fs::exists(&self.upper).unwrap_or(true);
+        let parent = self.upper.trim_end_matches("/upper");
+        for path in [parent, &self.upper, &self.work] {
             make_dir(path).context(|| format!("mkdir {path}"))?;
         }
-        let data = format!("lowerdir={lower},upperdir={upper},workdir={work},index=off");
-        let data = CString::new(data).map_err(|_| Failure::invalid("null byte in a path"))?;
-        let flags = MountFlags::empty();
-        mount("overlay", self.path(), "overlay", flags, data.as_c_str())
-            .context(|| "mount overlay".into())
+        Ok(fresh)
     }
+}
+
+/// Mounts an overlay of `layer` over `lower` on the directory `path`.
+pub(crate) fn mount_overlay(lower: &str, layer: &Layer, path: &str) -> Result<()> {
+    let Layer { upper, work } = layer;
+    let data = format!("lowerdir={lower},upperdir={upper},workdir={work},index=off");
+    let data = CString::new(data).map_err(|_| Failure::invalid("null byte in a path"))?;
+    let flags = MountFlags::empty();
+    mount("overlay", path, "overlay", flags, data.as_c_str()).context(|| "mount overlay".into())
+}
+
+fn open(path: &str) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {path}"))
 }
 
 /// Mounts a tmpfs for the layer of a container without a disk.
@@ -111,3 +173,6 @@ fn memory_layer(directory: &str) -> Result<String> {
         .context(|| "mount tmpfs for the layer".into())?;
     Ok(path)
 }
+
+/// Serial number of the disk with the image that a machine is made for.
+const MAIN_IMAGE: &str = "image";

@@ -2,6 +2,8 @@
 
 use std::ffi::c_ulong;
 
+use hull_spec::Spec;
+
 use crate::failure::{Context, Failure, Result};
 use crate::sys;
 
@@ -13,6 +15,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Reads the program for a container of `spec`.
+    pub(crate) fn of(spec: &Spec, base64: Option<&str>) -> Result<Option<Self>> {
+        let seccomp = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        let flags = seccomp.map(|seccomp| seccomp.flags.as_slice()).unwrap_or_default();
+        base64.map(|program| Self::decode(program, flags)).transpose()
+    }
+
     /// Decodes `struct sock_filter[]` from base64; `flags` are those of the specification.
     pub(crate) fn decode(base64: &str, flags: &[String]) -> Result<Self> {
         let instructions = decode_base64(base64)

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_protocol::{Create, Exec, Stdio};
-use hull_spec::{Linux, Process, Resources, Spec};
+use hull_spec::{Process, Resources, Spec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
@@ -11,10 +11,11 @@ use rustix::process::WaitOptions;
 
 use crate::console::phase;
 use crate::container::cgroup::Cgroup;
-use crate::container::init::{self, Job};
+use crate::container::init::{self, Job, Place, Root};
 use crate::container::process::Plan;
 use crate::container::rootfs::MountedRoot;
 use crate::container::seccomp::Program;
+use crate::container::shell::{self, Shell, Shells};
 use crate::container::{Container, State, control, exec, namespace_flags};
 use crate::disks::Disks;
 use crate::failure::{Context, Failure, Result};
@@ -31,10 +32,11 @@ pub(crate) struct Spawned {
 }
 
 /// Makes the container of a request and forks its init process, with `key` for the container and
-/// `child` for the process.
+/// `child` for the process. `message` is the request as the host sent it.
 pub(crate) fn create(
     disks: &mut Disks,
-    request: &Create,
+    shells: Option<&mut Shells>,
+    (request, message): (&Create, &[u8]),
     key: u32,
     child: u32,
 ) -> Result<(Container, Spawned)> {
@@ -44,78 +46,98 @@ pub(crate) fn create(
     }
     let mut spec: Spec = serde_json::from_str(request.spec.get())
         .map_err(|error| Failure::invalid(format!("runtime specification: {error}")))?;
+    phase("specification read");
+    let shell = match shells {
+        Some(shells) if shell::can_carry(message) => shells.take(&spec, request),
+        _ => None,
+    };
     let Some(process) = spec.process.take() else {
         return Err(Failure::invalid("runtime specification: process is missing"));
     };
-    phase("specification read");
-    let namespaces = namespace_flags(&spec);
-    let no_linux = Linux::default();
-    let linux = spec.linux.as_ref().unwrap_or(&no_linux);
-    let no_resources = Resources::default();
-    let resources = linux.resources.as_ref().unwrap_or(&no_resources);
-    let seccomp_flags =
-        linux.seccomp.as_ref().map(|seccomp| seccomp.flags.clone()).unwrap_or_default();
-    let seccomp = decode_seccomp(request.seccomp.as_deref(), &seccomp_flags)?;
+    let draft = Draft { disks, request, spec: &spec, key, child };
+    match shell {
+        Some(shell) => draft.fill(shell, message),
+        None => draft.build(process),
+    }
+}
 
-    // `parent:prefix:name` is systemd's form; there is no systemd here.
-    let cgroup_path = match linux.cgroups_path.as_str() {
-        "" => name.as_str(),
-        path if path.contains(':') => name.as_str(),
-        path => path,
-    };
-    let cgroup = Cgroup::create(cgroup_path)?;
-    phase("cgroup made");
-    let root = match MountedRoot::mount(disks, name, &request.rootfs) {
-        Ok(root) => root,
-        Err(failure) => {
-            cgroup.remove();
-            return Err(failure);
+/// A container on its way.
+struct Draft<'a> {
+    disks: &'a mut Disks,
+    request: &'a Create,
+    spec: &'a Spec,
+    key: u32,
+    child: u32,
+}
+
+impl Draft<'_> {
+    /// Makes everything of it.
+    fn build(self, process: Process) -> Result<(Container, Spawned)> {
+        let seccomp = Program::of(self.spec, self.request.seccomp.as_deref())?;
+        // `parent:prefix:name` is systemd's form; there is no systemd here.
+        let cgroup_path = match self.spec.linux.as_ref().map(|linux| linux.cgroups_path.as_str()) {
+            None | Some("") => self.request.container.as_str(),
+            Some(path) if path.contains(':') => self.request.container.as_str(),
+            Some(path) => path,
+        };
+        let cgroup = Cgroup::create(cgroup_path)?;
+        phase("cgroup made");
+        let root =
+            match MountedRoot::mount(self.disks, &self.request.container, &self.request.rootfs) {
+                Ok(root) => root,
+                Err(failure) => {
+                    cgroup.remove();
+                    return Err(failure);
+                }
+            };
+        phase("root mounted");
+        let mut container = self.container(cgroup, root);
+        match self.fork(&container, process, seccomp) {
+            Ok(spawned) => {
+                container.memory_events = container.cgroup.watch("memory.events");
+                Ok((container, spawned))
+            }
+            Err(failure) => {
+                container.cgroup.remove();
+                // The first failure is the one to tell.
+                let _ = container.unmount(self.disks);
+                Err(failure)
+            }
         }
-    };
-    let mut container = Container {
-        key,
-        cgroup,
-        root,
-        init: child,
-        namespaces,
-        groups: request.groups.clone(),
-        seccomp_flags,
-        state: State::Creating,
-        live_root: None,
-        memory_events: None,
-        cgroup_events: None,
-        oom_kills: 0,
-        freezing: Vec::new(),
-        start: None,
-        delete: None,
-    };
-    phase("root mounted");
-    let forked = container.cgroup.apply(resources).and_then(|()| {
+    }
+
+    fn fork(
+        &self,
+        container: &Container,
+        process: Process,
+        seccomp: Option<Program>,
+    ) -> Result<Spawned> {
+        let no_resources = Resources::default();
+        let resources = resources(self.spec).unwrap_or(&no_resources);
+        container.cgroup.apply(resources)?;
         let directory = container.cgroup.open()?;
         phase("limits set");
-        let pipes = Pipes::open(&request.stdio)?;
+        let pipes = Pipes::open(&self.request.stdio)?;
         let (agent, control) = control::pair().context(|| "socketpair".into())?;
-        let root = container.root.path();
-        let flags = namespaces & !libc::CLONE_NEWCGROUP;
+        let flags = container.namespaces & !libc::CLONE_NEWCGROUP;
         match fork(flags, &directory)? {
             Fork::Child => {
                 let plan = Plan {
                     process,
-                    user: request.user.clone(),
-                    groups: request.groups.clone(),
+                    user: self.request.user.clone(),
+                    groups: self.request.groups.clone(),
                     seccomp,
                     stdio: pipes.process,
-                    terminal: request.stdio.terminal,
+                    terminal: self.request.stdio.terminal,
                     control,
                 };
-                init::run(Job {
-                    spec: &spec,
-                    create: request,
-                    root: &root,
-                    volumes: &container.root.volumes,
+                let root = Root {
+                    path: container.root.path(),
+                    volumes: container.root.volumes(),
                     fresh: container.root.fresh,
-                    plan,
-                })
+                };
+                let place = Place::Bare(root);
+                init::run(Job { spec: self.spec, create: self.request, place, plan })
             }
             Fork::Parent { pid, pidfd } => {
                 // Meanwhile: the child executes nothing before it is told to.
@@ -127,26 +149,76 @@ pub(crate) fn create(
                 Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent })
             }
         }
-    });
-    match forked {
-        Ok(spawned) => {
-            container.memory_events = container.cgroup.watch("memory.events");
-            Ok((container, spawned))
-        }
-        Err(failure) => {
-            container.cgroup.remove();
-            // The first failure is the one to tell.
-            let _ = container.unmount(disks);
-            Err(failure)
+    }
+
+    /// Gives what was made ahead to it, and makes the rest.
+    fn fill(mut self, shell: Shell, message: &[u8]) -> Result<(Container, Spawned)> {
+        match self.furnish(&shell, message) {
+            Ok((root, pipes)) => {
+                let (cgroup, spawned) = shell.spawned(pipes);
+                let mut container = self.container(cgroup, root);
+                container.memory_events = container.cgroup.watch("memory.events");
+                Ok((container, spawned))
+            }
+            Err(failure) => {
+                shell.dismiss();
+                Err(failure)
+            }
         }
     }
+
+    fn furnish(&mut self, shell: &Shell, message: &[u8]) -> Result<(MountedRoot, Pipes)> {
+        let pipes = Pipes::open(&self.request.stdio)?;
+        shell.assign(message, &pipes)?;
+        phase("shell assigned");
+        let root = MountedRoot::mount(self.disks, &self.request.container, &self.request.rootfs)?;
+        phase("root mounted");
+        let limited = resources(self.spec).map_or(Ok(()), |limits| shell.cgroup.apply(limits));
+        phase("limits set");
+        let has_volumes = !self.request.volumes.is_empty();
+        match limited.and_then(|()| shell.furnish(&root, has_volumes)) {
+            Ok(()) => Ok((root, pipes)),
+            Err(failure) => {
+                // The first failure is the one to tell.
+                let _ = root.unmount(self.disks);
+                Err(failure)
+            }
+        }
+    }
+
+    fn container(&self, cgroup: Cgroup, root: MountedRoot) -> Container {
+        let seccomp = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        Container {
+            key: self.key,
+            cgroup,
+            root,
+            init: self.child,
+            namespaces: namespace_flags(self.spec),
+            groups: self.request.groups.clone(),
+            seccomp_flags: seccomp.map(|seccomp| seccomp.flags.clone()).unwrap_or_default(),
+            state: State::Creating,
+            live_root: None,
+            memory_events: None,
+            cgroup_events: None,
+            oom_kills: 0,
+            freezing: Vec::new(),
+            start: None,
+            delete: None,
+        }
+    }
+}
+
+fn resources(spec: &Spec) -> Option<&Resources> {
+    spec.linux.as_ref()?.resources.as_ref()
 }
 
 /// Forks one more process of `container`, whose init process is `init`.
 pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Result<Spawned> {
     let process: Process = serde_json::from_str(request.process.get())
         .map_err(|error| Failure::invalid(format!("process: {error}")))?;
-    let seccomp = decode_seccomp(request.seccomp.as_deref(), &container.seccomp_flags)?;
+    let seccomp = request.seccomp.as_deref();
+    let seccomp =
+        seccomp.map(|program| Program::decode(program, &container.seccomp_flags)).transpose()?;
     let root =
         container.live_root().ok_or_else(|| Failure::invalid("the container is not running"))?;
     let directory = container.cgroup.open()?;
@@ -202,7 +274,7 @@ pub(crate) fn helper(
 }
 
 /// Kills a child that nobody knows of, and waits for its end.
-fn abandon(pid: i32, pidfd: &OwnedFd) {
+pub(crate) fn abandon(pid: i32, pidfd: &OwnedFd) {
     // It may have failed by itself.
     let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
     let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
@@ -213,12 +285,8 @@ pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context(|| "pipe".into())
 }
 
-fn fork(flags: i32, cgroup: &OwnedFd) -> Result<Fork> {
+pub(crate) fn fork(flags: i32, cgroup: &OwnedFd) -> Result<Fork> {
     sys::clone3(flags as u32 as u64, Some(cgroup.as_fd())).context(|| "clone".into())
-}
-
-fn decode_seccomp(program: Option<&str>, flags: &[String]) -> Result<Option<Program>> {
-    program.map(|program| Program::decode(program, flags)).transpose()
 }
 
 /// The agent's pid namespace, while children are to start in a container's.
@@ -246,11 +314,11 @@ impl OwnNamespace {
 
 /// Pipes for the standard streams.
 #[derive(Default)]
-struct Pipes {
+pub(crate) struct Pipes {
     /// The agent's ends, which do not block.
-    agent: [Option<OwnedFd>; 3],
+    pub(crate) agent: [Option<OwnedFd>; 3],
     /// The process's, which do.
-    process: [Option<OwnedFd>; 3],
+    pub(crate) process: [Option<OwnedFd>; 3],
 }
 
 impl Pipes {
