@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use hull_tests::{Docker, Image, Registry};
 
-use crate::command::timed;
+use crate::command::{insist, timed};
 use crate::failure::Failure;
 use crate::hull::{Configuration, Hull, idle_arguments, start_arguments};
 use crate::interrupt;
 use crate::options::Options;
-use crate::report::Report;
+use crate::report::{Report, Target};
 use crate::runc::Runc;
 
 /// The surroundings of a run.
@@ -67,7 +67,10 @@ impl Bench {
     /// Returns docker with busybox, or says in the report why there is none.
     pub(crate) fn docker(&self, report: &mut Report) -> Option<&Engine> {
         let started = self.docker.get_or_init(|| Engine::new(self.registry()));
-        started.as_ref().inspect_err(|reason| report.skip("docker", *reason)).ok()
+        let skip = |text: &String| {
+            report.skip("docker", text.lines().next().unwrap_or_default());
+        };
+        started.as_ref().map_err(skip).ok()
     }
 
     /// Returns runc, or says in the report why there is none.
@@ -79,6 +82,11 @@ impl Bench {
     /// Returns `full`, or `quick` in a quick run.
     pub(crate) fn scaled<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// Returns the target of a figure whose numbers are scaled: a quick run says nothing about it.
+    pub(crate) fn scaled_target(&self, target: Target) -> Target {
+        self.scaled(target, Target::NONE)
     }
 
     fn registry(&self) -> &Registry {
@@ -134,6 +142,6 @@ impl Idle<'_> {
 impl Drop for Idle<'_> {
     fn drop(&mut self) {
         // If it fails, the engine's end ends the container.
-        let _ = self.docker.docker(&["rm", "-f", self.name]);
+        let _ = insist(&mut self.docker.command(&["rm", "-f", self.name]));
     }
 }

@@ -33,7 +33,16 @@ pub(crate) struct Ran {
 /// # Errors
 /// It could not be run, ended with another code than 0, took too long, or a signal came.
 pub(crate) fn timed(command: &mut Command) -> Result<Ran, Failure> {
-    interrupt::check()?;
+    run(command, interrupt::check)
+}
+
+/// Runs `command` as [`timed`] does, to its end even if a signal comes: it cleans up.
+pub(crate) fn insist(command: &mut Command) -> Result<Ran, Failure> {
+    run(command, || Ok(()))
+}
+
+fn run(command: &mut Command, check: fn() -> Result<(), Failure>) -> Result<Ran, Failure> {
+    check()?;
     let name = describe(command);
     let failed = |source| Failure::Spawn { command: name.clone(), source };
     let (mut stdout, mut stderr) = tempfile::tempfile()
@@ -53,7 +62,7 @@ pub(crate) fn timed(command: &mut Command) -> Result<Ran, Failure> {
         // Nobody listens any more if it had to be killed.
         let _ = sender.send((status, begin.elapsed()));
     });
-    let (status, took) = wait(&ended, pid, &name)?;
+    let (status, took) = wait(&ended, pid, &name, check)?;
     let status = status.map_err(failed)?;
     if status.success() {
         return Ok(Ran { took, stdout: read(&mut stdout).trim_end().to_owned() });
@@ -65,7 +74,12 @@ pub(crate) fn timed(command: &mut Command) -> Result<Ran, Failure> {
 
 type End = (std::io::Result<ExitStatus>, Duration);
 
-fn wait(ended: &Receiver<End>, pid: u32, name: &str) -> Result<End, Failure> {
+fn wait(
+    ended: &Receiver<End>,
+    pid: u32,
+    name: &str,
+    check: fn() -> Result<(), Failure>,
+) -> Result<End, Failure> {
     let deadline = Instant::now() + LIMIT;
     loop {
         let failure = match ended.recv_timeout(SLICE) {
@@ -73,7 +87,7 @@ fn wait(ended: &Receiver<End>, pid: u32, name: &str) -> Result<End, Failure> {
             Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => {
                 Failure::TimeLimit { command: name.to_owned(), limit: LIMIT }
             }
-            Err(RecvTimeoutError::Timeout) => match interrupt::check() {
+            Err(RecvTimeoutError::Timeout) => match check() {
                 Ok(()) => continue,
                 Err(interrupted) => interrupted,
             },

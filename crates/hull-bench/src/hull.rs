@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hull_tests::Home;
 
-use crate::command::{Ran, timed};
+use crate::command::{Ran, insist, timed};
 use crate::failure::Failure;
 use crate::interrupt::pause;
 use crate::start_mode::StartMode;
@@ -107,6 +107,14 @@ impl Hull {
             }
             pause(Duration::from_millis(500))?;
         }
+    }
+}
+
+impl Drop for Hull {
+    fn drop(&mut self) {
+        // The home would do it, but in our process group: a second interrupt at the terminal would
+        // end that, too. If this fails, the home sees what is left, and says so.
+        let _ = insist(&mut self.home.command(&["system", "stop"]));
     }
 }
 

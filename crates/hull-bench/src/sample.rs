@@ -9,7 +9,7 @@ use crate::interrupt::pause;
 
 /// Between two measurements: what the one before leaves to be done in the background (a machine
 /// that ends, a pool that is refilled) is not the next one's time.
-const SETTLE: Duration = Duration::from_millis(200);
+const SETTLE: Duration = Duration::from_millis(300);
 
 /// Durations of one subject in milliseconds, in the order in which they were measured.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -40,7 +40,7 @@ fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
             report.samples.push(docker_sample);
         }
         let target = if at_once == 4 { Target::at_most(0.5) } else { Target::NONE };
-        report.ratio(&ours, &theirs, target);
+        report.ratio(&ours, &theirs, bench.scaled_target(target));
     }
     report.note(format!("times are those of {starts} starts together"));
     Ok(())

@@ -40,7 +40,7 @@ fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let all = Processes::of(hull.home());
     let each = all.without(&before).proportional_set_size()? / many;
     let name = format!("PSS of one container of {many}");
-    let target = Target::at_most(24.0).stretch(15.0);
+    let target = bench.scaled_target(Target::at_most(24.0).stretch(15.0));
     report.figures.push(Figure::new(name, mebibytes(each), Unit::Mebibytes, target));
 
     // With the daemon's: what the containers make it do is theirs.
@@ -49,6 +49,7 @@ fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let used = all.processor_time()?.saturating_sub(used);
     let percent = used.as_secs_f64() / begin.elapsed().as_secs_f64() * 100.0;
     let name = format!("CPU of {many} containers");
-    report.figures.push(Figure::new(name, percent, Unit::Percent, Target::at_most(15.0)));
+    let target = bench.scaled_target(Target::at_most(15.0));
+    report.figures.push(Figure::new(name, percent, Unit::Percent, target));
     Ok(())
 }

@@ -35,7 +35,7 @@ fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     report.samples = interleave(bench.rounds, subjects)?;
     if let Some(((none, _), others)) = homes.split_first() {
         for (name, _) in others {
-            report.ratio(name, none, Target::at_most(1.15));
+            report.ratio(name, none, bench.scaled_target(Target::at_most(1.15)));
         }
     }
     Ok(())
