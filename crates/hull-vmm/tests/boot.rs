@@ -2,86 +2,32 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::PathBuf;
+mod common;
+
 use std::time::{Duration, Instant};
 
-use hull_vmm::qemu::probe::{Question, ask};
-use hull_vmm::{
-    Arch, Artifact, Choice, Configuration, DeviceSet, Disks, Machine, MachineType, PowerState,
-    Shape, Vmm,
-};
+use hull_vmm::{DeviceSet, Disks, Machine, PowerState, Vmm};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
+use common::Home;
+
 const SOON: Duration = Duration::from_secs(30);
-
-/// Returns kernel and agent from the directory that the environment names.
-fn boot_files() -> Option<(Artifact, Artifact)> {
-    let directory = std::env::var_os("HULL_TEST_LIB").or_else(|| std::env::var_os("HULL_LIB"));
-    let Some(directory) = directory.map(PathBuf::from) else {
-        println!("skipped: neither HULL_TEST_LIB nor HULL_LIB says where kernel and agent are");
-        return None;
-    };
-    let files = ["vmlinux", "hull-init"].map(|name| Artifact::at(&directory.join(name)));
-    let [Ok(kernel), Ok(agent)] = files else {
-        println!("skipped: no vmlinux or hull-init in {}", directory.display());
-        return None;
-    };
-    if hull_vmm::qemu::find(Arch::host()?).is_err() {
-        println!("skipped: QEMU is not installed");
-        return None;
-    }
-    Some((kernel, agent))
-}
-
-fn shape(kernel: Artifact, agent: Artifact, answer: &hull_vmm::qemu::probe::Answer) -> Shape {
-    let arch = Arch::host().unwrap();
-    Shape {
-        arch,
-        machine: MachineType::of(arch),
-        kernel,
-        agent,
-        vmm: answer.qemu.version().to_string(),
-        program: answer.program.clone(),
-        accelerator: answer.accelerator,
-        cpu: answer.accelerator.cpu_model(arch).to_owned(),
-        host_cpu: answer.host_cpu.clone(),
-        vcpus: 1,
-        memory_mib: 256,
-        devices: DeviceSet { balloon: true, ..DeviceSet::default() },
-        clock: answer.clock,
-        format: Shape::FORMAT,
-    }
-}
 
 #[tokio::test]
 async fn the_agent_opens_its_channel_and_the_machine_dies_when_told() {
-    let Some((kernel, agent)) = boot_files() else {
+    let Some(home) = Home::new() else {
         return;
     };
-    let home = tempfile::tempdir().unwrap();
-    let cache = home.path().join("probe.json");
-    let question = Question {
-        cache: &cache,
-        arch: Arch::host().unwrap(),
-        program: None,
-        choice: Choice::Auto,
-        kernel: &kernel,
-        agent: &agent,
-    };
     let begin = Instant::now();
-    let answer = ask(question).await.unwrap();
+    let answer = home.probe().await;
     println!("probe: {answer:?} in {:?}", begin.elapsed());
     let begin = Instant::now();
-    assert_eq!(ask(question).await.unwrap().accelerator, answer.accelerator);
+    assert_eq!(home.probe().await.accelerator, answer.accelerator);
     println!("probe from memory: {:?}", begin.elapsed());
 
-    let shape = shape(kernel.clone(), agent.clone(), &answer);
-    let configuration = Configuration {
-        name: "hull-test,with-comma".into(),
-        working_dir: home.path().to_owned(),
-        disks: Disks::default(),
-    };
+    let shape = home.shape(&answer, DeviceSet { balloon: true, ..DeviceSet::default() });
+    let configuration = home.configuration(Disks::default());
     let begin = Instant::now();
     let mut machine = answer.qemu.boot(&shape, configuration).await.unwrap();
     println!("spawned: {:?}", begin.elapsed());
