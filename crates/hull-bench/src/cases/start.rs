@@ -48,7 +48,6 @@ fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
             report.note(format!("{name}: a start after the rounds was {still}"));
         }
     }
-    report.spread("docker", Target::NONE);
     Ok(())
 }
 
