@@ -47,6 +47,11 @@ impl Layout {
         self.root.join("kernel").join("vmlinux")
     }
 
+    /// Machines that wait to be forked.
+    pub(crate) fn templates(&self) -> PathBuf {
+        self.root.join("templates")
+    }
+
     pub(crate) fn probe_cache(&self) -> PathBuf {
         self.root.join("probe.json")
     }

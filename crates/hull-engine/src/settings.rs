@@ -21,6 +21,38 @@ pub struct Settings {
     /// Seconds between the stop signal and SIGKILL where a container says nothing; negative: wait
     /// for ever.
     pub stop_timeout: i64,
+    pub templates: TemplateSettings,
+    pub pool: PoolSettings,
+}
+
+/// Whether machines are forked from templates, and how much disk those may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TemplateSettings {
+    /// Without templates every machine boots.
+    pub enabled: bool,
+    /// Bytes that all templates may take on disk together; those used least recently go first.
+    pub max_bytes: u64,
+}
+
+impl Default for TemplateSettings {
+    fn default() -> Self {
+        Self { enabled: true, max_bytes: 2 << 30 }
+    }
+}
+
+/// How many machines wait for their container, forked ahead.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PoolSettings {
+    /// Machines that wait at most; 0: none.
+    pub size: usize,
+    /// Bytes of host memory that those which wait may take together.
+    pub max_bytes: u64,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { size: 1, max_bytes: 512 << 20 }
+    }
 }
 
 impl Settings {
@@ -43,6 +75,8 @@ impl Settings {
             docker_config: None,
             insecure_registries: Vec::new(),
             stop_timeout: 10,
+            templates: TemplateSettings::default(),
+            pool: PoolSettings::default(),
         }
     }
 }

@@ -9,6 +9,8 @@
 //! The connection that a supervisor inherits (see [`crate::client::spawn`]) is special: the
 //! supervisor sends [`Notice`]s on it, and the daemon's only operation is [`Operation::Start`].
 
+use std::path::PathBuf;
+
 use hull_protocol::{ErrorCode, Process, RpcError, Stat, Statistics};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,6 +22,11 @@ use crate::state::{State, Timings};
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
+    /// Gives a machine that waits its container, whose directory is `dir`; only on the inherited
+    /// connection. What follows is as if the supervisor had just been started for it.
+    Claim {
+        dir: PathBuf,
+    },
     /// Executes the container's program; only on the inherited connection. Answers `State`.
     Start,
     /// Answers `State`.
@@ -138,6 +145,8 @@ pub enum Answered {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
+    /// A machine waits for its container.
+    Waiting,
     /// The socket listens; clients may attach.
     Listening,
     /// The container waits for [`Operation::Start`].

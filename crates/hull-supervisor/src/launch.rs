@@ -16,6 +16,9 @@ pub struct Launch {
     /// The container's id, 64 hexadecimal digits; also its name in the guest protocol.
     pub container: String,
     pub machine: MachineLaunch,
+    /// Templates to fork the machine from; `None`: it boots.
+    #[serde(default)]
+    pub templates: Option<TemplatesLaunch>,
     pub disks: Disks,
     /// OCI runtime specification. `root.path` is ignored; `linux.seccomp` is compiled by the
     /// supervisor and not sent to the guest.
@@ -50,8 +53,15 @@ pub struct Launch {
     pub discard: bool,
 }
 
-/// The virtual machine.
+/// What a supervisor without a container yet is told: `wait.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct WaitLaunch {
+    pub machine: MachineLaunch,
+    pub templates: TemplatesLaunch,
+}
+
+/// The virtual machine.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MachineLaunch {
     /// Hull's home. The VMM's working directory, so that relative extents of disks resolve.
     pub home: PathBuf,
@@ -59,6 +69,9 @@ pub struct MachineLaunch {
     pub kernel: PathBuf,
     /// The guest agent, `hull-init`.
     pub agent: PathBuf,
+    /// The library that forks of templates need; `None`: machines cannot be forked.
+    #[serde(default)]
+    pub fork_library: Option<PathBuf>,
     /// `x86_64` or `aarch64`, as Rust names them.
     #[serde(default = "host_arch")]
     pub arch: String,
@@ -74,6 +87,19 @@ pub struct MachineLaunch {
     pub memory: u64,
 }
 
+/// Templates of machines.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TemplatesLaunch {
+    /// Where they are kept.
+    pub dir: PathBuf,
+    /// Bytes that they may take on the disk together; `None`: no limit.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
+    /// OCI runtime specification of a container with nothing special, for which a new template is
+    /// made ready.
+    pub spec: Box<RawValue>,
+}
+
 /// Disks of the machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Disks {
@@ -82,7 +108,8 @@ pub struct Disks {
     /// File system on it; empty means `erofs`.
     #[serde(default)]
     pub image_type: String,
-    /// Writable raw disk with an ext4 file system; `None`: the writable layer is a tmpfs.
+    /// Writable raw disk with an ext4 file system, made if it does not exist; `None`: the writable
+    /// layer is a tmpfs.
     #[serde(default)]
     pub scratch: Option<PathBuf>,
 }

@@ -13,7 +13,8 @@ mod descriptors;
 pub mod launch;
 pub mod paths;
 pub mod server;
-mod socket;
+pub mod shape;
+pub mod socket;
 pub mod state;
 mod wire;
 

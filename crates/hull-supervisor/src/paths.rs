@@ -12,3 +12,6 @@ pub const SOCKET: &str = "sup.sock";
 pub const BOOT_LOG: &str = "boot.log";
 /// Standard error of the supervisor itself, for faults that it cannot report otherwise.
 pub const SUPERVISOR_LOG: &str = "supervisor.log";
+
+/// [`crate::launch::WaitLaunch`], JSON, in the directory of a machine that waits for its container.
+pub const WAIT: &str = "wait.json";

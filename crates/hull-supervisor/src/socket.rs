@@ -1,4 +1,4 @@
-//! Unix sockets whose path may be longer than `sun_path` (108 bytes).
+//! Unix sockets whose path may be longer than `sun_path` (108 bytes, `unix(7)`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,29 @@ use rustix::fd::OwnedFd;
 /// A path of a socket in `dir` that fits into an address, and what must live until the address
 /// has been used.
 #[derive(Debug)]
-pub(crate) struct Address {
+pub struct Address {
     path: PathBuf,
     _dir: Option<OwnedFd>,
 }
 
 impl Address {
+    /// Returns the address of the socket `path`.
+    ///
+    /// # Errors
+    /// As [`Address::new`].
+    pub fn of(path: &Path) -> io::Result<Self> {
+        match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+            (Some(dir), Some(name)) => Self::new(dir, name),
+            _ => Ok(Self { path: path.to_owned(), _dir: None }),
+        }
+    }
+
     /// Returns the address of the socket `name` in `dir`.
-    pub(crate) fn new(dir: &Path, name: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// If the path is too long and there is no way round: the directory cannot be opened, or the
+    /// system is not Linux.
+    pub fn new(dir: &Path, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         if path.as_os_str().len() < LONGEST {
             return Ok(Self { path, _dir: None });
@@ -23,7 +38,8 @@ impl Address {
         Self::through_descriptor(dir, name)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the path that fits, which means the socket for as long as this lives.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

@@ -1,13 +1,11 @@
-//! What a start prepares on disk: the writable disk and the supervisor's orders.
+//! What a start prepares on disk: the supervisor's orders.
 
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use hull_plan::Plan;
+use hull_plan::{ContainerConfig, Plan};
 use hull_supervisor::launch::{
-    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, StdioLaunch, StopLaunch,
+    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, StdioLaunch, StopLaunch, TemplatesLaunch,
 };
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
@@ -15,10 +13,10 @@ use serde_json::value::to_raw_value;
 use super::record::Record;
 use crate::durable::{self, Survives};
 use crate::layout;
-use crate::{Engine, Error, Result, host, random};
+use crate::{Engine, Error, Result, host};
 
 impl Engine {
-    /// Writes `launch.json` and makes the writable disk if there is none yet.
+    /// Writes `launch.json`.
     pub(crate) fn prepare_launch(
         &self,
         dir: &Path,
@@ -27,9 +25,6 @@ impl Engine {
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
-        if !scratch.exists() {
-            make_scratch(&scratch)?;
-        }
         let launch = self.launch(dir, record, plan, image, scratch)?;
         set_previous_aside(dir)?;
         let path = dir.join(paths::LAUNCH);
@@ -57,17 +52,8 @@ impl Engine {
         };
         Ok(Launch {
             container: record.id.clone(),
-            machine: MachineLaunch {
-                home: self.inner.layout.root().to_owned(),
-                kernel,
-                agent: self.agent_path(),
-                arch: std::env::consts::ARCH.to_owned(),
-                qemu: None,
-                accelerator: AcceleratorChoice::Auto,
-                probe_cache: self.inner.layout.probe_cache(),
-                vcpus: plan.vm.vcpus,
-                memory: memory_limit(config.host.memory),
-            },
+            machine: self.machine(kernel, plan.vm.vcpus, config.host.memory),
+            templates: self.templates_launch()?,
             disks: Disks { image, image_type: "erofs".into(), scratch: Some(scratch) },
             spec,
             user: plan.user.clone(),
@@ -92,6 +78,44 @@ impl Engine {
             },
             discard: config.host.auto_remove,
         })
+    }
+
+    /// Describes a machine; `memory` is the limit of its container in bytes, 0 if there is none.
+    pub(crate) fn machine(&self, kernel: PathBuf, vcpus: u32, memory: i64) -> MachineLaunch {
+        MachineLaunch {
+            home: self.inner.layout.root().to_owned(),
+            kernel,
+            agent: self.agent_path(),
+            fork_library: Some(self.inner.settings.lib_dir.join(FORK_LIBRARY)),
+            arch: std::env::consts::ARCH.to_owned(),
+            qemu: None,
+            accelerator: AcceleratorChoice::Auto,
+            probe_cache: self.inner.layout.probe_cache(),
+            vcpus,
+            memory: memory_limit(memory),
+        }
+    }
+
+    /// Says which templates machines are forked from; `None` if they are switched off.
+    pub(crate) fn templates_launch(&self) -> Result<Option<TemplatesLaunch>> {
+        let settings = self.inner.settings.templates;
+        if !settings.enabled {
+            return Ok(None);
+        }
+        // What a container asks for that says nothing is what templates are made ready for.
+        let nothing = ContainerConfig { cmd: Some(vec!["/".into()]), ..ContainerConfig::default() };
+        let mut plan = hull_plan::plan(NOBODY, &nothing, &host::plan_host())?;
+        if let Some(linux) = &mut plan.spec.linux {
+            // It is the process's, not the guest's.
+            linux.seccomp = None;
+        }
+        let spec = to_raw_value(&plan.spec)
+            .map_err(|error| Error::internal("cannot encode a specification", error))?;
+        Ok(Some(TemplatesLaunch {
+            dir: self.inner.layout.templates(),
+            max_bytes: Some(settings.max_bytes),
+            spec,
+        }))
     }
 
     /// Returns the image's disk, which must be there: containers keep it alive.
@@ -131,34 +155,6 @@ fn set_previous_aside(dir: &Path) -> Result<()> {
     fs::rename(&state, &previous).map_err(Error::file("rename", &state))
 }
 
-fn make_scratch(path: &Path) -> Result<()> {
-    let building = path.with_extension("new");
-    let uuid = random::bytes()?;
-    let made = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&building)
-        .map_err(Error::file("make", &building))
-        .and_then(|file| {
-            let options = hull_ext4::Options::new(hull_ext4::Options::SCRATCH_SIZE, uuid);
-            hull_ext4::format(&file, &options)
-                .map_err(|error| Error::internal("cannot format a writable disk", error))
-        })
-        .and_then(|()| fs::rename(&building, path).map_err(Error::file("make", path)));
-    if made.is_err() {
-        match fs::remove_file(&building) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %building.display(), %error, "cannot remove a file");
-            }
-            _ => {}
-        }
-    }
-    made
-}
-
 /// Memory limit of a container in bytes. One beyond the host's memory never binds, and the machine
 /// need not be that large.
 fn memory_limit(asked: i64) -> u64 {
@@ -168,3 +164,8 @@ fn memory_limit(asked: i64) -> u64 {
         _ => default,
     }
 }
+
+/// Name of a container that is none.
+const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Made by `hull-remap`.
+const FORK_LIBRARY: &str = "libhull_remap.so";

@@ -21,7 +21,7 @@ use connection::Connection;
 pub use attached::{Attached, Input, Output, Piece};
 pub use copy::{CopyIn, CopyOut};
 pub use liveness::{Liveness, liveness, recover};
-pub use spawn::{Control, spawn};
+pub use spawn::{Control, Waiting, spawn, spawn_waiting};
 
 /// Asks the supervisor of one container. Every operation makes a connection of its own, so that a
 /// client may be cloned and used from many tasks, and dropping a future cancels its operation.

@@ -1,5 +1,6 @@
 //! Starts a supervisor.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,6 +28,37 @@ use super::{Client, ClientError};
 /// [`ClientError::Spawn`]; [`ClientError::Failed`] if it cannot run, for example because another
 /// one holds the container's lock; [`ClientError::Gone`] if it ended without a word.
 pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
+    let (stream, pid) = start(hull, &[dir.as_os_str()], dir)?;
+    let mut control = Control::new(stream, dir)
+        .map_err(|source| ClientError::Spawn { program: hull.to_owned(), source })?;
+    control.pid = pid;
+    control.listening().await?;
+    Ok(control)
+}
+
+/// Starts `HULL supervisor --wait DIR`, which makes a machine as the [`crate::launch::WaitLaunch`]
+/// in `dir` says, and returns when the machine waits for its container.
+///
+/// # Errors
+/// As [`spawn`].
+pub async fn spawn_waiting(hull: &Path, dir: &Path) -> Result<Waiting, ClientError> {
+    let (stream, pid) = start(hull, &[OsStr::new("--wait"), dir.as_os_str()], dir)?;
+    let mut control = Control::new(stream, dir)
+        .map_err(|source| ClientError::Spawn { program: hull.to_owned(), source })?;
+    control.pid = pid;
+    match control.notice().await? {
+        Notice::Waiting => Ok(Waiting { control }),
+        Notice::Failed(failure) => Err(failure.into()),
+        Notice::Created(_) | Notice::Listening => Err(ClientError::Unexpected),
+    }
+}
+
+/// Starts a supervisor with `arguments`; its control connection is its standard input.
+fn start(
+    hull: &Path,
+    arguments: &[&OsStr],
+    dir: &Path,
+) -> Result<(StdUnixStream, Option<u32>), ClientError> {
     let fail = |source| ClientError::Spawn { program: hull.to_owned(), source };
     let (ours, theirs) = StdUnixStream::pair().map_err(fail)?;
     let log = OpenOptions::new()
@@ -39,7 +71,7 @@ pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
     descriptors::keep_standard_only(&mut command);
     let mut child = command
         .arg("supervisor")
-        .arg(dir)
+        .args(arguments)
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .stderr(log)
@@ -49,12 +81,32 @@ pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
     let pid = child.id();
     // Reaps it, whenever it ends.
     tokio::spawn(async move { child.wait().await });
-    let mut control = Control::new(ours, dir).map_err(fail)?;
-    control.pid = pid;
-    match control.notice().await? {
-        Notice::Listening => Ok(control),
-        Notice::Failed(failure) => Err(failure.into()),
-        Notice::Created(_) => Err(ClientError::Unexpected),
+    Ok((ours, pid))
+}
+
+/// A machine that waits for its container. Dropping it ends the machine.
+#[derive(Debug)]
+pub struct Waiting {
+    control: Control,
+}
+
+impl Waiting {
+    /// Gives the machine the container in `dir`, whose [`crate::Launch`] has been written. From
+    /// here on all is as after [`spawn`].
+    ///
+    /// # Errors
+    /// As [`spawn`]; the container can then be started in another machine.
+    pub async fn claim(self, dir: &Path) -> Result<Control, ClientError> {
+        let mut control = Control { client: Client::new(dir), ..self.control };
+        let claim = Operation::Claim { dir: dir.to_owned() };
+        control.connection.send(&claim).await?;
+        control.listening().await?;
+        Ok(control)
+    }
+
+    /// Waits until the machine is of no use any more.
+    pub async fn ended(&mut self) {
+        let _ = self.control.notice().await;
     }
 }
 
@@ -88,6 +140,15 @@ impl Control {
         self.pid
     }
 
+    /// Waits until the supervisor's socket listens.
+    async fn listening(&mut self) -> Result<(), ClientError> {
+        match self.notice().await? {
+            Notice::Listening => Ok(()),
+            Notice::Failed(failure) => Err(failure.into()),
+            Notice::Created(_) | Notice::Waiting => Err(ClientError::Unexpected),
+        }
+    }
+
     /// Waits until the container is created in its machine and waits for its start.
     ///
     /// # Errors
@@ -95,7 +156,7 @@ impl Control {
     pub async fn created(&mut self) -> Result<Timings, ClientError> {
         loop {
             match self.notice().await? {
-                Notice::Listening => {}
+                Notice::Listening | Notice::Waiting => {}
                 Notice::Created(timings) => return Ok(timings),
                 Notice::Failed(failure) => return Err(failure.into()),
             }
@@ -116,7 +177,7 @@ impl Control {
             match frame.kind {
                 Kind::Event => match parse(&frame)? {
                     Notice::Failed(failure) => return Err(failure.into()),
-                    Notice::Created(_) | Notice::Listening => {}
+                    Notice::Created(_) | Notice::Listening | Notice::Waiting => {}
                 },
                 Kind::Response => {
                     return match parse(&frame)? {

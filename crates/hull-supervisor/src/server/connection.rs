@@ -122,7 +122,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Operation::Processes => Request::Processes { container },
         Operation::Update { resources } => Request::Update { container, resources },
         Operation::Stat { path } => Request::Stat { container, path },
-        Operation::Start => {
+        Operation::Claim { .. } | Operation::Start => {
             let message = "only the daemon that made the supervisor can start its container";
             return Err(Failure::new(FailureCode::Invalid, message));
         }

@@ -1,23 +1,47 @@
-//! Makes the container's machine.
+//! Makes the container's machine: a fork of a template, or a cold boot.
 
 use std::future::Future;
+use std::time::Duration;
 
-use hull_vmm::qemu::probe::{self, ProbeError, Question};
-use hull_vmm::{
-    Arch, Artifact, Configuration, DeviceSet, Disk, Disks, Machine, MachineType, Qemu, Shape, Vmm,
-};
+use hull_template::{Recipe, Template, Templates};
+use hull_vmm::{Configuration, Disk, Disks, ForkError, Machine, Qemu, Shape, Slot, Vmm};
+use tokio::time::timeout;
 
 use crate::control::{Failure, FailureCode};
-use crate::launch::{Launch, MachineLaunch};
+use crate::launch::TemplatesLaunch;
+use crate::shape;
+use crate::state::{Mode, Origin};
 
 use super::context::{Context, chain};
+use super::scratch;
 
 /// Makes machines; tests have one of their own.
 pub(super) trait Launcher {
     type Machine: Machine;
 
     /// Starts the machine that `context` asks for.
-    fn launch(&self, context: &Context) -> impl Future<Output = Result<Self::Machine, Failure>>;
+    fn launch(
+        &self,
+        context: &Context,
+    ) -> impl Future<Output = Result<Launched<Self::Machine>, Failure>>;
+}
+
+/// A machine that was started.
+#[derive(Debug)]
+pub(super) struct Launched<M> {
+    pub(super) machine: M,
+    pub(super) origin: Origin,
+    /// Where the container's writable disk is.
+    pub(super) writable: Slot,
+    /// The agent has been greeted by the template's builder; the guest runs.
+    pub(super) greeted: Option<Greeted>,
+}
+
+/// What the agent of a fork said when its template was built.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Greeted {
+    /// `uname -r` and `uname -m` of the guest.
+    pub(super) kernel: Option<String>,
 }
 
 /// Starts machines in QEMU.
@@ -27,98 +51,138 @@ pub(super) struct QemuLauncher;
 impl Launcher for QemuLauncher {
     type Machine = <Qemu as Vmm>::Machine;
 
-    async fn launch(&self, context: &Context) -> Result<Self::Machine, Failure> {
+    async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
         let launch = &context.launch;
-        let (qemu, shape) = plan(launch).await?;
+        let (qemu, shape) = shape::plan(&launch.machine, launch.disks.scratch.is_some()).await?;
         context.note(|state| state.accelerator = Some(shape.accelerator.name().to_owned()));
         context.mark(|timings| &mut timings.planned);
-        let configuration = Configuration {
-            name: format!("hull-{}", launch.container.get(..12).unwrap_or(&launch.container)),
-            working_dir: launch.machine.home.clone(),
-            disks: Disks {
-                image: Disk::at(&launch.disks.image),
-                scratch: launch.disks.scratch.as_ref().map(Disk::at).unwrap_or_default(),
-                kept: Disk::Placeholder,
+        let reason = match &context.launch.templates {
+            Some(templates) => match fork(context, templates, &qemu, &shape).await {
+                Ok(launched) => return Ok(launched),
+                Err(reason) => reason,
             },
+            None => "templates are switched off".to_owned(),
         };
-        let machine = qemu.boot(&shape, configuration).await;
-        machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))
+        boot(context, &qemu, &shape, reason).await
     }
 }
 
-/// Returns the QEMU and the shape for `launch`.
-async fn plan(launch: &Launch) -> Result<(Qemu, Shape), Failure> {
-    let machine = &launch.machine;
-    let arch = Arch::parse(&machine.arch).ok_or_else(|| {
-        let message = format!("there is no guest for architecture `{}`", machine.arch);
-        Failure::new(FailureCode::Invalid, message)
-    })?;
-    let file = |what: &str, path: &std::path::Path| {
-        Artifact::at(path).map_err(|error| Failure {
-            code: FailureCode::Boot,
-            message: format!("cannot read the {what} `{}`: {error}", path.display()),
-            hint: Some("`make build` makes the guest kernel and agent".to_owned()),
-        })
-    };
-    let kernel = file("guest kernel", &machine.kernel)?;
-    let agent = file("guest agent", &machine.agent)?;
-    let answer = probe::ask(Question {
-        cache: &machine.probe_cache,
-        arch,
-        program: machine.qemu.as_deref(),
-        choice: machine.accelerator,
-        kernel: &kernel,
-        agent: &agent,
+/// Forks the machine from a template, which is built if there is none. Returns why not.
+async fn fork(
+    context: &Context,
+    templates: &TemplatesLaunch,
+    qemu: &Qemu,
+    shape: &Shape,
+) -> Result<Launched<<Qemu as Vmm>::Machine>, String> {
+    let store = Templates::new(&templates.dir, templates.max_bytes);
+    let recipe = Recipe { shape, spec: &templates.spec };
+    let obtained = store.obtain(qemu, recipe).await.map_err(|error| chain(&error))?;
+    let template = obtained.template;
+    if obtained.is_new {
+        scratch::sync_in_background(&store, template.key());
+    }
+    context.mark(|timings| &mut timings.template_ready);
+    let forked = fork_from(context, &template, qemu, shape).await;
+    forked.map_err(|error| {
+        // Whatever is wrong with it, a new one costs a boot; a bad one costs every start.
+        if let Error::Fork(_) = &error
+            && let Err(error) = store.remove(template.key())
+        {
+            tracing::warn!(%error, "cannot remove a template that cannot be forked");
+        }
+        chain(&error)
     })
-    .await
-    .map_err(|error| Failure {
-        code: FailureCode::Boot,
-        message: chain(&error),
-        hint: match &error {
-            ProbeError::Find(error) => Some(error.hint().to_owned()),
-            _ => None,
-        },
-    })?;
-    let shape = Shape {
-        arch,
-        machine: MachineType::of(arch),
-        kernel,
-        agent,
-        vmm: format!("QEMU {}", answer.qemu.version()),
-        program: answer.program,
-        accelerator: answer.accelerator,
-        cpu: answer.accelerator.cpu_model(arch).to_owned(),
-        host_cpu: answer.host_cpu,
-        vcpus: machine.vcpus.max(1),
-        memory_mib: memory_mib(machine)?,
-        devices: DeviceSet {
-            image: true,
-            scratch: launch.disks.scratch.is_some(),
-            kept: false,
-            balloon: true,
-            spare_ports: 0,
-        },
-        clock: answer.clock,
-        format: Shape::FORMAT,
+}
+
+async fn fork_from(
+    context: &Context,
+    template: &Template,
+    qemu: &Qemu,
+    shape: &Shape,
+) -> Result<Launched<<Qemu as Vmm>::Machine>, Error> {
+    let mut disks = Disks { image: Disk::at(&context.launch.disks.image), ..Disks::default() };
+    let mut spare = None;
+    let writable = match &context.launch.disks.scratch {
+        // The guest has a disk like this one mounted: it gets one, if only to find it there.
+        Some(path) if path.exists() => {
+            spare = Some(scratch::spare(context.dir(), template).map_err(Error::Disk)?);
+            disks.scratch = spare.as_ref().map(|file| Disk::at(file.path())).unwrap_or_default();
+            disks.kept = Disk::at(path);
+            Slot::Kept
+        }
+        Some(path) => {
+            template.copy_scratch(path).map_err(Error::Disk)?;
+            disks.scratch = Disk::at(path);
+            Slot::Scratch
+        }
+        None => Slot::Scratch,
     };
-    Ok((answer.qemu, shape))
+    let snapshot = template.snapshot().map_err(Error::Disk)?;
+    let mut machine = qemu.fork(shape, configuration(context, disks), snapshot).await?;
+    context.mark(|timings| &mut timings.vmm_spawned);
+    match timeout(RESTORE_PATIENCE, machine.resumed()).await {
+        Ok(resumed) => resumed?,
+        Err(_) => return Err(Error::Slow),
+    }
+    // It is open, and nobody else needs its name.
+    drop(spare);
+    context.mark(|timings| &mut timings.restored);
+    let origin = Origin {
+        mode: Mode::Fork,
+        reason: None,
+        template: Some(template.key().as_str().to_owned()),
+    };
+    let greeted = Some(Greeted { kernel: template.kernel().map(str::to_owned) });
+    Ok(Launched { machine, origin, writable, greeted })
 }
 
-/// Returns the machine's memory: the container's, which its cgroup limits exactly, and what kernel
-/// and agent need beside it.
-fn memory_mib(machine: &MachineLaunch) -> Result<u32, Failure> {
-    let container = machine.memory.div_ceil(1 << 20);
-    // Page structures are 1/64 of the memory that they describe.
-    let total = container + FIXED_MIB + container / 64;
-    u32::try_from(total)
-        .ok()
-        .filter(|_| machine.memory > 0)
-        .map(|mib| mib.next_multiple_of(2))
-        .ok_or_else(|| {
-            let message = format!("a machine cannot have {} bytes of memory", machine.memory);
-            Failure::new(FailureCode::Invalid, message)
-        })
+/// Boots a machine because of `reason`.
+async fn boot(
+    context: &Context,
+    qemu: &Qemu,
+    shape: &Shape,
+    reason: String,
+) -> Result<Launched<<Qemu as Vmm>::Machine>, Failure> {
+    let launch = &context.launch;
+    if let Some(path) = &launch.disks.scratch
+        && !path.exists()
+    {
+        scratch::make(path).map_err(|error| {
+            let message = format!("cannot make the disk `{}`: {error}", path.display());
+            Failure::new(FailureCode::Failed, message)
+        })?;
+    }
+    let disks = Disks {
+        image: Disk::at(&launch.disks.image),
+        scratch: launch.disks.scratch.as_ref().map(Disk::at).unwrap_or_default(),
+        kept: Disk::Placeholder,
+    };
+    let machine = qemu.boot(shape, configuration(context, disks)).await;
+    let machine = machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))?;
+    context.mark(|timings| &mut timings.vmm_spawned);
+    let origin = Origin { mode: Mode::Cold, reason: Some(reason), template: None };
+    Ok(Launched { machine, origin, writable: Slot::Scratch, greeted: None })
 }
 
-/// Kernel code and data, agent and initial file system.
-const FIXED_MIB: u64 = 64;
+fn configuration(context: &Context, disks: Disks) -> Configuration {
+    let container = &context.launch.container;
+    Configuration {
+        name: format!("hull-{}", container.get(..12).unwrap_or(container)),
+        working_dir: context.launch.machine.home.clone(),
+        disks,
+    }
+}
+
+/// Why a template was not forked.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot make the machine's disk")]
+    Disk(#[source] std::io::Error),
+    #[error(transparent)]
+    Fork(#[from] ForkError),
+    #[error("the forked machine was not restored within {RESTORE_PATIENCE:?}")]
+    Slow,
+}
+
+/// Restoring takes some 30 ms; a loaded machine may take many times that.
+const RESTORE_PATIENCE: Duration = Duration::from_secs(20);

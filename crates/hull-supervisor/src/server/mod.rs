@@ -11,11 +11,13 @@ mod hub;
 mod log;
 mod machine;
 mod output;
+mod scratch;
 mod stdin;
 mod stop;
 mod supervise;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::fs::File;
 use std::io;
@@ -39,7 +41,8 @@ use crate::socket::{self, Address};
 use crate::state::Status;
 use crate::wire::write_json;
 
-use context::{Context, chain};
+use context::Context;
+pub(crate) use context::chain;
 use machine::{Launcher, QemuLauncher};
 
 /// Runs the supervisor of the container in `dir` until the container has ended. `control` is the
@@ -51,6 +54,27 @@ use machine::{Launcher, QemuLauncher};
 /// # Errors
 /// [`RunError`]; whatever goes wrong with the container itself is recorded in its state instead.
 pub fn run(dir: &Path, control: OwnedFd) -> Result<(), RunError> {
+    enter_session(async |control| serve(dir, control, &QemuLauncher).await, control)
+}
+
+/// Makes a machine as `wait.json` in `dir` says, and waits with it until the daemon gives it a
+/// container; then goes on as [`run`] does. Ends when the daemon does.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run_waiting(dir: &Path, control: OwnedFd) -> Result<(), RunError> {
+    let wait = async |mut control| match waiting::wait(dir, &mut control).await? {
+        Some((dir, prepared)) => serve(&dir, control, &prepared).await,
+        None => Ok(()),
+    };
+    enter_session(wait, control)
+}
+
+/// Runs `work` in a session and a runtime of its own, with the connection to the daemon.
+fn enter_session(
+    work: impl AsyncFnOnce(UnixStream) -> Result<(), RunError>,
+    control: OwnedFd,
+) -> Result<(), RunError> {
     // Fails if the process leads a session already.
     let _ = rustix::process::setsid();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,8 +82,12 @@ pub fn run(dir: &Path, control: OwnedFd) -> Result<(), RunError> {
         .build()
         .map_err(RunError::Runtime)?;
     let control = StdUnixStream::from(control);
+    control.set_nonblocking(true).map_err(RunError::Control)?;
     let local = LocalSet::new();
-    local.block_on(&runtime, serve(dir, control, &QemuLauncher))
+    local.block_on(&runtime, async {
+        let control = UnixStream::from_std(control).map_err(RunError::Control)?;
+        work(control).await
+    })
 }
 
 /// Why a supervisor cannot do its work.
@@ -106,11 +134,9 @@ struct Office {
 
 async fn serve<L: Launcher>(
     dir: &Path,
-    control: StdUnixStream,
+    mut control: UnixStream,
     launcher: &L,
 ) -> Result<(), RunError> {
-    control.set_nonblocking(true).map_err(RunError::Control)?;
-    let mut control = UnixStream::from_std(control).map_err(RunError::Control)?;
     let Office { context, listener, lock } = match enter(dir).await {
         Ok(office) => office,
         Err(error) => {

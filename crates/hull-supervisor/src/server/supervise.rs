@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hull_guest::{Events, Guest, OutputStreams, Pending};
 use hull_protocol::{Configure, Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
-use hull_vmm::Machine;
+use hull_vmm::{Machine, Slot};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
@@ -20,7 +20,7 @@ use crate::state::{State, Status};
 use super::console::{self, Tail};
 use super::context::{Context, chain, failure};
 use super::daemon::Daemon;
-use super::machine::Launcher;
+use super::machine::{Launched, Launcher};
 use super::output;
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
@@ -90,8 +90,15 @@ async fn start<L: Launcher>(
     daemon: &Daemon,
     machine: &mut Option<L::Machine>,
 ) -> Result<(Running, Result<(), Failure>), Failure> {
-    let machine = machine.insert(launcher.launch(context).await?);
-    context.mark(|timings| &mut timings.vmm_spawned);
+    // Compiling a seccomp profile takes a while: do it while the machine starts.
+    let profile = context.launch.spec.clone();
+    let arch = context.launch.machine.arch.clone();
+    let compiling =
+        tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
+    let Launched { machine: launched, origin, writable, greeted } =
+        launcher.launch(context).await?;
+    let machine = machine.insert(launched);
+    context.note(|state| state.start = Some(origin));
     let vmm_pid = machine.pid();
     context.update(|state| state.vmm_pid = vmm_pid).map_err(internal)?;
     let channel = machine.take_channel().ok_or_else(unfit)?;
@@ -101,44 +108,20 @@ async fn start<L: Launcher>(
         Some(pipe) => tokio::task::spawn_local(console::keep(pipe, boot_log, tail.clone())),
         None => tokio::task::spawn_local(async {}),
     };
-    // Compiling a seccomp profile takes a while: do it while the guest boots.
-    let (spec, seccomp) =
-        hull_guest::seccomp::extract(&context.launch.spec, &context.launch.machine.arch)
-            .map_err(|error| Failure::new(FailureCode::Invalid, chain(&error)))?;
-
-    let connecting = Guest::connect(channel, SOFTWARE, BOOT_PATIENCE);
-    let connected = tokio::select! {
-        connected = connecting => connected,
-        end = machine.wait() => {
-            let message = format!("the machine ended while it booted: {}", why(&end, &tail));
-            return Err(Failure::new(FailureCode::Boot, message));
+    let (guest, events) = match greeted {
+        Some(greeted) => {
+            context.note(|state| state.guest_kernel = greeted.kernel);
+            Guest::resume(channel)
         }
+        None => greet(context, machine, channel, &tail).await?,
     };
-    let (guest, events, hello) = match connected {
-        Ok(connected) => connected,
-        Err(error) => {
-            // If the machine dies, its channel closes; what it died of says more.
-            let end = timeout(Duration::from_millis(200), machine.wait()).await.ok();
-            let reason = match &end {
-                Some(end) => why(end, &tail),
-                None => tail.last_line().unwrap_or_default(),
-            };
-            let message = match reason.as_str() {
-                "" => chain(&error),
-                reason => format!("{}: {reason}", chain(&error)),
-            };
-            return Err(Failure {
-                code: FailureCode::Boot,
-                message,
-                hint: Some("`hull logs --boot` shows the guest's console".to_owned()),
-            });
-        }
-    };
-    context.mark(|timings| &mut timings.hello);
-    note_hello(context, &hello);
+    let (spec, seccomp) = compiling
+        .await
+        .map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))?
+        .map_err(|error| Failure::new(FailureCode::Invalid, chain(&error)))?;
 
     let configured = guest.send(&Request::Configure(identity(context).map_err(internal)?));
-    let (create, outputs, stdin) = creation(context, &guest, spec, seccomp);
+    let (create, outputs, stdin) = creation(context, &guest, writable, spec, seccomp);
     let created = guest.send(&Request::Create(Box::new(create)));
     if let Some(stdin) = stdin {
         context.stdin.connect(stdin).await;
@@ -148,6 +131,47 @@ async fn start<L: Launcher>(
     let running = Running { guest, events, output, console, tail };
     let started = running.create_and_start(context, machine, daemon, configured, created).await;
     Ok((running, started))
+}
+
+/// Waits for the agent of a machine that boots.
+async fn greet(
+    context: &Context,
+    machine: &mut impl Machine,
+    channel: UnixStream,
+    tail: &Tail,
+) -> Result<(Guest, Events), Failure> {
+    let connecting = Guest::connect(channel, SOFTWARE, BOOT_PATIENCE);
+    let connected = tokio::select! {
+        connected = connecting => connected,
+        end = machine.wait() => {
+            let message = format!("the machine ended while it booted: {}", why(&end, tail));
+            return Err(Failure::new(FailureCode::Boot, message));
+        }
+    };
+    match connected {
+        Ok((guest, events, hello)) => {
+            context.mark(|timings| &mut timings.hello);
+            note_hello(context, &hello);
+            Ok((guest, events))
+        }
+        Err(error) => {
+            // If the machine dies, its channel closes; what it died of says more.
+            let end = timeout(Duration::from_millis(200), machine.wait()).await.ok();
+            let reason = match &end {
+                Some(end) => why(end, tail),
+                None => tail.last_line().unwrap_or_default(),
+            };
+            let message = match reason.as_str() {
+                "" => chain(&error),
+                reason => format!("{}: {reason}", chain(&error)),
+            };
+            Err(Failure {
+                code: FailureCode::Boot,
+                message,
+                hint: Some("`hull logs --boot` shows the guest's console".to_owned()),
+            })
+        }
+    }
 }
 
 impl Running {
@@ -330,6 +354,7 @@ fn identity(context: &Context) -> io::Result<Configure> {
 fn creation(
     context: &Context,
     guest: &Guest,
+    writable: Slot,
     spec: Box<RawValue>,
     seccomp: Option<String>,
 ) -> (Create, OutputStreams, Option<hull_guest::InputStream>) {
@@ -348,7 +373,7 @@ fn creation(
         rootfs: Rootfs {
             image: "image".to_owned(),
             image_type: image_type.to_owned(),
-            scratch: launch.disks.scratch.as_ref().map(|_| "scratch".to_owned()),
+            scratch: launch.disks.scratch.as_ref().map(|_| writable.name().to_owned()),
         },
         seccomp,
         user: launch.user.clone(),

@@ -20,8 +20,8 @@ use crate::client::{Client, Control};
 use crate::control::Failure;
 use crate::server::RunError;
 use crate::server::context::Context;
-use crate::server::machine::Launcher;
-use crate::state::State;
+use crate::server::machine::{Launched, Launcher};
+use crate::state::{Mode, Origin, State};
 
 pub(super) const SOON: Duration = Duration::from_secs(5);
 
@@ -63,6 +63,8 @@ impl Bench {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let supervised = dir.clone();
         let supervisor = tokio::task::spawn_local(async move {
+            theirs.set_nonblocking(true).unwrap();
+            let theirs = UnixStream::from_std(theirs).unwrap();
             super::super::serve(&supervised, theirs, &launcher).await
         });
         let mut control = Control::new(ours, &dir).unwrap();
@@ -236,8 +238,10 @@ fn launcher() -> (impl Launcher, Guest) {
 impl Launcher for FakeLauncher {
     type Machine = FakeMachine;
 
-    async fn launch(&self, _: &Context) -> Result<FakeMachine, Failure> {
-        Ok(self.0.borrow_mut().take().unwrap())
+    async fn launch(&self, _: &Context) -> Result<Launched<FakeMachine>, Failure> {
+        let machine = self.0.borrow_mut().take().unwrap();
+        let origin = Origin { mode: Mode::Cold, reason: None, template: None };
+        Ok(Launched { machine, origin, writable: Slot::Scratch, greeted: None })
     }
 }
 

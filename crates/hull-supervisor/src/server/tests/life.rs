@@ -182,6 +182,8 @@ fn a_container_has_one_supervisor() {
         let bench = Bench::new(|_| {}).await;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let launcher = crate::server::machine::QemuLauncher;
+        theirs.set_nonblocking(true).unwrap();
+        let theirs = tokio::net::UnixStream::from_std(theirs).unwrap();
         let second = super::super::serve(&bench.dir, theirs, &launcher).await;
         assert!(matches!(second, Err(RunError::Locked { .. })));
         let mut refused = crate::Control::new(ours, &bench.dir).unwrap();

@@ -1,0 +1,195 @@
+//! A machine that was forked ahead and waits for its container.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use hull_protocol::Kind;
+use hull_template::{Recipe, Templates};
+use hull_vmm::{Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
+use tokio::net::UnixStream;
+
+use crate::control::{Failure, FailureCode, Notice, Operation};
+use crate::launch::WaitLaunch;
+use crate::paths;
+use crate::shape;
+use crate::state::{Mode, Origin};
+use crate::wire::{FrameReader, invalid, parse, write_json};
+
+use super::RunError;
+use super::context::{Context, chain};
+use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
+
+/// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
+/// container with what starts it in that machine; `None` if nobody will claim it any more.
+pub(super) async fn wait(
+    dir: &Path,
+    control: &mut UnixStream,
+) -> Result<Option<(PathBuf, Prepared)>, RunError> {
+    let place = Place(dir.to_owned());
+    let path = dir.join(paths::WAIT);
+    let launch: WaitLaunch = fs::read(&path)
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(invalid))
+        .map_err(|source| RunError::Launch { path, source })?;
+    let made = tokio::select! {
+        made = make(&place, &launch) => made,
+        // Nothing is asked for before it waits.
+        _ = control.readable() => return Ok(None),
+    };
+    let mut waiting = match made {
+        Ok(waiting) => waiting,
+        Err(failure) => {
+            let _ = write_json(control, Kind::Event, &Notice::Failed(failure)).await;
+            return Ok(None);
+        }
+    };
+    if write_json(control, Kind::Event, &Notice::Waiting).await.is_err() {
+        return Ok(None);
+    }
+    let claim = claim(control);
+    let dir = tokio::select! {
+        dir = claim => dir,
+        // The daemon sees the connection close.
+        _ = waiting.machine.wait() => None,
+    };
+    Ok(dir.map(|dir| {
+        log_into(&dir);
+        (dir, Prepared(RefCell::new(Some((waiting, place)))))
+    }))
+}
+
+/// Returns the directory that the daemon names; `None` if it goes away.
+async fn claim(control: &mut UnixStream) -> Option<PathBuf> {
+    // The daemon says no more until it has been answered: the reader keeps nothing back.
+    let frame = FrameReader::new(control).next().await.ok()??;
+    match parse(&frame) {
+        Ok(Operation::Claim { dir }) if frame.kind == Kind::Request => Some(dir),
+        _ => None,
+    }
+}
+
+/// Starts a container in a machine that has waited for it.
+#[derive(Debug)]
+pub(super) struct Prepared(RefCell<Option<(Waiting, Place)>>);
+
+#[derive(Debug)]
+struct Waiting {
+    machine: <Qemu as Vmm>::Machine,
+    accelerator: &'static str,
+    template: String,
+    greeted: Greeted,
+}
+
+impl Launcher for Prepared {
+    type Machine = <Qemu as Vmm>::Machine;
+
+    async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
+        let prepared = self.0.borrow_mut().take();
+        if let Some((mut waiting, place)) = prepared {
+            match furnish(context, &mut waiting, &place).await {
+                Ok(writable) => {
+                    context.note(|state| state.accelerator = Some(waiting.accelerator.to_owned()));
+                    context.mark(|timings| &mut timings.restored);
+                    return Ok(Launched {
+                        machine: waiting.machine,
+                        origin: Origin {
+                            mode: Mode::Pool,
+                            reason: None,
+                            template: Some(waiting.template),
+                        },
+                        writable,
+                        greeted: Some(waiting.greeted),
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "a machine of the pool is of no use");
+                    waiting.machine.kill();
+                    waiting.machine.wait().await;
+                }
+            }
+        }
+        QemuLauncher.launch(context).await
+    }
+}
+
+/// Gives the machine the container's disks.
+async fn furnish(
+    context: &Context,
+    waiting: &mut Waiting,
+    place: &Place,
+) -> Result<Slot, DiskError> {
+    let disks = &context.launch.disks;
+    let machine = &mut waiting.machine;
+    machine.attach_disk(Slot::Image, &Disk::at(&disks.image)).await?;
+    match &disks.scratch {
+        Some(path) if path.exists() => {
+            machine.attach_disk(Slot::Kept, &Disk::at(path)).await?;
+            Ok(Slot::Kept)
+        }
+        Some(path) => {
+            // The machine has it open: under whatever name, it is the container's now.
+            fs::rename(place.scratch(), path)
+                .map_err(|source| DiskError::Read { path: path.clone(), source })?;
+            Ok(Slot::Scratch)
+        }
+        None => Ok(Slot::Scratch),
+    }
+}
+
+async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
+    let fail = |error: &dyn std::error::Error| Failure::new(FailureCode::Boot, chain(error));
+    let (qemu, shape) = shape::plan(&launch.machine, true).await?;
+    let store = Templates::new(&launch.templates.dir, launch.templates.max_bytes);
+    let recipe = Recipe { shape: &shape, spec: &launch.templates.spec };
+    let obtained = store.obtain(&qemu, recipe).await.map_err(|error| fail(&error))?;
+    let template = obtained.template;
+    if obtained.is_new {
+        super::scratch::sync_in_background(&store, template.key());
+    }
+    template.copy_scratch(&place.scratch()).map_err(|error| fail(&error))?;
+    let configuration = Configuration {
+        name: "hull-pool".to_owned(),
+        working_dir: launch.machine.home.clone(),
+        disks: Disks { scratch: Disk::at(place.scratch()), ..Disks::default() },
+    };
+    let snapshot = template.snapshot().map_err(|error| fail(&error))?;
+    let mut machine =
+        qemu.fork(&shape, configuration, snapshot).await.map_err(|error| fail(&error))?;
+    machine.resumed().await.map_err(|error| fail(&error))?;
+    Ok(Waiting {
+        machine,
+        accelerator: shape.accelerator.name(),
+        template: template.key().as_str().to_owned(),
+        greeted: Greeted { kernel: template.kernel().map(str::to_owned) },
+    })
+}
+
+/// The directory of a machine that waits, which goes with it.
+#[derive(Debug)]
+struct Place(PathBuf);
+
+impl Place {
+    fn scratch(&self) -> PathBuf {
+        self.0.join("scratch.ext4")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left, the next daemon removes.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Has what this process says go where a supervisor of the container in `dir` would say it.
+fn log_into(dir: &Path) {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(dir.join(paths::SUPERVISOR_LOG));
+    // Without it the messages go with the pool's directory.
+    let _ = log.and_then(|log| rustix::stdio::dup2_stderr(&log).map_err(io::Error::from));
+}
