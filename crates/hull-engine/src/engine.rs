@@ -9,6 +9,8 @@ use crate::container::registry::Registry;
 use crate::events::Hub;
 use crate::isolation::Drivers;
 use crate::layout::Layout;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
 use crate::{Error, Result, Settings, recovery};
 
 /// Containers and images of one state directory. Cheap to clone; clones are the same engine.
@@ -28,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) events: Hub,
     pub(crate) drivers: Drivers,
     pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+    pub(crate) pool: Arc<Pool>,
     /// Pulls under way.
     pub(crate) pulls: crate::image::Pulls,
     /// Read while a container is made from an image, written while images are removed: nothing is
@@ -45,11 +49,13 @@ impl Engine {
     /// # Errors
     /// The state directory cannot be made, read or written.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let drivers = Drivers::new(&settings);
-        Self::open_with(settings, drivers).await
+        Self::open_with(settings, Drivers::new).await
     }
 
-    pub(crate) async fn open_with(settings: Settings, drivers: Drivers) -> Result<Self> {
+    pub(crate) async fn open_with(
+        settings: Settings,
+        drivers: impl FnOnce(&Settings, &Arc<Pool>) -> Drivers,
+    ) -> Result<Self> {
         if !settings.root.is_absolute() {
             return Err(Error::InvalidParameter(format!(
                 "the state directory {} is not an absolute path",
@@ -59,6 +65,9 @@ impl Engine {
         let layout = Layout::new(&settings.root);
         recovery::prepare(&layout)?;
         let store = crate::image::open_store(&settings)?;
+        let pool = Pool::new(settings.pool, settings.supervisor.clone(), layout.pool());
+        let pool = Arc::new(pool);
+        let drivers = drivers(&settings, &pool);
         let engine = Self {
             inner: Arc::new(Inner {
                 settings,
@@ -68,11 +77,14 @@ impl Engine {
                 events: Hub::default(),
                 drivers,
                 store,
+                metrics: Metrics::default(),
+                pool,
                 pulls: crate::image::Pulls::default(),
                 images_gate: tokio::sync::RwLock::default(),
             }),
         };
         recovery::recover(&engine).await?;
+        engine.keep_pool()?;
         Ok(engine)
     }
 

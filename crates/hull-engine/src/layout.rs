@@ -52,6 +52,11 @@ impl Layout {
         self.root.join("templates")
     }
 
+    /// Machines that wait for their container; emptied when the engine opens.
+    pub(crate) fn pool(&self) -> PathBuf {
+        self.root.join("pool")
+    }
+
     pub(crate) fn probe_cache(&self) -> PathBuf {
         self.root.join("probe.json")
     }

@@ -21,6 +21,7 @@ mod isolation;
 mod kernel;
 mod layout;
 mod metrics;
+mod pool;
 mod random;
 mod recovery;
 mod settings;

@@ -15,7 +15,8 @@ use tracing::{error, info, warn};
 use crate::container::entry::{Container, Live};
 use crate::container::record::Record;
 use crate::container::start::read_previous;
-use crate::container::state::State;
+use crate::container::state::{State, Status};
+use crate::error::one_line;
 use crate::isolation::Task;
 use crate::layout::Layout;
 use crate::{Engine, Error, Result};
@@ -63,13 +64,24 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
 
 /// Takes over the container in `dir`; `None` if there is none worth keeping.
 fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container>>> {
-    let Some(record) = Record::read(dir)? else {
-        // A power cut took what was not worth a sync.
-        warn!(dir = %dir.display(), "removing a container without a configuration");
-        let doomed = engine.inner.layout.tmp().join("remove-unreadable");
-        fs::rename(dir, &doomed).map_err(Error::file("remove", dir))?;
-        fs::remove_dir_all(&doomed).map_err(Error::file("remove", &doomed))?;
-        return Ok(None);
+    let (record, damage) = match Record::read(dir) {
+        Ok(Some(record)) => (record, None),
+        Ok(None) => {
+            // A power cut took what was not worth a sync.
+            warn!(dir = %dir.display(), "removing a container without a configuration");
+            let doomed = engine.inner.layout.tmp().join("remove-unreadable");
+            fs::rename(dir, &doomed).map_err(Error::file("remove", dir))?;
+            fs::remove_dir_all(&doomed).map_err(Error::file("remove", &doomed))?;
+            return Ok(None);
+        }
+        Err(error) => match Record::stand_in(dir) {
+            Some(record) => {
+                let damage = one_line(&error);
+                error!(container = record.short_id(), "listed as dead: {damage}");
+                (record, Some(damage))
+            }
+            None => return Err(error),
+        },
     };
     let driver = engine.inner.drivers.named(&record.config.host.isolation)?;
     let found =
@@ -83,14 +95,19 @@ fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container
     // With nothing of the last run, the run before it is what there is to say.
     if let Some(state) = on_disk.as_ref().or(previous.as_ref()) {
         live.state = State::from_supervisor(state, previous.as_ref());
-        live.supervisor_timings = state.timings.clone();
-        live.has_started = true;
+        live.take_run(state.clone());
     }
     if found == Liveness::Alive && !live.state.status.is_running() {
         live.state.pid = 0;
     }
+    if let (Some(damage), false) = (&damage, live.state.status.is_running()) {
+        live.state.status = Status::Dead;
+        live.state.error.clone_from(damage);
+    }
     engine.inner.containers.reserve(&record.name, &record.id)?;
-    let container = Arc::new(Container::new(dir.to_owned(), record, live));
+    let mut container = Container::new(dir.to_owned(), record, live);
+    container.damage = damage;
+    let container = Arc::new(container);
     engine.inner.containers.insert(Arc::clone(&container));
     if found == Liveness::Alive {
         let task = driver.task(dir);
@@ -123,7 +140,7 @@ fn adopt(engine: &Engine, container: &Arc<Container>, task: Arc<dyn Task>) {
                 {
                     container.change(|live| {
                         live.state = State::from_supervisor(&state, None);
-                        live.supervisor_timings = state.timings;
+                        live.take_run(state);
                     });
                     engine.monitor(&container);
                     drop(gate);

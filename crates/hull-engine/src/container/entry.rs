@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use hull_supervisor::{Mode, Origin};
 use tokio::sync::watch;
 
 use super::record::Record;
@@ -17,6 +18,8 @@ use crate::isolation::{Pipes, Task};
 pub(crate) struct Container {
     pub(crate) id: String,
     pub(crate) dir: PathBuf,
+    /// Why its record cannot be read, if that is so: it can be looked at and removed, no more.
+    pub(crate) damage: Option<String>,
     record: RwLock<Arc<Record>>,
     /// Held while it is started, removed, renamed, frozen or thawed: one at a time.
     pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
@@ -44,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) engine_timings: Vec<Timing>,
     /// What the supervisor measured in the last run.
     pub(crate) supervisor_timings: hull_supervisor::Timings,
+    /// Where the machine of the last start came from, once that is known.
+    pub(crate) origin: Option<Origin>,
     /// Has a supervisor been started since the container was made?
     pub(crate) has_started: bool,
 }
@@ -57,11 +62,23 @@ enum Streams {
     Served(Arc<dyn Task>),
 }
 
+impl Live {
+    /// Takes over what a supervisor says of its run beside the container's state.
+    pub(crate) fn take_run(&mut self, run: hull_supervisor::State) {
+        self.supervisor_timings = run.timings;
+        // Supervisors that were older than templates said nothing, and booted.
+        let booted = Origin { mode: Mode::Cold, reason: None, template: None };
+        self.origin = run.start.or_else(|| run.started_at.map(|_| booted));
+        self.has_started = true;
+    }
+}
+
 impl Container {
     pub(crate) fn new(dir: PathBuf, record: Record, live: Live) -> Self {
         Self {
             id: record.id.clone(),
             dir,
+            damage: None,
             record: RwLock::new(Arc::new(record)),
             gate: Arc::default(),
             live: watch::Sender::new(live),

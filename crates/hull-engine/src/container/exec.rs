@@ -105,11 +105,16 @@ impl Engine {
         exec: &str,
         options: ExecStartOptions,
     ) -> Result<Option<Attached>> {
+        let begin = Instant::now();
         let entry = self.inner.execs.find(exec)?;
         check_active(&entry.container, &entry.container.id)?;
         entry.begin()?;
         self.detached(move |engine| async move {
             let started = engine.run_exec(&entry, &options).await;
+            match &started {
+                Ok(_) => engine.inner.metrics.exec_started(begin.elapsed()),
+                Err(_) => engine.inner.metrics.exec_failed(),
+            }
             if let Err(error) = &started {
                 entry.end(error.exit_code().unwrap_or(126));
                 entry.container.execs().remove(&entry.id);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hull_plan::ContainerConfig;
+use hull_supervisor::Origin;
 use jiff::Timestamp;
 
 use super::entry::{Container, Live};
@@ -41,29 +42,9 @@ pub struct Inspect {
     /// Bytes, if asked for.
     pub size_root_fs: Option<u64>,
     /// How the machine of the last start came to be.
-    pub started: Option<Started>,
+    pub start: Option<Origin>,
     /// Phases of the last start, in order.
     pub timings: Vec<Timing>,
-}
-
-/// How a machine came to be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Started {
-    /// Its kernel booted.
-    Cold,
-    /// It was forked from a template.
-    Fork,
-}
-
-impl Started {
-    /// `cold` or `fork`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cold => "cold",
-            Self::Fork => "fork",
-        }
-    }
 }
 
 /// A mount in a container, the fields of Docker's `Mounts`.
@@ -111,7 +92,7 @@ impl Engine {
             restart_count: 0,
             size_rw,
             size_root_fs,
-            started: live.state.started_at.map(|_| Started::Cold),
+            start: live.origin.clone(),
             timings: timings::merge(&live.engine_timings, &live.supervisor_timings),
         })
     }

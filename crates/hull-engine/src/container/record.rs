@@ -29,7 +29,7 @@ pub(crate) struct Record {
 }
 
 /// The image that a container was made from, which may have lost its name or be gone.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct ImageRecord {
     /// `sha256:<hex>`.
     pub(crate) id: String,
@@ -43,7 +43,7 @@ pub(crate) struct ImageRecord {
     pub(crate) root: RootRecord,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct RootRecord {
     /// `sha256:<hex>`, the store's name of it.
     pub(crate) id: String,
@@ -84,6 +84,26 @@ impl Record {
             });
         }
         Ok(Some(record))
+    }
+
+    /// Returns what stands for the record in `dir` that cannot be read; `None` if the directory is
+    /// no container's.
+    pub(crate) fn stand_in(dir: &Path) -> Option<Self> {
+        let id = dir.file_name()?.to_str()?;
+        if id.len() != 64 || !id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        let made = fs::metadata(dir).and_then(|metadata| metadata.modified()).ok();
+        Some(Self {
+            version: Self::VERSION,
+            id: id.to_owned(),
+            name: id[..12].to_owned(),
+            created: made.and_then(|time| time.try_into().ok()).unwrap_or_default(),
+            image: ImageRecord::default(),
+            path: String::new(),
+            args: Vec::new(),
+            config: ContainerConfig::default(),
+        })
     }
 
     /// Writes or replaces the record in `dir`. One that goes at its end anyway is not synced.

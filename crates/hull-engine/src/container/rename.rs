@@ -1,6 +1,7 @@
 //! Another name.
 
 use super::names;
+use super::start::damaged;
 use crate::{Engine, Error, Result};
 
 impl Engine {
@@ -15,6 +16,10 @@ impl Engine {
         }
         let container = self.inner.containers.find(old)?;
         let _gate = container.gate.lock().await;
+        if container.damage.is_some() {
+            // What cannot be read now may be worth reading once; it is not written over.
+            return Err(damaged(&container));
+        }
         let record = container.record();
         if record.name == new.strip_prefix('/').unwrap_or(new) {
             return Err(Error::InvalidParameter(

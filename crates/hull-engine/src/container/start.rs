@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hull_supervisor::client::{ClientError, Liveness};
-use hull_supervisor::{Exit, FailureCode, state as supervisor};
+use hull_supervisor::{Exit, FailureCode, Mode, state as supervisor};
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::entry::Container;
 use super::remove::RemoveOptions;
 use super::state::{State, Status};
-use super::timings::{SPAWN, Stopwatch};
+use super::timings::{self, SPAWN, Stopwatch};
 use crate::error::one_line;
 use crate::isolation::Isolation;
 use crate::{Engine, Error, Result, host, layout};
@@ -47,6 +47,7 @@ impl Engine {
         container: &Arc<Container>,
         mut watch: Stopwatch,
     ) -> Result<()> {
+        let _busy = self.inner.pool.busy();
         let gate = container.gate.lock().await;
         let live = container.live();
         match live.state.status {
@@ -58,6 +59,7 @@ impl Engine {
             Status::Running => {
                 return Err(Error::NotModified("container is already running".into()));
             }
+            _ if container.damage.is_some() => return Err(damaged(container)),
             _ if live.removing || live.removed => {
                 return Err(Error::Conflict(
                     "container is marked for removal and cannot be started".into(),
@@ -67,18 +69,21 @@ impl Engine {
         }
         match self.launch_container(container, &mut watch).await {
             Ok(state) => {
-                let timings = watch.finish();
+                let (timings, took) = watch.finish();
+                let phases = timings::merge(&timings, &state.timings);
+                let mode = state.start.as_ref().map_or(Mode::Cold, |origin| origin.mode);
+                self.inner.metrics.started(mode, took, &phases);
                 container.change(|live| {
                     live.state = State::from_supervisor(&state, None);
                     live.engine_timings = timings;
-                    live.supervisor_timings = state.timings;
-                    live.has_started = true;
+                    live.take_run(state);
                 });
                 self.tell(container, "start", &[]);
                 self.monitor(container);
                 Ok(())
             }
             Err(error) => {
+                self.inner.metrics.start_failed(&error);
                 self.record_failed_start(container, &error);
                 drop(gate);
                 if container.record().config.host.auto_remove {
@@ -179,8 +184,7 @@ impl Engine {
         container.change(|live| {
             live.state = State::from_supervisor(&state, previous.as_ref());
             live.state.error = error.to_string();
-            live.supervisor_timings = state.timings;
-            live.has_started = true;
+            live.take_run(state);
         });
     }
 
@@ -238,7 +242,7 @@ impl Engine {
             live.last_end.exit_code = exit.code;
             live.last_end.error = String::new();
             if let Some(left) = left {
-                live.supervisor_timings = left.timings;
+                live.take_run(left);
             }
         });
         if record.config.host.auto_remove && !restarting {
@@ -253,6 +257,15 @@ impl Engine {
             // Someone else may be removing it.
             debug!(container = &container.id[..12], %error, "not removed at its end");
         }
+    }
+}
+
+/// The failure of what needs to know what a container is.
+pub(crate) fn damaged(container: &Container) -> Error {
+    let why = container.damage.as_deref().unwrap_or("its record cannot be read");
+    Error::Unavailable {
+        message: format!("container {} is damaged: {why}", &container.id[..12]),
+        hint: format!("remove it with `hull rm {}`", &container.id[..12]),
     }
 }
 

@@ -100,8 +100,8 @@ impl State {
 /// One phase of a start.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Timing {
-    /// For example `boot kernel`.
-    pub phase: String,
+    /// For example `engine: prepare`.
+    pub phase: &'static str,
     /// Microseconds from the start request to the beginning of the phase.
     pub begin_us: u64,
     /// Microseconds that it took.

@@ -1,6 +1,6 @@
 //! Where the time of a start went.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hull_supervisor::state::Timings;
 
@@ -20,18 +20,15 @@ impl Stopwatch {
     }
 
     /// Ends a phase that began where the last one ended.
-    pub(crate) fn lap(&mut self, phase: &str) {
+    pub(crate) fn lap(&mut self, phase: &'static str) {
         let now = self.now();
-        self.phases.push(Timing {
-            phase: phase.to_owned(),
-            begin_us: self.last,
-            duration_us: now - self.last,
-        });
+        self.phases.push(Timing { phase, begin_us: self.last, duration_us: now - self.last });
         self.last = now;
     }
 
-    pub(crate) fn finish(self) -> Vec<Timing> {
-        self.phases
+    /// Returns the phases and the time from the beginning until now.
+    pub(crate) fn finish(self) -> (Vec<Timing>, Duration) {
+        (self.phases, self.begin.elapsed())
     }
 
     fn now(&self) -> u64 {
@@ -52,15 +49,19 @@ pub(crate) fn merge(engine: &[Timing], supervisor: &Timings) -> Vec<Timing> {
     else {
         return all;
     };
-    let kernel = supervisor.hello.zip(supervisor.guest_uptime).map(|(hello, uptime)| {
-        // Firmware and loading are what the guest's own clock has not seen.
-        hello.saturating_sub(uptime)
-    });
+    // The kernel of a restored machine booted with the template, and its clock with it.
+    let booted = supervisor.restored.is_none();
+    let kernel = supervisor.hello.zip(supervisor.guest_uptime).filter(|_| booted);
+    // Firmware and loading are what the guest's own clock has not seen.
+    let kernel = kernel.map(|(hello, uptime)| hello.saturating_sub(uptime));
+    let hello = if booted { "machine: boot kernel and agent" } else { "guest: answer" };
     let ends = [
         ("supervisor: plan", supervisor.planned),
+        ("template: verify or build", supervisor.template_ready),
         ("supervisor: spawn machine", supervisor.vmm_spawned),
+        ("machine: restore", supervisor.restored),
         ("machine: firmware and load", kernel),
-        ("machine: boot kernel and agent", supervisor.hello),
+        (hello, supervisor.hello),
         ("guest: configure", supervisor.configured),
         ("guest: create container", supervisor.created),
         ("guest: execute program", supervisor.started),
@@ -72,11 +73,7 @@ pub(crate) fn merge(engine: &[Timing], supervisor: &Timings) -> Vec<Timing> {
     for (phase, end) in ends {
         let Some(end) = end else { continue };
         let end = end.max(last);
-        all.push(Timing {
-            phase: phase.to_owned(),
-            begin_us: entered + last,
-            duration_us: end - last,
-        });
+        all.push(Timing { phase, begin_us: entered + last, duration_us: end - last });
         last = end;
     }
     all
@@ -88,6 +85,32 @@ pub(crate) const SPAWN: &str = "engine: start supervisor";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fork_is_restored_and_not_booted() {
+        let supervisor = Timings {
+            planned: Some(100),
+            template_ready: Some(150),
+            vmm_spawned: Some(300),
+            restored: Some(900),
+            hello: Some(1000),
+            // Since the template's boot, long ago.
+            guest_uptime: Some(70_000_000),
+            ..Timings::default()
+        };
+        let all = merge(&[], &supervisor);
+        let phases: Vec<_> = all.iter().map(|t| (t.phase, t.duration_us)).collect();
+        assert_eq!(
+            phases,
+            [
+                ("supervisor: plan", 100),
+                ("template: verify or build", 50),
+                ("supervisor: spawn machine", 150),
+                ("machine: restore", 600),
+                ("guest: answer", 100),
+            ]
+        );
+    }
 
     #[test]
     fn phases_follow_each_other_without_gaps() {

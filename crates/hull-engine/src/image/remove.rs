@@ -135,6 +135,8 @@ impl Engine {
     fn image_users(&self) -> Result<Vec<ImageUser>> {
         let all = self.inner.containers.all();
         all.iter()
+            // Nobody knows any more what a damaged one had.
+            .filter(|container| container.damage.is_none())
             .map(|container| {
                 let record = container.record();
                 Ok(ImageUser {

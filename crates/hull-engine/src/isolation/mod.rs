@@ -19,6 +19,7 @@ use hull_supervisor::control::{Attach, Exec};
 use hull_supervisor::{Exit, Launch, State};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::pool::Pool;
 use crate::{Chunk, Error, Result, Settings};
 
 pub(crate) use process::Processes;
@@ -108,9 +109,10 @@ pub(crate) struct Drivers {
 }
 
 impl Drivers {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, pool: &Arc<Pool>) -> Self {
+        let pool = Arc::clone(pool);
         Self {
-            vm: Arc::new(VirtualMachines::new(settings.supervisor.clone())),
+            vm: Arc::new(VirtualMachines::new(settings.supervisor.clone(), pool)),
             process: Arc::new(Processes),
         }
     }

@@ -10,21 +10,24 @@ use hull_supervisor::client::{self, Client, ClientError, Control, Liveness};
 use hull_supervisor::control::Exec;
 use hull_supervisor::{Exit, Launch, State};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::pump::{Kind, pump};
 use super::{ExecTask, Isolation, Launched, Pipes, Task};
 use crate::Result;
+use crate::pool::Pool;
 
 /// `--isolation vm`.
 #[derive(Debug)]
 pub(crate) struct VirtualMachines {
     supervisor: PathBuf,
+    pool: Arc<Pool>,
 }
 
 impl VirtualMachines {
     /// Returns the driver that starts `<supervisor> supervisor <directory>`.
-    pub(crate) fn new(supervisor: PathBuf) -> Self {
-        Self { supervisor }
+    pub(crate) fn new(supervisor: PathBuf, pool: Arc<Pool>) -> Self {
+        Self { supervisor, pool }
     }
 }
 
@@ -32,9 +35,16 @@ impl Isolation for VirtualMachines {
     fn launch<'a>(
         &'a self,
         dir: &'a Path,
-        _: &'a Launch,
+        launch: &'a Launch,
     ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>> {
         async move {
+            if let Some(waiting) = self.pool.take(launch) {
+                match waiting.claim(dir).await {
+                    Ok(control) => return Ok(Box::new(Booting { control }) as Box<dyn Launched>),
+                    // It may have died while it waited.
+                    Err(error) => warn!(%error, "a machine of the pool is of no use"),
+                }
+            }
             let control = client::spawn(&self.supervisor, dir).await?;
             Ok(Box::new(Booting { control }) as Box<dyn Launched>)
         }

@@ -4,7 +4,7 @@ use hull_supervisor::Status as Supervised;
 
 use super::*;
 use crate::container::state::Status;
-use crate::{ErrorKind, RemoveOptions};
+use crate::{ErrorKind, ListOptions, RemoveOptions};
 
 #[tokio::test]
 async fn a_running_container_outlives_the_engine() {
@@ -155,4 +155,37 @@ async fn a_supervisor_without_an_engine_is_adopted_or_ended() {
     engine.remove("goes-on", force).await.unwrap();
     engine.remove("stuck", force).await.unwrap();
     assert_eq!(world.fake.running(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_container_is_dead_and_can_be_removed() {
+    let world = World::new();
+    let engine = world.open().await;
+    let sound = create(&engine, "sound", config()).await;
+    let damaged = create(&engine, "damaged", config()).await;
+    let newer = create(&engine, "newer", config()).await;
+    drop(engine);
+    fs::write(world.dir(&damaged).join("config.json"), "{\"version\": 1, nonsense").unwrap();
+    let path = world.dir(&newer).join("config.json");
+    let record = fs::read_to_string(&path).unwrap();
+    fs::write(&path, record.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    fs::create_dir(world.dir("not-a-container")).unwrap();
+    fs::write(world.dir("not-a-container").join("config.json"), "x").unwrap();
+
+    let engine = world.open().await;
+    let all = ListOptions { all: true, ..ListOptions::default() };
+    assert_eq!(engine.list(all).await.unwrap().len(), 3);
+    for (id, why) in [(&damaged, "is damaged"), (&newer, "written by a newer Hull")] {
+        let inspect = engine.inspect(&id[..20], false).await.unwrap();
+        assert_eq!((inspect.state.status, inspect.name.as_str()), (Status::Dead, &id[..12]));
+        assert!(inspect.state.error.contains(why), "{}", inspect.state.error);
+        let error = engine.start(id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.hint().unwrap(), format!("remove it with `hull rm {}`", &id[..12]));
+        assert!(engine.rename(id, "other").await.is_err());
+        engine.remove(id, RemoveOptions::default()).await.unwrap();
+        assert!(!world.dir(id).exists());
+    }
+    engine.start(&sound).await.unwrap();
+    assert!(world.dir("not-a-container").exists());
 }

@@ -1,0 +1,208 @@
+//! Machines that were forked ahead and wait for their container.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use hull_supervisor::Launch;
+use hull_supervisor::client::{self, ClientError, Waiting};
+use hull_supervisor::launch::{MachineLaunch, WaitLaunch};
+use hull_supervisor::paths;
+use tokio::sync::Notify;
+use tracing::{debug, warn};
+
+use crate::engine::Inner;
+use crate::{Engine, Error, PoolSettings, Result, random};
+
+/// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
+/// only made while nothing else starts.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// Machines at most.
+    size: usize,
+    supervisor: PathBuf,
+    dir: PathBuf,
+    inner: Mutex<Inside>,
+    /// Starts under way.
+    starts: AtomicUsize,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    waiting: Vec<(MachineLaunch, Waiting)>,
+    /// What is made next; `None`: what a container gets that asks for nothing.
+    wanted: Option<WaitLaunch>,
+    /// What the last start found missing.
+    missed: Option<MachineLaunch>,
+    last_start: Option<Instant>,
+}
+
+/// A start under way, during which no machine is made.
+#[derive(Debug)]
+pub(crate) struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.starts.fetch_sub(1, Ordering::AcqRel);
+        self.0.inside().last_start = Some(Instant::now());
+        self.0.changed.notify_one();
+    }
+}
+
+impl Pool {
+    /// Returns an empty pool whose machines have their directories in `dir`.
+    pub(crate) fn new(settings: PoolSettings, supervisor: PathBuf, dir: PathBuf) -> Self {
+        let affordable = usize::try_from(settings.max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
+        Self {
+            size: settings.size.min(affordable),
+            supervisor,
+            dir,
+            inner: Mutex::default(),
+            starts: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Notes that a start is under way, until the value is dropped.
+    pub(crate) fn busy(&self) -> Busy<'_> {
+        self.starts.fetch_add(1, Ordering::AcqRel);
+        Busy(self)
+    }
+
+    /// Returns a machine for `launch` that waits; `None` if none fits.
+    pub(crate) fn take(&self, launch: &Launch) -> Option<Waiting> {
+        let templates = launch.templates.as_ref().filter(|_| self.size > 0)?;
+        let mut inside = self.inside();
+        let fits = |(machine, _): &(MachineLaunch, Waiting)| *machine == launch.machine;
+        if let Some(index) = inside.waiting.iter().position(fits) {
+            inside.missed = None;
+            return Some(inside.waiting.swap_remove(index).1);
+        }
+        // One container of a kind is no habit.
+        if inside.missed.as_ref() == Some(&launch.machine) {
+            inside.waiting.clear();
+            let (machine, templates) = (launch.machine.clone(), templates.clone());
+            inside.wanted = Some(WaitLaunch { machine, templates });
+        }
+        inside.missed = Some(launch.machine.clone());
+        None
+    }
+
+    /// Returns how many machines wait.
+    pub(crate) fn len(&self) -> usize {
+        self.inside().waiting.len()
+    }
+
+    /// Forgets what waits: what it was made from has changed.
+    pub(crate) fn clear(&self) {
+        *self.inside() = Inside::default();
+        self.changed.notify_one();
+    }
+
+    /// Returns when a machine is missing and nothing has started for a while.
+    async fn missing(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let quiet = self.inside().last_start.map_or(QUIET, |at| at.elapsed());
+            if self.len() >= self.size || self.starts.load(Ordering::Acquire) > 0 {
+                changed.await;
+            } else if quiet < QUIET {
+                tokio::time::sleep(QUIET.saturating_sub(quiet)).await;
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn make(&self, launch: &WaitLaunch) -> Result<(), ClientError> {
+        let fail = |source| ClientError::Spawn { program: self.supervisor.clone(), source };
+        let name = random::id().map_err(|error| fail(std::io::Error::other(error)))?;
+        let dir = self.dir.join(&name[..12]);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(fail)?;
+        let json = serde_json::to_vec(launch).map_err(|error| fail(error.into()))?;
+        fs::write(dir.join(paths::WAIT), json).map_err(fail)?;
+        let made = client::spawn_waiting(&self.supervisor, &dir).await;
+        if made.is_err() {
+            // Gone already if its supervisor got that far.
+            let _ = fs::remove_dir_all(&dir);
+        }
+        self.inside().waiting.push((launch.machine.clone(), made?));
+        Ok(())
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Keeps the pool full, in the background, for as long as the engine is open.
+    pub(crate) fn keep_pool(&self) -> Result<()> {
+        let pool = &self.inner.pool;
+        match fs::remove_dir_all(&pool.dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("empty", &pool.dir)(error));
+            }
+            _ => {}
+        }
+        if pool.size > 0 && self.inner.settings.templates.enabled {
+            tokio::spawn(fill(self.downgrade()));
+        }
+        Ok(())
+    }
+
+    fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
+        if let Some(wanted) = self.inner.pool.inside().wanted.clone() {
+            return Ok(Some(wanted));
+        }
+        let vcpus = hull_plan::VmSize::default().vcpus;
+        let machine = self.machine(self.kernel_path(), vcpus, 0);
+        Ok(self.templates_launch()?.map(|templates| WaitLaunch { machine, templates }))
+    }
+}
+
+async fn fill(engine: Weak<Inner>) {
+    let mut failures = 0;
+    loop {
+        let Some(inner) = engine.upgrade() else { return };
+        let pool = inner.pool.clone();
+        drop(inner);
+        tokio::select! {
+            () = pool.missing() => {}
+            // The engine may have closed.
+            () = tokio::time::sleep(LOOK) => continue,
+        }
+        let Some(engine) = Engine::upgrade(&engine) else { return };
+        let made = match engine.wanted_machine() {
+            Ok(Some(launch)) => pool.make(&launch).await.map_err(|error| error.to_string()),
+            Ok(None) => return,
+            Err(error) => Err(error.to_string()),
+        };
+        engine.inner.metrics.pool_has(pool.len());
+        drop(engine);
+        match made {
+            Ok(()) => failures = 0,
+            Err(error) if failures == 0 => {
+                warn!(error, "no machine for the pool");
+                failures = 1;
+            }
+            Err(error) => {
+                debug!(error, "no machine for the pool");
+                failures = (failures * 2).min(MOST_FAILURES);
+            }
+        }
+        // Whatever is wrong stays wrong for a while.
+        tokio::time::sleep(LOOK * failures).await;
+    }
+}
+
+/// Memory of the host that a machine takes while it waits, most of it translated code.
+const MACHINE_BYTES: u64 = 64 << 20;
+/// How long nothing must have started before a machine is made.
+const QUIET: Duration = Duration::from_millis(150);
+const LOOK: Duration = Duration::from_secs(5);
+const MOST_FAILURES: u32 = 64;
