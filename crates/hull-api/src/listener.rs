@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hull_supervisor::socket::Address;
 use tokio::net::UnixListener;
 
 /// Why the socket cannot be made.
@@ -19,9 +20,6 @@ pub enum BindError {
     },
     #[error("{} is not a socket: will not replace it", .0.display())]
     NoSocket(PathBuf),
-    /// A unix socket's path has at most 107 bytes (`unix(7)`).
-    #[error("the path of the socket {} is too long", .0.display())]
-    TooLong(PathBuf),
 }
 
 /// Makes the socket `path`, for its owner only, in place of one that a dead daemon left.
@@ -30,7 +28,8 @@ pub enum BindError {
 /// name only when it listens and its mode is 0600: nobody can connect before.
 ///
 /// # Errors
-/// Something else than a socket is there, the path is too long, or the directory is not writable.
+/// Something else than a socket is there, or the directory is not writable. (A path that is longer
+/// than an address may be is none on Linux.)
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let failed = |source| BindError::Io { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -40,14 +39,12 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
         _ => {}
     }
     let staged = path.with_extension(format!("{}", std::process::id()));
-    if staged.as_os_str().len() > MAX_PATH {
-        return Err(BindError::TooLong(path.to_owned()));
-    }
     match fs::remove_file(&staged) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(&staged).map_err(failed)?;
+    let address = Address::of(&staged).map_err(failed)?;
+    let listener = UnixListener::bind(address.path()).map_err(failed)?;
     let published = fs::set_permissions(&staged, fs::Permissions::from_mode(0o600))
         .and_then(|()| fs::rename(&staged, path));
     if let Err(error) = published {
@@ -56,8 +53,6 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     }
     Ok(listener)
 }
-
-const MAX_PATH: usize = 107;
 
 #[cfg(test)]
 mod tests {
@@ -81,8 +76,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_paths_are_told_apart() {
-        let path = Path::new("/tmp").join("x".repeat(120));
-        assert!(matches!(bind(&path), Err(BindError::TooLong(_))));
+    async fn long_paths_are_reached_another_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("x".repeat(120));
+        fs::create_dir(&dir).unwrap();
+        let path = dir.join("hull.sock");
+        let _listener = bind(&path).unwrap();
+        let address = Address::of(&path).unwrap();
+        std::os::unix::net::UnixStream::connect(address.path()).unwrap();
     }
 }

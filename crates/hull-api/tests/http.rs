@@ -115,6 +115,36 @@ fn answers_are_what_dockers_own_types_read() {
     }
 }
 
+#[test]
+fn metrics_are_prometheus_text() {
+    let daemon = Daemon::start();
+    for path in ["GET /metrics", "GET /v1.51/metrics"] {
+        let answer = daemon.ask(path, "", "");
+        assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        let line = "hull_start_seconds_bucket{mode=\"fork\",le=\"+Inf\"} 0";
+        assert!(answer.body.lines().any(|found| found == line), "{}", answer.body);
+        assert!(answer.body.contains("hull_containers{state=\"running\"} 0"));
+    }
+}
+
+#[test]
+fn templates_that_there_are_not() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.ask("GET /hull/templates", "", "").body.trim(), "[]");
+    let pruned = daemon.ask("POST /hull/templates/prune?all=1", "", "").body;
+    assert_eq!(pruned.trim(), r#"{"TemplatesDeleted":[],"SpaceReclaimed":0}"#);
+    let json = "Content-Type: application/json\r\n";
+    for (request, body, status, message) in [
+        ("DELETE /hull/templates/12ab", "", 404, "No such template: 12ab"),
+        ("DELETE /hull/templates/%2e%2e%2f..%2fx", "", 404, "No such template: ../../x"),
+        ("POST /hull/templates", r#"{"Disk":1}"#, 400, "Disk is not supported"),
+        ("POST /hull/templates", "[]", 400, "[] is no object"),
+    ] {
+        let answer = daemon.ask(request, json, body);
+        assert_eq!((answer.status, answer.message().as_str()), (status, message), "{request}");
+    }
+}
+
 /// A server on a thread of its own, in a directory of its own.
 struct Daemon {
     dir: tempfile::TempDir,

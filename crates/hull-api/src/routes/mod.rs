@@ -11,6 +11,7 @@ mod pull;
 mod stats;
 mod stream;
 mod system;
+mod templates;
 mod wait;
 
 use axum::Router;
@@ -68,6 +69,10 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/hull/doctor", get(hull::doctor))
         .route("/hull/kernel", get(hull::kernel).put(hull::set_kernel))
         .route("/hull/stop", post(hull::stop))
+        .route("/hull/templates", get(templates::list).post(templates::build))
+        .route("/hull/templates/prune", post(templates::prune))
+        .route("/hull/templates/{key}", delete(templates::remove))
+        .route("/metrics", get(templates::metrics))
         .fallback(|| async { ApiError::page_not_found() })
         // Docker has one answer for a path that there is not and a method that it has not.
         .method_not_allowed_fallback(|| async { ApiError::page_not_found() })

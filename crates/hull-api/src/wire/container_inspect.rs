@@ -1,6 +1,6 @@
 //! `GET /containers/{id}/json`.
 
-use hull_engine::{ContainerConfig, Inspect, Mount, Status, Timing};
+use hull_engine::{ContainerConfig, Inspect, Mount, Origin, Status, Timing};
 use serde_json::{Map, Value, json};
 
 use super::host_config::{host_config_json, shown_network};
@@ -56,10 +56,19 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
     value["NetworkSettings"] = network_settings(shown_network(&container.config.host.network_mode));
     value["Hull"] = json!({
         "Architecture": container.architecture,
-        "Started": container.started.map(|started| started.as_str()),
+        "Start": container.start.as_ref().map(start),
         "Timings": timings(&container.timings),
     });
     value
+}
+
+/// Writes how a container's machine came to be.
+fn start(origin: &Origin) -> Value {
+    json!({
+        "Mode": origin.mode.as_str(),
+        "Reason": origin.reason.as_deref().unwrap_or_default(),
+        "Template": origin.template.as_deref().unwrap_or_default(),
+    })
 }
 
 /// Writes the phases of a start; microseconds.

@@ -12,6 +12,7 @@ mod network;
 mod progress;
 mod statistics;
 mod system;
+mod template;
 
 pub(crate) use container_config::container_config;
 pub(crate) use container_inspect::{container_inspect, timings};
@@ -22,6 +23,7 @@ pub(crate) use image::{image_inspect, image_summary, removed};
 pub(crate) use progress::{loaded, pulled, pulling};
 pub(crate) use statistics::statistics;
 pub(crate) use system::{check, info, kernel, version};
+pub(crate) use template::{template, template_shape};
 
 use jiff::Timestamp;
 
