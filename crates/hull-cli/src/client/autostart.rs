@@ -3,12 +3,11 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{ClientError, absent};
+use super::{ClientError, absent, connect};
 use crate::context::Context;
 
 /// What [`start`] found.
@@ -41,7 +40,7 @@ fn start_blocking(context: &Context) -> Result<Started, ClientError> {
         .open(context.home.join("start.lock"))
         .map_err(|error| cannot_make(context, &error))?;
     flock(&lock, FlockOperation::LockExclusive).map_err(failed)?;
-    match UnixStream::connect(&context.socket) {
+    match connect(&context.socket) {
         Ok(_) => return Ok(Started::Already),
         Err(error) if absent(&error) => {}
         Err(error) => return Err(failed(error)),

@@ -5,12 +5,14 @@ mod error;
 mod hijack;
 mod stdcopy;
 
+use std::path::Path;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hull_supervisor::socket::Address;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -122,14 +124,13 @@ impl<'a> Client<'a> {
 
     /// Connects to the daemon; starts one if none is there and none was named.
     async fn connect(&self) -> Result<UnixStream, ClientError> {
-        match UnixStream::connect(&self.context.socket).await {
+        match connect_async(&self.context.socket).await {
             Ok(stream) => Ok(stream),
             Err(error) if self.context.explicit || !absent(&error) => Err(self.unreachable(error)),
             Err(_) => {
                 autostart::start(self.context).await?;
-                UnixStream::connect(&self.context.socket)
-                    .await
-                    .map_err(|error| self.unreachable(error))
+                let connected = connect_async(&self.context.socket).await;
+                connected.map_err(|error| self.unreachable(error))
             }
         }
     }
@@ -165,6 +166,16 @@ pub(crate) fn encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// Connects to a socket, however long its path.
+pub(crate) fn connect(socket: &Path) -> std::io::Result<std::os::unix::net::UnixStream> {
+    std::os::unix::net::UnixStream::connect(Address::of(socket)?.path())
+}
+
+async fn connect_async(socket: &Path) -> std::io::Result<UnixStream> {
+    let address = Address::of(socket)?;
+    UnixStream::connect(address.path()).await
 }
 
 /// True if a connection failed because there is no daemon.

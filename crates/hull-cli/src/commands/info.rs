@@ -1,12 +1,11 @@
 //! `hull info`.
 
-use hull_format::{Data, Template, bytes_size};
+use hull_format::bytes_size;
 use serde_json::{Value, json};
 
-use super::{Command, Invocation, inspect};
+use super::summary::Summary;
+use super::{Command, Invocation};
 use crate::error::Failure;
-use crate::flags::Arity;
-use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "info",
@@ -17,18 +16,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    let mut format = String::new();
-    let mut flags = invocation.flags();
-    flags.both(&mut format, 'f', "format", inspect::FORMAT);
-    flags.parse(arguments, Arity::None)?;
-    let template = match format.as_str() {
-        "" | "json" => None,
-        text => Some(Template::parse(text).map_err(|error| Failure::Message {
-            text: format!("template parsing error: {error}"),
-            hint: None,
-            code: 64,
-        })?),
-    };
+    let summary = Summary::parse(invocation, arguments)?;
     invocation.wait_for(async {
         let mut info = invocation.client().get("/info").await?;
         info["ClientInfo"] = json!({
@@ -38,14 +26,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             "Plugins": [],
             "Warnings": null,
         });
-        match template {
-            None if format == "json" => output::line(&info.to_string()),
-            None => output::print(text(&info)),
-            Some(template) => match template.execute(&Data::inspect(&info)) {
-                Ok(text) => output::line(&text),
-                Err(error) => Err(Failure::new(error.to_string())),
-            },
-        }
+        summary.print(&info, text)
     })
 }
 

@@ -122,13 +122,7 @@ impl Printer {
         match format {
             "" => Ok(Self::Indented),
             "json" => Ok(Self::Compact),
-            template => {
-                Template::parse(template).map(Self::Template).map_err(|error| Failure::Message {
-                    text: format!("template parsing error: {error}"),
-                    hint: None,
-                    code: 64,
-                })
-            }
+            text => template(text).map(Self::Template),
         }
     }
 
@@ -148,6 +142,15 @@ impl Printer {
         // As docker's client, which ends even an empty output with a line feed.
         output::print(if text.is_empty() { "\n".into() } else { text })
     }
+}
+
+/// Parses a template that the user gave.
+pub(super) fn template(text: &str) -> Result<Template, Failure> {
+    Template::parse(text).map_err(|error| Failure::Message {
+        text: format!("template parsing error: {error}"),
+        hint: None,
+        code: 64,
+    })
 }
 
 /// JSON with four spaces per level, as docker prints it.

@@ -30,6 +30,7 @@ mod rmi;
 mod run;
 mod start;
 mod stop;
+mod summary;
 mod system;
 mod tag;
 mod timings;

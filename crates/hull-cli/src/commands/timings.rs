@@ -18,16 +18,21 @@ pub(super) fn show(header: Option<&http::HeaderValue>) {
 
 fn table(phases: &[Value]) -> String {
     let milliseconds = |value: &Value| value.as_u64().unwrap_or(0) as f64 / 1000.0;
-    let mut text = format!("{:<28}{:>12}{:>12}\n", "PHASE", "BEGIN (ms)", "TOOK (ms)");
+    let name = |phase: &Value| phase["Phase"].as_str().unwrap_or_default().to_owned();
+    let longest = phases.iter().map(|phase| name(phase).len()).max().unwrap_or(0);
+    let width = longest.max(NARROWEST) + 2;
+    let mut text = format!("{:<width$}{:>10}{:>12}\n", "PHASE", "BEGIN (ms)", "TOOK (ms)");
     let mut end: f64 = 0.0;
     for phase in phases {
         let (begin, took) = (milliseconds(&phase["Begin"]), milliseconds(&phase["Duration"]));
         end = end.max(begin + took);
-        let name = phase["Phase"].as_str().unwrap_or_default();
-        text.push_str(&format!("{name:<28}{begin:>12.1}{took:>12.1}\n"));
+        text.push_str(&format!("{:<width$}{begin:>10.1}{took:>12.1}\n", name(phase)));
     }
-    text + &format!("{:<28}{:>12}{end:>12.1}\n", "total", "")
+    text + &format!("{:<width$}{:>10}{end:>12.1}\n", "total", "")
 }
+
+/// Columns that the names of phases take at least.
+const NARROWEST: usize = 28;
 
 #[cfg(test)]
 mod tests {

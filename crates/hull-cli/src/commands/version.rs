@@ -1,12 +1,10 @@
 //! `hull version`.
 
-use hull_format::{Data, Template};
 use serde_json::{Value, json};
 
-use super::{Command, Invocation, inspect};
+use super::summary::Summary;
+use super::{Command, Invocation};
 use crate::error::Failure;
-use crate::flags::Arity;
-use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "version",
@@ -17,18 +15,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    let mut format = String::new();
-    let mut flags = invocation.flags();
-    flags.both(&mut format, 'f', "format", inspect::FORMAT);
-    flags.parse(arguments, Arity::None)?;
-    let template = match format.as_str() {
-        "" | "json" => None,
-        text => Some(Template::parse(text).map_err(|error| Failure::Message {
-            text: format!("template parsing error: {error}"),
-            hint: None,
-            code: 64,
-        })?),
-    };
+    let summary = Summary::parse(invocation, arguments)?;
     invocation.wait_for(async {
         let server = invocation.client().get("/version").await;
         let client = client();
@@ -38,14 +25,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             Err(error) => (Value::Null, Err(Failure::from(error))),
         };
         let all = json!({"Client": client, "Server": server});
-        match template {
-            None if format == "json" => output::line(&all.to_string())?,
-            None => output::print(text(&all))?,
-            Some(template) => match template.execute(&Data::inspect(&all)) {
-                Ok(text) => output::line(&text)?,
-                Err(error) if problem.is_ok() => return Err(Failure::new(error.to_string())),
-                Err(_) => {}
-            },
+        match summary.print(&all, text) {
+            // A template cannot be filled with what the daemon did not say: that is the failure.
+            Err(_) if problem.is_err() => {}
+            printed => printed?,
         }
         problem
     })

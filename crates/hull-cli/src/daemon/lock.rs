@@ -3,12 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::client::connect;
 use crate::context::Context;
 use crate::error::Failure;
 
@@ -29,7 +29,7 @@ impl Lock {
                     return Err(Failure::new(format!("cannot lock daemon.lock: {error}")));
                 }
             }
-            if UnixStream::connect(context.home.join("hull.sock")).is_ok() {
+            if connect(&context.home.join("hull.sock")).is_ok() {
                 return Ok(None);
             }
             if Instant::now() > deadline {

@@ -1,5 +1,6 @@
 //! `hull daemon`: the API server.
 
+mod config;
 mod lock;
 mod process;
 
@@ -15,6 +16,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
 
+use self::config::Config;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::process::background;
 
@@ -50,6 +52,9 @@ fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
 async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Failure> {
     let mut settings = Settings::new(&context.home, &context.program, &context.lib);
     settings.docker_config = Some(context.config.join("config.json"));
+    let config = Config::read(&context.home.join("config.toml"))?;
+    settings.templates = config.templates;
+    settings.pool = config.pool;
     let engine = Engine::open(settings).await.map_err(|error| Failure::Message {
         text: output::chain(&error),
         hint: error.hint().map(str::to_owned),

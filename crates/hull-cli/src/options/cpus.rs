@@ -8,22 +8,7 @@ pub(crate) struct Cpus(pub(crate) i64);
 
 impl Value for Cpus {
     fn set(&mut self, text: &str) -> Result<(), String> {
-        let wrong = || format!("failed to parse {text} as a rational number");
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let decimal = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !decimal(whole) || !decimal(fraction) {
-            return Err(wrong());
-        }
-        let fraction = fraction.trim_end_matches('0');
-        if fraction.len() > 9 {
-            return Err("value is too precise".into());
-        }
-        let nano: i64 = format!("{whole}{fraction:0<9}").parse().map_err(|_| wrong())?;
-        self.0 = if negative { -nano } else { nano };
+        self.0 = hull_plan::parse_nano_cpus(text).map_err(|error| error.to_string())?;
         Ok(())
     }
 

@@ -10,16 +10,9 @@ pub(crate) struct Sysctls(pub(crate) BTreeMap<String, String>);
 
 impl Value for Sysctls {
     fn set(&mut self, text: &str) -> Result<(), String> {
-        let allowed = |key: &str| {
-            NAMES.contains(&key) || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-        };
-        match text.split_once('=') {
-            Some((key, value)) if allowed(key) => {
-                self.0.insert(key.to_owned(), value.to_owned());
-                Ok(())
-            }
-            _ => Err(format!("sysctl '{text}' is not allowed")),
-        }
+        let (key, value) = hull_plan::parse_sysctl(text).map_err(|error| error.to_string())?;
+        self.0.insert(key, value);
+        Ok(())
     }
 
     fn type_name(&self) -> &'static str {
@@ -30,15 +23,3 @@ impl Value for Sysctls {
         Some("map[]".into())
     }
 }
-
-const NAMES: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-const PREFIXES: [&str; 2] = ["net.", "fs.mqueue."];

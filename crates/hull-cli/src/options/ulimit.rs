@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hull_plan::Ulimit;
 use serde_json::{Value as Json, json};
 
 use crate::flags::Value;
@@ -22,32 +23,8 @@ impl Ulimits {
 
 impl Value for Ulimits {
     fn set(&mut self, text: &str) -> Result<(), String> {
-        let (name, limits) =
-            text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
-        if !NAMES.contains(&name) {
-            return Err(format!("invalid ulimit type: {name}"));
-        }
-        let number = |text: &str| -> Result<i64, String> {
-            text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        };
-        let (soft, hard) = match limits.split(':').collect::<Vec<_>>()[..] {
-            [both] => (number(both)?, number(both)?),
-            [soft, hard] => (number(soft)?, number(hard)?),
-            _ => {
-                return Err(format!(
-                    "too many limit value arguments - {limits}, can only have up to two, \
-                     `soft[:hard]`"
-                ));
-            }
-        };
-        let rule = "ulimit soft limit must be less than or equal to hard limit:";
-        if hard != -1 && soft == -1 {
-            return Err(format!("{rule} soft: -1 (unlimited), hard: {hard}"));
-        }
-        if hard != -1 && soft > hard {
-            return Err(format!("{rule} {soft} > {hard}"));
-        }
-        self.0.insert(name.to_owned(), (soft, hard));
+        let limit: Ulimit = text.parse().map_err(|error: hull_plan::Error| error.to_string())?;
+        self.0.insert(limit.name, (limit.soft, limit.hard));
         Ok(())
     }
 
@@ -59,24 +36,6 @@ impl Value for Ulimits {
         Some("[]".into())
     }
 }
-
-const NAMES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
 
 #[cfg(test)]
 mod tests {

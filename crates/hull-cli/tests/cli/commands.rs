@@ -38,9 +38,15 @@ fn help_of_every_command() {
         "system kernel set",
         "system kernel show",
         "system logs",
+        "system metrics",
         "system start",
         "system status",
         "system stop",
+        "system template",
+        "system template build",
+        "system template ls",
+        "system template prune",
+        "system template rm",
     ];
     let mut all = alone(&[]).shown();
     for name in names {

@@ -82,6 +82,11 @@ pub(crate) fn alone(arguments: &[&str]) -> Ran {
     run(hull(arguments).env("HULL_HOST", "unix:///nonexistent/hull.sock"), b"")
 }
 
+/// Runs hull with a state directory of its own, where it may start a daemon.
+pub(crate) fn at_home(home: &std::path::Path, arguments: &[&str]) -> Ran {
+    run(hull(arguments).env("HULL_HOME", home), b"")
+}
+
 fn hull(arguments: &[&str]) -> Command {
     let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_hull")));
     command.args(arguments).env_clear().env("HOME", "/nonexistent").env("TZ", "UTC");

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails its test")]
 
 mod commands;
+mod daemon;
 mod fake;
 mod run;
+mod templates;

@@ -3,10 +3,9 @@
 use hull_format::align;
 use serde_json::Value;
 
+use super::form::Form;
 use crate::commands::{Command, Invocation};
 use crate::error::Failure;
-use crate::flags::Arity;
-use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "doctor",
@@ -17,22 +16,10 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    let mut format = "table".to_owned();
-    let mut flags = invocation.flags();
-    flags.both(&mut format, 'f', "format", "Format of the output: \"table\" or \"json\"");
-    flags.parse(arguments, Arity::None)?;
-    if !matches!(format.as_str(), "table" | "json") {
-        return Err(Failure::new(format!(
-            "invalid format {format:?}: must be one of \"table\", \"json\""
-        )));
-    }
+    let form = Form::parse(invocation, arguments)?;
     invocation.wait_for(async {
         let checks = invocation.client().get("/hull/doctor").await?;
-        if format == "json" {
-            output::line(&checks.to_string())?;
-        } else {
-            output::print(table(&checks))?;
-        }
+        form.print(&checks, table)?;
         let bad = checks.as_array().into_iter().flatten().any(|check| check["Outcome"] == "bad");
         if bad { Err(Failure::Code(1)) } else { Ok(()) }
     })

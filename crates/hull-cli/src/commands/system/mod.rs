@@ -1,11 +1,14 @@
 //! `hull system`: the daemon and the host.
 
 mod doctor;
+mod form;
 mod kernel;
 mod logs;
+mod metrics;
 mod start;
 mod status;
 mod stop;
+mod template;
 
 use super::group::{Group, Member};
 use super::{info, version};
@@ -18,9 +21,11 @@ pub(super) const GROUP: Group = Group {
         (&["info"], Member::Command(&info::COMMAND)),
         (&["kernel"], Member::Group(&kernel::GROUP)),
         (&["logs"], Member::Command(&logs::COMMAND)),
+        (&["metrics"], Member::Command(&metrics::COMMAND)),
         (&["start"], Member::Command(&start::COMMAND)),
         (&["status"], Member::Command(&status::COMMAND)),
         (&["stop"], Member::Command(&stop::COMMAND)),
+        (&["template"], Member::Group(&template::GROUP)),
         (&["version"], Member::Command(&version::COMMAND)),
     ],
 };

@@ -1,14 +1,12 @@
 //! `hull system status`.
 
-use std::os::unix::net::UnixStream;
-
 use serde_json::{Value, json};
 
+use super::form::Form;
+use crate::client::connect;
 use crate::commands::{Command, Invocation};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::flags::Arity;
-use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "status",
@@ -19,32 +17,19 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    let mut format = "table".to_owned();
-    let mut flags = invocation.flags();
-    flags.both(&mut format, 'f', "format", "Format of the output: \"table\" or \"json\"");
-    flags.parse(arguments, Arity::None)?;
-    if !matches!(format.as_str(), "table" | "json") {
-        return Err(Failure::new(format!(
-            "invalid format {format:?}: must be one of \"table\", \"json\""
-        )));
-    }
+    let form = Form::parse(invocation, arguments)?;
     let context = invocation.context;
     let running = runs(context);
     invocation.wait_for(async {
         let info = if running { invocation.client().get("/info").await? } else { Value::Null };
-        let status = status(context, running, &info);
-        if format == "json" {
-            output::line(&status.to_string())
-        } else {
-            output::print(table(&status))
-        }
+        form.print(&status(context, running, &info), table)
     })?;
     if running { Ok(()) } else { Err(Failure::Code(1)) }
 }
 
 /// Asks without starting a daemon.
 pub(super) fn runs(context: &Context) -> bool {
-    UnixStream::connect(&context.socket).is_ok()
+    connect(&context.socket).is_ok()
 }
 
 fn status(context: &Context, running: bool, info: &Value) -> Value {
