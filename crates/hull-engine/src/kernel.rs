@@ -178,7 +178,8 @@ pub(crate) fn guest_arch() -> Result<Arch> {
     })
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs what waits for files or machines on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use hull_plan::{HostConfig, VmSize};
 use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
 use hull_supervisor::launch::{MachineLaunch, WaitLaunch};
 use hull_supervisor::paths;
+use hull_vmm::Artifact;
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use crate::engine::Inner;
-use crate::{Engine, Error, PoolSettings, Result, random};
+use crate::{Engine, Error, PoolSettings, Result, host, random};
 
 /// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
 /// only made while nothing else starts.
@@ -33,12 +35,24 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Inside {
-    waiting: Vec<(MachineLaunch, Waiting)>,
+    waiting: Vec<Member>,
     /// What is made next; `None`: what a container gets that asks for nothing.
     wanted: Option<WaitLaunch>,
     /// What the last start found missing.
     missed: Option<MachineLaunch>,
     last_start: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Member {
+    machine: MachineLaunch,
+    made_from: Option<[Artifact; 2]>,
+    waiting: Waiting,
+}
+
+/// Returns kernel and agent as they are now: the files may have been replaced since.
+fn parts(machine: &MachineLaunch) -> Option<[Artifact; 2]> {
+    Some([Artifact::at(&machine.kernel).ok()?, Artifact::at(&machine.agent).ok()?])
 }
 
 /// A start under way, during which no machine is made.
@@ -77,10 +91,14 @@ impl Pool {
     pub(crate) fn take(&self, launch: &Launch) -> Option<Waiting> {
         let templates = launch.templates.as_ref().filter(|_| self.size > 0)?;
         let mut inside = self.inside();
-        let fits = |(machine, _): &(MachineLaunch, Waiting)| *machine == launch.machine;
+        let fits = |member: &Member| member.machine == launch.machine;
+        if inside.waiting.iter().any(fits) {
+            let now = parts(&launch.machine);
+            inside.waiting.retain(|member| !fits(member) || member.made_from == now);
+        }
         if let Some(index) = inside.waiting.iter().position(fits) {
             inside.missed = None;
-            return Some(inside.waiting.swap_remove(index).1);
+            return Some(inside.waiting.swap_remove(index).waiting);
         }
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {
@@ -92,15 +110,14 @@ impl Pool {
         None
     }
 
+    /// Returns whether machines are made ahead at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.size > 0
+    }
+
     /// Returns how many machines wait.
     pub(crate) fn len(&self) -> usize {
         self.inside().waiting.len()
-    }
-
-    /// Forgets what waits: what it was made from has changed.
-    pub(crate) fn clear(&self) {
-        *self.inside() = Inside::default();
-        self.changed.notify_one();
     }
 
     /// Returns when a machine is missing and nothing has started for a while.
@@ -125,13 +142,19 @@ impl Pool {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(fail)?;
         let json = serde_json::to_vec(launch).map_err(|error| fail(error.into()))?;
         fs::write(dir.join(paths::WAIT), json).map_err(fail)?;
-        let made = client::spawn_waiting(&self.supervisor, &dir).await;
-        if made.is_err() {
-            // Gone already if its supervisor got that far.
-            let _ = fs::remove_dir_all(&dir);
+        let made_from = parts(&launch.machine);
+        match client::spawn_waiting(&self.supervisor, &dir).await {
+            Ok(waiting) => {
+                let machine = launch.machine.clone();
+                self.inside().waiting.push(Member { machine, made_from, waiting });
+                Ok(())
+            }
+            Err(error) => {
+                // Gone already if its supervisor got that far.
+                let _ = fs::remove_dir_all(&dir);
+                Err(error)
+            }
         }
-        self.inside().waiting.push((launch.machine.clone(), made?));
-        Ok(())
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -159,7 +182,8 @@ impl Engine {
         if let Some(wanted) = self.inner.pool.inside().wanted.clone() {
             return Ok(Some(wanted));
         }
-        let vcpus = hull_plan::VmSize::default().vcpus;
+        let nothing = HostConfig::default();
+        let vcpus = VmSize::new(&nothing, &host::plan_host()).vcpus;
         let machine = self.machine(self.kernel_path(), vcpus, 0);
         Ok(self.templates_launch()?.map(|templates| WaitLaunch { machine, templates }))
     }

@@ -22,7 +22,8 @@ pub struct VmSize {
 }
 
 impl VmSize {
-    pub(crate) fn new(config: &HostConfig, host: &Host) -> Self {
+    /// Returns the size of the machine for a container that asks for `config`.
+    pub fn new(config: &HostConfig, host: &Host) -> Self {
         // A limit beyond the host's memory never binds: the machine need not be that large.
         let limit = memory_limit(config).min(host.memory.max(DEFAULT_MEMORY as u64) as i64) as u64;
         // The kernel's page descriptors take 1/64 of the memory they describe.

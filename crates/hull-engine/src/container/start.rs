@@ -15,7 +15,7 @@ use super::state::{State, Status};
 use super::timings::{self, SPAWN, Stopwatch};
 use crate::error::one_line;
 use crate::isolation::Isolation;
-use crate::{Engine, Error, Result, host, layout};
+use crate::{Engine, Error, Result, Settings, host, layout};
 
 impl Engine {
     /// Starts a container and returns once its program has been executed. Clients that have
@@ -73,6 +73,18 @@ impl Engine {
                 let phases = timings::merge(&timings, &state.timings);
                 let mode = state.start.as_ref().map_or(Mode::Cold, |origin| origin.mode);
                 self.inner.metrics.started(mode, took, &phases);
+                if let Some(microseconds) = state.timings.template_built {
+                    let took = Duration::from_micros(microseconds);
+                    self.inner.metrics.template_built(took);
+                }
+                let Settings { pool, templates, .. } = &self.inner.settings;
+                if pool.size > 0 && templates.enabled {
+                    self.inner.metrics.pool_asked(mode == Mode::Pool);
+                }
+                if self.inner.pool.is_on() {
+                    self.inner.metrics.pool_asked(mode == Mode::Pool);
+                    self.inner.metrics.pool_has(self.inner.pool.len());
+                }
                 container.change(|live| {
                     live.state = State::from_supervisor(&state, None);
                     live.engine_timings = timings;

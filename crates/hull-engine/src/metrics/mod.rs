@@ -102,6 +102,7 @@ impl Engine {
     pub async fn metrics(&self) -> String {
         // Monitoring goes on where a directory cannot be read: nothing is said about it then.
         let templates = self.templates().await.ok();
+        self.inner.metrics.pool_has(self.inner.pool.len());
         let recorded = self.inner.metrics.recorded().clone();
         render(&recorded, &self.containers_by_state(), templates.as_deref())
     }

@@ -333,7 +333,8 @@ async fn the_launch_says_what_was_asked_for() {
     assert_eq!(launch["stop"]["signal"], 10);
     assert_eq!(launch["stdio"]["open_stdin"], true);
     assert_eq!(launch["log"]["driver"], "json-file");
-    assert!(world.dir(&id).join("scratch.ext4").exists());
+    let scratch = world.dir(&id).join("scratch.ext4");
+    assert_eq!(launch["disks"]["scratch"], scratch.to_str().unwrap());
 }
 
 #[tokio::test]

@@ -35,9 +35,10 @@ impl World {
     }
 
     async fn open(&self) -> Engine {
-        let settings = Settings::new(self.root.path(), "/nonexistent/hull", "/nonexistent");
+        let mut settings = Settings::new(self.root.path(), "/nonexistent/hull", "/nonexistent");
+        settings.pool.size = 0;
         let drivers = Drivers::with_vm(Arc::new(self.fake.clone()));
-        Engine::open_with(settings, drivers).await.unwrap()
+        Engine::open_with(settings, |_, _| drivers).await.unwrap()
     }
 
     fn dir(&self, id: &str) -> std::path::PathBuf {
