@@ -37,7 +37,7 @@ pub struct Shape {
 
 impl Shape {
     /// Changes with whatever else a machine depends on: how Hull calls the VMM.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Returns the size of the guest's memory.
     pub fn memory_bytes(&self) -> u64 {
@@ -108,8 +108,7 @@ impl MachineType {
     }
 }
 
-/// Devices of a machine beside the channel, the console and the random number generator, which
-/// all have.
+/// Devices of a machine beside the channel and the console, which all have.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct DeviceSet {
     /// Read-only disk with serial number `image`.
