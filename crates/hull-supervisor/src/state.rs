@@ -88,6 +88,8 @@ pub struct Timings {
     pub planned: Option<u64>,
     /// The template was there and verified, or had been built.
     pub template_ready: Option<u64>,
+    /// Microseconds that building the template took; absent if it was there.
+    pub template_built: Option<u64>,
     /// The VMM process was started.
     pub vmm_spawned: Option<u64>,
     /// The machine had the template's memory and devices, and ran. Never reached by a cold boot.

@@ -14,7 +14,7 @@ pub(crate) fn template(template: &TemplateInfo) -> Value {
         "CPUs": template.vcpus,
         "Accelerator": template.accelerator,
         "Kernel": template.kernel,
-        "Created": time(Some(template.created)),
+        "Created": template.created.map(|created| time(Some(created))),
         "LastUsed": template.last_used.map(|used| time(Some(used))),
         "Size": template.size_bytes,
         "State": template.state.as_str(),

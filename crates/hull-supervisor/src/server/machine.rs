@@ -1,8 +1,9 @@
 //! Makes the container's machine: a fork of a template, or a cold boot.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hull_guest::{Events, Guest};
 use hull_template::{Recipe, Template, Templates};
 use hull_vmm::{Configuration, Disk, Disks, ForkError, Machine, Qemu, Shape, Slot, Vmm};
 use tokio::time::timeout;
@@ -38,10 +39,12 @@ pub(super) struct Launched<M> {
 }
 
 /// What the agent of a fork said when its template was built.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Greeted {
     /// `uname -r` and `uname -m` of the guest.
     pub(super) kernel: Option<String>,
+    /// The channel, if it is in use already.
+    pub(super) channel: Option<(Guest, Events)>,
 }
 
 /// Starts machines in QEMU.
@@ -76,9 +79,12 @@ async fn fork(
 ) -> Result<Launched<<Qemu as Vmm>::Machine>, String> {
     let store = Templates::new(&templates.dir, templates.max_bytes);
     let recipe = Recipe { shape, spec: &templates.spec };
+    let begin = Instant::now();
     let obtained = store.obtain(qemu, recipe).await.map_err(|error| chain(&error))?;
     let template = obtained.template;
     if obtained.is_new {
+        let took = u64::try_from(begin.elapsed().as_micros()).ok();
+        context.note(|state| state.timings.template_built = took);
         scratch::sync_in_background(&store, template.key());
     }
     context.mark(|timings| &mut timings.template_ready);
@@ -132,7 +138,7 @@ async fn fork_from(
         reason: None,
         template: Some(template.key().as_str().to_owned()),
     };
-    let greeted = Some(Greeted { kernel: template.kernel().map(str::to_owned) });
+    let greeted = Some(Greeted { kernel: template.kernel().map(str::to_owned), channel: None });
     Ok(Launched { machine, origin, writable, greeted })
 }
 
