@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hull_plan::{HostConfig, VmSize};
 use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
-use hull_supervisor::launch::{MachineLaunch, WaitLaunch};
+use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, WaitLaunch};
 use hull_supervisor::paths;
 use hull_vmm::Artifact;
 use tokio::sync::Notify;
@@ -37,7 +37,7 @@ pub(crate) struct Pool {
 struct Inside {
     waiting: Vec<Member>,
     /// What is made next; `None`: what a container gets that asks for nothing.
-    wanted: Option<WaitLaunch>,
+    wanted: Option<(MachineLaunch, TemplatesLaunch)>,
     /// What the last start found missing.
     missed: Option<MachineLaunch>,
     last_start: Option<Instant>,
@@ -103,8 +103,7 @@ impl Pool {
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {
             inside.waiting.clear();
-            let (machine, templates) = (launch.machine.clone(), templates.clone());
-            inside.wanted = Some(WaitLaunch { machine, templates });
+            inside.wanted = Some((launch.machine.clone(), templates.clone()));
         }
         inside.missed = Some(launch.machine.clone());
         None
@@ -179,13 +178,15 @@ impl Engine {
     }
 
     fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
-        if let Some(wanted) = self.inner.pool.inside().wanted.clone() {
-            return Ok(Some(wanted));
+        let rehearsal = self.rehearsal()?;
+        if let Some((machine, templates)) = self.inner.pool.inside().wanted.clone() {
+            return Ok(Some(WaitLaunch { machine, templates, rehearsal }));
         }
         let nothing = HostConfig::default();
         let vcpus = VmSize::new(&nothing, &host::plan_host()).vcpus;
         let machine = self.machine(self.kernel_path(), vcpus, 0);
-        Ok(self.templates_launch()?.map(|templates| WaitLaunch { machine, templates }))
+        let templates = self.templates_launch()?;
+        Ok(templates.map(|templates| WaitLaunch { machine, templates, rehearsal }))
     }
 }
 

@@ -58,6 +58,18 @@ pub struct Launch {
 pub struct WaitLaunch {
     pub machine: MachineLaunch,
     pub templates: TemplatesLaunch,
+    pub rehearsal: RehearsalLaunch,
+}
+
+/// A container that is run in a waiting machine for practice: what the guest has executed once it
+/// executes faster the second time, because an emulator has translated it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RehearsalLaunch {
+    /// OCI runtime specification of a usual container that runs [`hull_template::image::PROGRAM`].
+    pub spec: Box<RawValue>,
+    /// As in [`Launch::files`].
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
 }
 
 /// The virtual machine.

@@ -15,8 +15,9 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep, timeout};
 
+use crate::image;
 use crate::key::Key;
-use crate::manifest::{self, FORMAT, MEMORY, Manifest, SCRATCH, STATE};
+use crate::manifest::{self, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE};
 use crate::store::Templates;
 use crate::template::{Damage, Template};
 
@@ -145,6 +146,8 @@ async fn make<V: Vmm>(
     let file = |path: PathBuf| move |source| BuildError::File { path, source };
     let scratch = dir.join(SCRATCH);
     format_scratch(&scratch).map_err(file(scratch.clone()))?;
+    let image = dir.join(REHEARSAL);
+    image::write(&image, &recipe.shape.agent.path).map_err(file(image))?;
     let configuration = Configuration {
         name: "hull-template".to_owned(),
         working_dir: dir.to_owned(),
@@ -210,7 +213,7 @@ async fn ready(
 
 /// Writes down what the files are, which from here on never change.
 fn describe(recipe: Recipe<'_>, key: &Key, dir: &Path, kernel: Option<String>) -> io::Result<()> {
-    for name in [MEMORY, STATE, SCRATCH] {
+    for name in [MEMORY, STATE, SCRATCH, REHEARSAL] {
         fs::set_permissions(dir.join(name), Permissions::from_mode(0o400))?;
     }
     let manifest = Manifest {

@@ -5,13 +5,14 @@
 //! that its guest had mounted. Its [`Key`] is a digest of everything that it was made from.
 //!
 //! ```text
-//! templates/<key>/{memory, state, scratch.ext4, template.json, synced, used}
+//! templates/<key>/{memory, state, scratch.ext4, rehearsal.erofs, template.json, synced, used}
 //! templates/<key>.new      being built, by whoever holds
 //! templates/<key>.lock
 //! ```
 #![deny(unsafe_code)]
 
 mod build;
+pub mod image;
 mod key;
 mod manifest;
 pub mod sparse;

@@ -11,7 +11,7 @@ use hull_vmm::Snapshot;
 use thiserror::Error;
 
 use crate::key::Key;
-use crate::manifest::{self, FORMAT, MEMORY, Manifest, SCRATCH, STATE, SYNCED, USED};
+use crate::manifest::{self, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE, SYNCED, USED};
 use crate::sparse;
 
 /// A template that can be forked. It stays usable after its files have been removed.
@@ -100,6 +100,12 @@ impl Template {
         sparse::copy(&self.dir.join(SCRATCH), to)
     }
 
+    /// Returns the image disk of a container to practise with: its program is
+    /// [`crate::image::PROGRAM`].
+    pub fn rehearsal(&self) -> PathBuf {
+        self.dir.join(REHEARSAL)
+    }
+
     /// Notes that the template was used now: those that are not will be removed first.
     pub fn touch(&self) {
         let now = SystemTime::now();
@@ -121,7 +127,7 @@ impl Template {
             return Ok(());
         }
         self.memory.sync_all()?;
-        for name in [STATE, SCRATCH, manifest::MANIFEST] {
+        for name in [STATE, SCRATCH, REHEARSAL, manifest::MANIFEST] {
             File::open(self.dir.join(name))?.sync_all()?;
         }
         fs::write(self.dir.join(SYNCED), "")?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use hull_plan::{ContainerConfig, Plan};
 use hull_supervisor::launch::{
-    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, StdioLaunch, StopLaunch, TemplatesLaunch,
+    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StdioLaunch, StopLaunch,
+    TemplatesLaunch,
 };
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
@@ -116,6 +117,16 @@ impl Engine {
             max_bytes: Some(settings.max_bytes),
             spec,
         }))
+    }
+
+    /// Describes the container that a waiting machine practises with.
+    pub(crate) fn rehearsal(&self) -> Result<RehearsalLaunch> {
+        let program = vec![hull_template::image::PROGRAM.to_owned()];
+        let usual = ContainerConfig { cmd: Some(program), ..ContainerConfig::default() };
+        let plan = hull_plan::plan(NOBODY, &usual, &host::plan_host())?;
+        let spec = to_raw_value(&plan.spec)
+            .map_err(|error| Error::internal("cannot encode a specification", error))?;
+        Ok(RehearsalLaunch { spec, files: plan.files })
     }
 
     /// Returns the image's disk, which must be there: containers keep it alive.

@@ -1,12 +1,11 @@
 //! The life of one container, from boot to record.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hull_guest::{Events, Guest, OutputStreams, Pending};
-use hull_protocol::{Configure, Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
+use hull_protocol::{Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
 use hull_vmm::{Machine, Slot};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -20,6 +19,7 @@ use crate::state::{State, Status};
 use super::console::{self, Tail};
 use super::context::{Context, chain, failure};
 use super::daemon::Daemon;
+use super::identity;
 use super::machine::{Launched, Launcher};
 use super::output;
 
@@ -101,7 +101,6 @@ async fn start<L: Launcher>(
     context.note(|state| state.start = Some(origin));
     let vmm_pid = machine.pid();
     context.update(|state| state.vmm_pid = vmm_pid).map_err(internal)?;
-    let channel = machine.take_channel().ok_or_else(unfit)?;
     let tail = Tail::default();
     let boot_log = console::open(context.dir()).map_err(internal)?;
     let console = match machine.take_console() {
@@ -111,16 +110,23 @@ async fn start<L: Launcher>(
     let (guest, events) = match greeted {
         Some(greeted) => {
             context.note(|state| state.guest_kernel = greeted.kernel);
-            Guest::resume(channel)
+            match greeted.channel {
+                Some(channel) => channel,
+                None => Guest::resume(machine.take_channel().ok_or_else(unfit)?),
+            }
         }
-        None => greet(context, machine, channel, &tail).await?,
+        None => {
+            let channel = machine.take_channel().ok_or_else(unfit)?;
+            greet(context, machine, channel, &tail).await?
+        }
     };
     let (spec, seccomp) = compiling
         .await
         .map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))?
         .map_err(|error| Failure::new(FailureCode::Invalid, chain(&error)))?;
 
-    let configured = guest.send(&Request::Configure(identity(context).map_err(internal)?));
+    let configured =
+        guest.send(&Request::Configure(identity::of(&context.launch).map_err(internal)?));
     let (create, outputs, stdin) = creation(context, &guest, writable, spec, seccomp);
     let created = guest.send(&Request::Create(Box::new(create)));
     if let Some(stdin) = stdin {
@@ -335,20 +341,6 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
         }
         Event::Exited { .. } | Event::OutOfMemory { .. } => None,
     }
-}
-
-/// Returns the guest's identity, of which nothing may be shared by two guests.
-fn identity(context: &Context) -> io::Result<Configure> {
-    let mut entropy = [0_u8; 64];
-    File::open("/dev/urandom")?.read_exact(&mut entropy)?;
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let container = &context.launch.container;
-    Ok(Configure {
-        entropy: entropy.iter().map(|byte| format!("{byte:02x}")).collect(),
-        clock_ns: u64::try_from(clock.as_nanos()).unwrap_or(0),
-        hostname: container.get(..12).unwrap_or(container).to_owned(),
-        sysctls: context.launch.sysctls.clone(),
-    })
 }
 
 fn creation(

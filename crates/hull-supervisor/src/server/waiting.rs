@@ -6,8 +6,9 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use hull_guest::Guest;
 use hull_protocol::Kind;
-use hull_template::{Recipe, Templates};
+use hull_template::{Recipe, Templates, sparse};
 use hull_vmm::{Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
 use tokio::net::UnixStream;
 
@@ -18,9 +19,9 @@ use crate::shape;
 use crate::state::{Mode, Origin};
 use crate::wire::{FrameReader, invalid, parse, write_json};
 
-use super::RunError;
 use super::context::{Context, chain};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
+use super::{RunError, rehearsal};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
 /// container with what starts it in that machine; `None` if nobody will claim it any more.
@@ -149,20 +150,33 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         super::scratch::sync_in_background(&store, template.key());
     }
     template.copy_scratch(&place.scratch()).map_err(|error| fail(&error))?;
+    sparse::copy(&template.rehearsal(), &place.image()).map_err(|error| fail(&error))?;
     let configuration = Configuration {
         name: "hull-pool".to_owned(),
         working_dir: launch.machine.home.clone(),
-        disks: Disks { scratch: Disk::at(place.scratch()), ..Disks::default() },
+        disks: Disks {
+            image: Disk::Placeholder,
+            scratch: Disk::at(place.scratch()),
+            kept: Disk::at(place.image()),
+        },
     };
     let snapshot = template.snapshot().map_err(|error| fail(&error))?;
     let mut machine =
         qemu.fork(&shape, configuration, snapshot).await.map_err(|error| fail(&error))?;
     machine.resumed().await.map_err(|error| fail(&error))?;
+    let stream = machine
+        .take_channel()
+        .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
+    let (guest, mut events) = Guest::resume(stream);
+    rehearsal::run(&guest, &mut events, &launch.rehearsal, &launch.machine.arch).await?;
     Ok(Waiting {
         machine,
         accelerator: shape.accelerator.name(),
         template: template.key().as_str().to_owned(),
-        greeted: Greeted { kernel: template.kernel().map(str::to_owned) },
+        greeted: Greeted {
+            kernel: template.kernel().map(str::to_owned),
+            channel: Some((guest, events)),
+        },
     })
 }
 
@@ -173,6 +187,10 @@ struct Place(PathBuf);
 impl Place {
     fn scratch(&self) -> PathBuf {
         self.0.join("scratch.ext4")
+    }
+
+    fn image(&self) -> PathBuf {
+        self.0.join("rehearsal.erofs")
     }
 }
 

@@ -1,0 +1,82 @@
+//! A container that is run for practice in a machine that waits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hull_guest::{Events, Guest};
+use hull_protocol::{Create, Event, Request, Rootfs, Stdio};
+use hull_vmm::Slot;
+use tokio::time::timeout;
+
+use crate::control::{Failure, FailureCode};
+use crate::launch::RehearsalLaunch;
+
+use super::context::{chain, failure};
+use super::identity;
+
+/// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it.
+pub(super) async fn run(
+    guest: &Guest,
+    events: &mut Events,
+    launch: &RehearsalLaunch,
+    arch: &str,
+) -> Result<(), Failure> {
+    let whole = perform(guest, events, launch, arch);
+    timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureCode::Boot, format!("a rehearsal did not end in {PATIENCE:?}")))
+    })
+}
+
+async fn perform(
+    guest: &Guest,
+    events: &mut Events,
+    launch: &RehearsalLaunch,
+    arch: &str,
+) -> Result<(), Failure> {
+    let invalid = |error: &dyn std::error::Error| Failure::new(FailureCode::Invalid, chain(error));
+    let (spec, seccomp) =
+        hull_guest::seccomp::extract(&launch.spec, arch).map_err(|error| invalid(&error))?;
+    let identity =
+        identity::fresh("rehearsal", BTreeMap::new()).map_err(|error| invalid(&error))?;
+    let mut outputs = guest.outputs(2);
+    let create = Create {
+        container: NAME.to_owned(),
+        spec,
+        rootfs: Rootfs {
+            image: Slot::Kept.name().to_owned(),
+            image_type: "erofs".to_owned(),
+            scratch: Some(Slot::Scratch.name().to_owned()),
+        },
+        seccomp,
+        user: None,
+        groups: Vec::new(),
+        files: launch.files.clone(),
+        volumes: Vec::new(),
+        init: false,
+        stdio: Stdio {
+            stdin: None,
+            stdout: Some(outputs.id(0)),
+            stderr: Some(outputs.id(1)),
+            terminal: false,
+        },
+    };
+    let configured = guest.send(&Request::Configure(identity));
+    let created = guest.send(&Request::Create(Box::new(create)));
+    let started = guest.send(&Request::Start { container: NAME.to_owned() });
+    configured.done().await.map_err(failure)?;
+    created.reply().await.map_err(failure)?;
+    started.reply().await.map_err(failure)?;
+    // What it writes is of no interest, but must be read.
+    while let Ok(Some(_)) = outputs.next().await {}
+    loop {
+        match events.next().await {
+            Some(Event::Exited { target, .. }) if target.container == NAME => break,
+            Some(_) => {}
+            None => return Err(Failure::new(FailureCode::Boot, "the guest has gone")),
+        }
+    }
+    guest.send(&Request::Delete { container: NAME.to_owned() }).done().await.map_err(failure)
+}
+
+const NAME: &str = "rehearsal";
+const PATIENCE: Duration = Duration::from_secs(60);
