@@ -15,7 +15,7 @@ use rustix::process::{PidfdGetfdFlags, WaitOptions, pidfd_getfd, wait};
 use crate::channel::{Channel, Outbox};
 use crate::child::{Child, Role};
 use crate::console::{self, phase};
-use crate::container::{Container, Report, Shells, State, go, receive};
+use crate::container::{Container, Keys, Report, Shells, State, go, receive};
 use crate::disks::Disks;
 use crate::failure::{Failure, Result};
 use crate::kernel_log::KernelLog;
@@ -120,6 +120,10 @@ impl Agent {
     pub(crate) fn key(&mut self) -> u32 {
         self.next_key += 1;
         self.next_key
+    }
+
+    pub(crate) fn keys(&mut self) -> Keys {
+        Keys { container: self.key(), child: self.key() }
     }
 
     pub(crate) fn respond(&mut self, request: u32, result: Result<Reply>) {
@@ -339,6 +343,10 @@ impl Agent {
     fn child_reports(&mut self, key: u32) {
         loop {
             let Some(child) = self.children.get_mut(&key) else {
+                // A container made ahead says nothing, unless it has ended.
+                if let Some(shells) = &mut self.shells {
+                    shells.lose(key);
+                }
                 return;
             };
             let Some(control) = &child.control else {
@@ -583,8 +591,9 @@ impl Agent {
                     oom_killed = kills > 0;
                     if is_init {
                         container.stopped();
-                        // Without a pid namespace the kernel kills nothing.
-                        container.cgroup.kill();
+                        if !container.ends_with_init() {
+                            container.cgroup.kill();
+                        }
                         if let Some(events) = container.memory_events.take() {
                             self.poller.remove(&events);
                         }

@@ -42,6 +42,14 @@ pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
     rustix::io::write(&file, value.as_bytes()).map(drop).context(|| format!("write {path}"))
 }
 
+/// Returns the value of a kernel parameter.
+pub(crate) fn read_sysctl(key: &str) -> Result<String> {
+    let path = sysctl_path(key)?;
+    fs::read_to_string(&path)
+        .map(|value| value.trim_end().to_owned())
+        .map_err(|error| Failure::failed(format!("read {path}: {error}")))
+}
+
 /// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.1/x` alike: the first separator decides.
 fn sysctl_path(key: &str) -> Result<String> {
     let slashes = key.find(['.', '/']).is_some_and(|at| key.as_bytes()[at] == b'/');

@@ -27,7 +27,8 @@ impl Agent {
             prepare_disk(&mut self.disks, serial)?;
         }
         if let Some(pattern) = Pattern::new(spec) {
-            self.shells = Some(Shells::make(pattern, request.containers)?);
+            let keys: Vec<_> = (0..request.containers).map(|_| self.keys()).collect();
+            self.shells = Some(Shells::make(pattern, &keys, &self.poller)?);
         }
         settle();
         self.kernel_log.skip();

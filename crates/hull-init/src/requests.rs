@@ -42,6 +42,9 @@ impl Agent {
         }
         match request {
             Request::Configure(identity) => {
+                if let Some(shells) = &mut self.shells {
+                    shells.yield_to(&identity.sysctls)?;
+                }
                 identity::configure(&identity)?;
                 self.configured = true;
                 phase("configured");
@@ -119,12 +122,13 @@ impl Agent {
         }
         phase("request read");
         self.check_streams(&request.stdio)?;
-        let (key, child) = (self.key(), self.key());
+        let keys = self.keys();
         let shells = self.shells.as_mut();
         let (container, spawned) =
-            spawn::create(&mut self.disks, shells, (request, payload), key, child)?;
-        if let Some(events) = &container.memory_events {
-            let _ = self.poller.add(events, Token::Memory(key), EventFlags::PRI);
+            spawn::create(&mut self.disks, shells, (request, payload), keys)?;
+        let child = container.init;
+        if let Some(events) = container.memory_events.as_ref().filter(|_| !spawned.is_watched) {
+            let _ = self.poller.add(events, Token::Memory(container.key), EventFlags::PRI);
         }
         let name = request.container.clone();
         self.containers.insert(name.clone(), container);
@@ -183,7 +187,9 @@ impl Agent {
     /// Keeps a forked process and connects its streams.
     fn adopt(&mut self, key: u32, number: u32, target: Target, spawned: Spawned, stdio: &Stdio) {
         let token = Token::Child(key);
-        if let Err(errno) = self.poller.add(&spawned.control, token, EventFlags::IN) {
+        if !spawned.is_watched
+            && let Err(errno) = self.poller.add(&spawned.control, token, EventFlags::IN)
+        {
             panic!("watch a child: {errno}");
         }
         let [stdin, stdout, stderr] = spawned.stdio;

@@ -63,15 +63,28 @@ impl Cgroup {
 
     /// Sets the limits that `resources` names, except those for devices.
     pub(crate) fn apply(&self, resources: &Resources) -> Result<()> {
-        for (file, value) in settings(resources) {
-            let path = format!("{}/{file}", self.path);
-            if file == "memory.swap.max" && !fs::exists(&path).unwrap_or(false) {
-                // A kernel without swap: nothing to limit.
-                continue;
+        settings(resources).iter().try_for_each(|(file, value)| self.set(file, value))
+    }
+
+    /// As [`Cgroup::apply`] on a new cgroup, for one that has the limits of `before`.
+    pub(crate) fn change(&self, before: &Resources, resources: &Resources) -> Result<()> {
+        let (before, wanted) = (settings(before), settings(resources));
+        for (file, _) in &before {
+            if wanted.iter().all(|(other, _)| other != file) {
+                self.set(file, unlimited(file))?;
             }
-            write(&path, &value)?;
         }
-        Ok(())
+        let changed = wanted.iter().filter(|setting| !before.contains(setting));
+        changed.into_iter().try_for_each(|(file, value)| self.set(file, value))
+    }
+
+    fn set(&self, file: &str, value: &str) -> Result<()> {
+        let path = format!("{}/{file}", self.path);
+        if file == "memory.swap.max" && !fs::exists(&path).unwrap_or(false) {
+            // A kernel without swap: nothing to limit.
+            return Ok(());
+        }
+        write(&path, value)
     }
 
     /// Limits access to devices.
@@ -179,6 +192,18 @@ fn settings(resources: &Resources) -> Vec<(&'static str, String)> {
         out.push(("pids.max", limit_text(pids.limit)));
     }
     out
+}
+
+/// Returns what a file of [`settings`] says in a new cgroup.
+fn unlimited(file: &str) -> &'static str {
+    match file {
+        "memory.low" => "0",
+        "cpu.weight" => "100",
+        "cpu.max" => "max 100000",
+        // Empty: what the parent has.
+        "cpuset.cpus" | "cpuset.mems" => "\n",
+        _ => "max",
+    }
 }
 
 fn limit_text(limit: i64) -> String {

@@ -1,7 +1,9 @@
 //! The child that becomes a container's process 1: builds what the container sees, enters it, and
 //! executes.
 
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 use hull_protocol::{Create, ErrorCode};
 use hull_spec::{Linux, Mount, Spec};
@@ -90,7 +92,10 @@ fn build_root(job: &mut Job<'_>) -> Result<Found> {
         names(job.spec)?;
     }
     for (key, value) in &linux.sysctl {
-        write_sysctl(key, value)?;
+        match &job.place {
+            Place::Staged(stage) if stage.sysctls.contains(key) => {}
+            _ => write_sysctl(key, value)?,
+        }
     }
     let (place, mut stage) = match &mut job.place {
         Place::Bare(root) => (std::mem::take(root), None),
@@ -204,11 +209,13 @@ fn mount_all(
     let read_only = spec.root.as_ref().is_some_and(|root| root.readonly);
     for (index, (path, content)) in create.files.iter().enumerate() {
         let source = format!("{STATE_DIR}/{}/file{index}", create.container);
-        std::fs::write(&source, content)
-            .and_then(|()| {
-                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-                std::fs::set_permissions(&source, mode)
-            })
+        // No bits of the mode are masked in a child.
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(&source)
+            .and_then(|mut file| file.write_all(content.as_bytes()))
             .map_err(|error| Failure::failed(format!("write {source}: {error}")))?;
         mounts::bind_path(root, &source, path, read_only)?;
     }

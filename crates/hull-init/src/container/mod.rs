@@ -35,7 +35,7 @@ use crate::failure::Result;
 
 pub(crate) use control::{Report, go, receive};
 pub(crate) use pattern::Pattern;
-pub(crate) use shell::Shells;
+pub(crate) use shell::{Keys, Shells};
 
 /// A container that has been created and not deleted.
 #[derive(Debug)]
@@ -55,6 +55,11 @@ pub(crate) struct Container {
     pub(crate) state: State,
     /// The root as its processes see it, for as long as there are any.
     live_root: Option<OwnedFd>,
+    /// The root that a container made ahead was given, until its process is in it.
+    given_root: Option<OwnedFd>,
+    /// Namespaces that live on until it is deleted: the end of its processes does not wait for
+    /// their end.
+    pinned: Vec<OwnedFd>,
     /// `memory.events`, watched.
     pub(crate) memory_events: Option<OwnedFd>,
     /// `cgroup.events`, watched while it is being frozen.
@@ -82,9 +87,12 @@ pub(crate) enum State {
 impl Container {
     /// Notes that the init process `pid` has entered the container's root.
     pub(crate) fn entered(&mut self, pid: i32) {
-        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-        let path = format!("/proc/{pid}/root");
-        self.live_root = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok();
+        self.live_root = self.given_root.take();
+        if self.live_root.is_none() {
+            let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+            let path = format!("/proc/{pid}/root");
+            self.live_root = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok();
+        }
     }
 
     /// Notes that the init process has ended.
@@ -92,6 +100,7 @@ impl Container {
         self.state = State::Stopped;
         // Mounts of a namespace that is gone: nothing may keep them.
         self.live_root = None;
+        self.given_root = None;
         self.cgroup_events = None;
     }
 
@@ -121,7 +130,14 @@ impl Container {
     /// Unmounts its root file system.
     pub(crate) fn unmount(&mut self, disks: &mut Disks) -> Result<()> {
         self.live_root = None;
+        self.given_root = None;
+        self.pinned.clear();
         self.root.unmount(disks)
+    }
+
+    /// Whether the kernel kills its processes when the first of them ends.
+    pub(crate) fn ends_with_init(&self) -> bool {
+        self.namespaces & libc::CLONE_NEWPID != 0
     }
 
     fn live_root(&self) -> Option<BorrowedFd<'_>> {

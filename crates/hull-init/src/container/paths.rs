@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, Result};
 
 /// Opens `path` in `root` as a handle (`O_PATH`), every symbolic link resolved inside.
@@ -17,18 +17,32 @@ pub(crate) fn resolve_no_follow(root: impl AsFd, path: &str) -> Result<OwnedFd> 
 
 /// Reads a regular file of at most `limit` bytes; `None` if there is no such.
 pub(crate) fn read_file(root: impl AsFd, path: &str, limit: u64) -> Option<Vec<u8>> {
-    // Opened as a handle first: opening a FIFO would block, opening a device could do anything.
-    let handle = resolve(root, path).ok()?;
-    let stat = rustix::fs::fstat(&handle).ok()?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return None;
-    }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(descriptor_path(&handle), flags, Mode::empty()).ok()?;
+    let is_regular = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let file = open_if(root, path, OFlags::RDONLY, is_regular).ok()??;
     let mut bytes = Vec::new();
     let mut file = std::io::Read::take(std::fs::File::from(file), limit);
     std::io::Read::read_to_end(&mut file, &mut bytes).ok()?;
     Some(bytes)
+}
+
+/// Opens `path` in `root` if it is what `is_wanted` says: opening a FIFO could block, opening a
+/// device could do anything. `None` if it is something else.
+pub(crate) fn open_if(
+    root: impl AsFd,
+    path: &str,
+    flags: OFlags,
+    is_wanted: impl Fn(&Stat) -> bool,
+) -> Result<Option<OwnedFd>> {
+    let root = root.as_fd();
+    let stat = rustix::fs::fstat(resolve(root, path)?)?;
+    if !is_wanted(&stat) {
+        return Ok(None);
+    }
+    // What a process of the container has put there since, it could have opened itself.
+    let file = open(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let opened = rustix::fs::fstat(&file)?;
+    let is_same = (opened.st_dev, opened.st_ino) == (stat.st_dev, stat.st_ino);
+    Ok((is_same && is_wanted(&opened)).then_some(file))
 }
 
 /// Opens `path` in `root` as a handle; what is missing is made: directories with mode 0755, and at

@@ -1,7 +1,7 @@
 //! What containers that are made ahead of any request look like, and which requests they fit.
 
 use hull_protocol::Create;
-use hull_spec::{Linux, Mount, Resources, Spec};
+use hull_spec::{DeviceRule, Linux, Mount, Spec};
 
 use crate::container::mount_options::Options;
 use crate::container::{CLONE_NEWTIME, namespace_flags};
@@ -36,21 +36,31 @@ impl Pattern {
             && namespaces & libc::CLONE_NEWPID != 0
             && namespaces & CLONE_NEWTIME == 0
             && pattern.mounts.iter().all(|mount| !is_bind(mount))
-            && pattern.linux.devices.iter().all(|device| is_dev(&device.path));
+            && pattern.linux.devices.iter().all(|device| device.path.starts_with("/dev/"));
         fits.then_some(pattern)
+    }
+
+    /// Kernel parameters that are the whole guest's, and which every container of the pattern sets.
+    pub(crate) fn shared_sysctls(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.linux.sysctl.iter().filter(|(key, _)| is_shared(key))
+    }
+
+    /// Whether a container sets all of [`Pattern::shared_sysctls`] to the same values.
+    pub(crate) fn shares_sysctls(&self, spec: &Spec) -> bool {
+        let wanted = spec.linux.as_ref().map(|linux| &linux.sysctl);
+        let same = |(key, value)| wanted.is_some_and(|wanted| wanted.get(key) == Some(value));
+        self.shared_sysctls().all(same)
     }
 
     /// Whether a container made ahead is what `request` with `spec` asks for, once what differs
     /// from one container to the next has been added.
     pub(crate) fn fits(&self, spec: &Spec, request: &Create) -> bool {
-        let (no_linux, no_resources) = (Linux::default(), Resources::default());
+        let no_linux = Linux::default();
         let linux = spec.linux.as_ref().unwrap_or(&no_linux);
-        let rules =
-            |linux: &Linux| linux.resources.as_ref().unwrap_or(&no_resources).devices.clone();
         let oom_score_adj = spec.process.as_ref().and_then(|process| process.oom_score_adj);
         linux.namespaces == self.linux.namespaces
             && linux.devices == self.linux.devices
-            && rules(linux) == rules(&self.linux)
+            && device_rules(linux) == device_rules(&self.linux)
             // The one that it was forked with is not the guest's any more.
             && !(spec.hostname.is_empty() && self.namespaces & libc::CLONE_NEWUTS != 0)
             && (oom_score_adj.is_some() || self.oom_score_adj.is_none())
@@ -61,6 +71,9 @@ impl Pattern {
     /// Whether `mounts` are those made ahead, as to where they are, and others after them. Any of
     /// them may have other options: then it is made as if nothing had been made ahead.
     fn fits_mounts(&self, mounts: &[Mount]) -> bool {
+        if mounts == self.mounts {
+            return true;
+        }
         let Some((first, others)) = mounts.split_at_checked(self.mounts.len()) else {
             return false;
         };
@@ -88,14 +101,26 @@ pub(crate) fn is_staged(mount: &Mount) -> bool {
     is_plain && !options.bind && options.propagation.is_empty() && mount.destination.len() > 1
 }
 
+fn device_rules(linux: &Linux) -> &[DeviceRule] {
+    linux.resources.as_ref().map_or(&[], |resources| &resources.devices)
+}
+
+/// Whether a kernel parameter is not of a namespace that containers have for themselves.
+fn is_shared(key: &str) -> bool {
+    key.starts_with("net.") || key.starts_with("net/")
+}
+
 fn is_bind(mount: &Mount) -> bool {
     mount.kind == "bind" || Options::parse(&mount.options).bind
 }
 
-/// Whether a path is /dev or below, or may be.
+/// Whether a path is /dev or below, or is not plain enough to tell.
 fn is_dev(path: &str) -> bool {
-    let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-    parts.next() == Some("dev") || path.split('/').any(|part| part == "..")
+    let is_odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    let below = path.strip_prefix("/dev");
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || !path.starts_with('/')
+        || path.as_bytes().windows(2).any(is_odd)
 }
 
 #[cfg(test)]
@@ -211,6 +236,23 @@ mod tests {
         assert!(!fits(|_, request| {
             request.files.insert("/dev/file".into(), String::new());
         }));
+    }
+
+    #[test]
+    fn parameters_of_the_guest_are_the_same_for_all() {
+        let mut spec = specification();
+        spec["linux"]["sysctl"] = json!({"net.a": "1", "kernel.b": "2"});
+        let pattern = Pattern::new(parse(spec.clone())).unwrap();
+        assert_eq!(pattern.shared_sysctls().count(), 1);
+        for (sysctl, shares) in [
+            (json!({"net.a": "1", "net.c": "3"}), true),
+            (json!({"net.a": "2", "kernel.b": "2"}), false),
+            (json!({"kernel.b": "2"}), false),
+        ] {
+            spec["linux"]["sysctl"] = sysctl;
+            assert_eq!(pattern.shares_sysctls(&parse(spec.clone())), shares);
+        }
+        assert!(!pattern.shares_sysctls(&Spec::default()));
     }
 
     #[test]

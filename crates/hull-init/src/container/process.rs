@@ -6,13 +6,11 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_spec::Process;
-use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use crate::container::capabilities::Sets;
-use crate::container::paths::{
-    descriptor_path, is_directory, read_file, resolve, resolve_or_create,
-};
+use crate::container::paths::{is_directory, open_if, read_file, resolve_or_create};
 use crate::container::program;
 use crate::container::seccomp::Program;
 use crate::container::tty::Terminal;
@@ -276,15 +274,15 @@ fn own_streams(uid: u32) {
 
 /// Opens the container's /dev/null, the agent's if the container's is something else.
 pub(crate) fn null(root: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    if let Ok(handle) = resolve(root, "/dev/null")
-        && let Ok(stat) = rustix::fs::fstat(&handle)
-        && FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && stat.st_rdev == rustix::fs::makedev(1, 3)
-    {
-        return rustix::fs::open(descriptor_path(&handle), flags, Mode::empty());
+    let is_null = |stat: &Stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && stat.st_rdev == rustix::fs::makedev(1, 3)
+    };
+    if let Ok(Some(null)) = open_if(root, "/dev/null", OFlags::RDWR, is_null) {
+        rustix::io::ioctl_fionbio(&null, false)?;
+        return Ok(null);
     }
-    rustix::fs::open("/dev/null", flags, Mode::empty())
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Makes the working directory if the image has none of that name, as Docker does.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use hull_protocol::Rootfs;
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, OpenTreeFlags, UnmountFlags, mount, open_tree, unmount};
 
 use crate::console::phase;
 use crate::disks::Disks;
@@ -82,6 +82,12 @@ impl MountedRoot {
     /// Opens the root as a handle.
     pub(crate) fn open(&self) -> Result<OwnedFd> {
         open(&self.path())
+    }
+
+    /// Returns a bind mount of the root that is in no namespace yet.
+    pub(crate) fn clone_tree(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        open_tree(rustix::fs::CWD, self.path(), flags)
     }
 
     /// Unmounts everything; what was written is on its disk then.

@@ -15,7 +15,7 @@ use crate::container::init::{self, Job, Place, Root};
 use crate::container::process::Plan;
 use crate::container::rootfs::MountedRoot;
 use crate::container::seccomp::Program;
-use crate::container::shell::{self, Shell, Shells};
+use crate::container::shell::{self, Keys, Shell, Shells};
 use crate::container::{Container, State, control, exec, namespace_flags};
 use crate::disks::Disks;
 use crate::failure::{Context, Failure, Result};
@@ -29,16 +29,17 @@ pub(crate) struct Spawned {
     pub(crate) control: OwnedFd,
     /// The agent's ends of the pipes for standard input, output and error.
     pub(crate) stdio: [Option<OwnedFd>; 3],
+    /// The poller watches `control` already.
+    pub(crate) is_watched: bool,
 }
 
-/// Makes the container of a request and forks its init process, with `key` for the container and
-/// `child` for the process. `message` is the request as the host sent it.
+/// Makes the container of a request and forks its init process, with `keys` unless it has been made
+/// ahead with others. `message` is the request as the host sent it.
 pub(crate) fn create(
     disks: &mut Disks,
     shells: Option<&mut Shells>,
     (request, message): (&Create, &[u8]),
-    key: u32,
-    child: u32,
+    keys: Keys,
 ) -> Result<(Container, Spawned)> {
     let name = &request.container;
     if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) || name.starts_with('.') {
@@ -48,13 +49,13 @@ pub(crate) fn create(
         .map_err(|error| Failure::invalid(format!("runtime specification: {error}")))?;
     phase("specification read");
     let shell = match shells {
-        Some(shells) if shell::can_carry(message) => shells.take(&spec, request),
+        Some(shells) if shell::can_carry(message) => shells.take(&spec, request)?,
         _ => None,
     };
     let Some(process) = spec.process.take() else {
         return Err(Failure::invalid("runtime specification: process is missing"));
     };
-    let draft = Draft { disks, request, spec: &spec, key, child };
+    let draft = Draft { disks, request, spec: &spec, keys };
     match shell {
         Some(shell) => draft.fill(shell, message),
         None => draft.build(process),
@@ -66,8 +67,7 @@ struct Draft<'a> {
     disks: &'a mut Disks,
     request: &'a Create,
     spec: &'a Spec,
-    key: u32,
-    child: u32,
+    keys: Keys,
 }
 
 impl Draft<'_> {
@@ -146,7 +146,7 @@ impl Draft<'_> {
                     return Err(failure);
                 }
                 phase("devices limited");
-                Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent })
+                Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent, is_watched: false })
             }
         }
     }
@@ -154,10 +154,13 @@ impl Draft<'_> {
     /// Gives what was made ahead to it, and makes the rest.
     fn fill(mut self, shell: Shell, message: &[u8]) -> Result<(Container, Spawned)> {
         match self.furnish(&shell, message) {
-            Ok((root, pipes)) => {
-                let (cgroup, spawned) = shell.spawned(pipes);
-                let mut container = self.container(cgroup, root);
-                container.memory_events = container.cgroup.watch("memory.events");
+            Ok((root, live)) => {
+                let (furnished, spawned) = shell.split(&self.request.stdio);
+                self.keys = furnished.keys;
+                let mut container = self.container(furnished.cgroup, root);
+                container.given_root = Some(live);
+                container.pinned = furnished.namespaces;
+                container.memory_events = furnished.memory_events;
                 Ok((container, spawned))
             }
             Err(failure) => {
@@ -167,17 +170,17 @@ impl Draft<'_> {
         }
     }
 
-    fn furnish(&mut self, shell: &Shell, message: &[u8]) -> Result<(MountedRoot, Pipes)> {
-        let pipes = Pipes::open(&self.request.stdio)?;
-        shell.assign(message, &pipes)?;
+    fn furnish(&mut self, shell: &Shell, message: &[u8]) -> Result<(MountedRoot, OwnedFd)> {
+        shell.assign(message, &self.request.stdio)?;
         phase("shell assigned");
         let root = MountedRoot::mount(self.disks, &self.request.container, &self.request.rootfs)?;
         phase("root mounted");
-        let limited = resources(self.spec).map_or(Ok(()), |limits| shell.cgroup.apply(limits));
+        let no_resources = Resources::default();
+        let limited = shell.limit(resources(self.spec).unwrap_or(&no_resources));
         phase("limits set");
         let has_volumes = !self.request.volumes.is_empty();
         match limited.and_then(|()| shell.furnish(&root, has_volumes)) {
-            Ok(()) => Ok((root, pipes)),
+            Ok(live) => Ok((root, live)),
             Err(failure) => {
                 // The first failure is the one to tell.
                 let _ = root.unmount(self.disks);
@@ -189,15 +192,17 @@ impl Draft<'_> {
     fn container(&self, cgroup: Cgroup, root: MountedRoot) -> Container {
         let seccomp = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
         Container {
-            key: self.key,
+            key: self.keys.container,
             cgroup,
             root,
-            init: self.child,
+            init: self.keys.child,
             namespaces: namespace_flags(self.spec),
             groups: self.request.groups.clone(),
             seccomp_flags: seccomp.map(|seccomp| seccomp.flags.clone()).unwrap_or_default(),
             state: State::Creating,
             live_root: None,
+            given_root: None,
+            pinned: Vec::new(),
             memory_events: None,
             cgroup_events: None,
             oom_kills: 0,
@@ -246,7 +251,7 @@ pub(crate) fn exec(container: &Container, init: &OwnedFd, request: &Exec) -> Res
             exec::run(plan, root, init.as_fd(), container.namespaces & !libc::CLONE_NEWPID)
         }
         Fork::Parent { pid, pidfd } => {
-            Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent })
+            Ok(Spawned { pid, pidfd, control: agent, stdio: pipes.agent, is_watched: false })
         }
     }
 }
@@ -323,12 +328,21 @@ pub(crate) struct Pipes {
 
 impl Pipes {
     fn open(stdio: &Stdio) -> Result<Self> {
-        let mut pipes = Self::default();
-        if stdio.terminal {
-            return Ok(pipes);
+        let streams = [stdio.stdin, stdio.stdout, stdio.stderr];
+        match stdio.terminal {
+            true => Ok(Self::default()),
+            false => Self::make(streams.map(|stream| stream.is_some())),
         }
-        let wanted = [stdio.stdin, stdio.stdout, stdio.stderr];
-        for (index, _) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.is_some()) {
+    }
+
+    /// Makes all three.
+    pub(crate) fn all() -> Result<Self> {
+        Self::make([true; 3])
+    }
+
+    fn make(wanted: [bool; 3]) -> Result<Self> {
+        let mut pipes = Self::default();
+        for (index, _) in wanted.iter().enumerate().filter(|(_, wanted)| **wanted) {
             let (read, write) = pipe()?;
             let (agent, process) = match index {
                 0 => (write, read),

@@ -1,6 +1,6 @@
 //! The child that waits in a container made ahead, and what it has made ready.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use hull_protocol::Request;
 use hull_spec::{Mount, Spec};
@@ -27,12 +27,14 @@ pub(crate) struct Stage {
     root: OwnedFd,
     mounts: Vec<Mount>,
     pub(crate) oom_score_adj: Option<i32>,
+    /// Kernel parameters that are set already.
+    pub(crate) sysctls: Vec<String>,
     /// Empty read-only file systems for paths to be hidden behind, by their paths.
     masks: Vec<String>,
 }
 
 impl Stage {
-    fn make(pattern: &Pattern, number: u32) -> Result<Self> {
+    fn make(pattern: &Pattern, number: usize) -> Result<Self> {
         leave_disks()?;
         let path = format!("{STATE_DIR}/.stage/{number}");
         let directories = [
@@ -50,6 +52,7 @@ impl Stage {
             path,
             mounts: Vec::new(),
             oom_score_adj: pattern.oom_score_adj,
+            sysctls: pattern.shared_sysctls().map(|(key, _)| key.clone()).collect(),
             masks: Vec::new(),
         };
         for mount in pattern.mounts.iter().filter(|mount| is_staged(mount)) {
@@ -115,10 +118,17 @@ impl Stage {
 }
 
 /// Runs in the child, in the cgroup and the namespaces of a container that is not known yet.
-pub(crate) fn run(pattern: &Pattern, number: u32, control: OwnedFd) -> ! {
+pub(crate) fn run(
+    pattern: &Pattern,
+    number: usize,
+    control: OwnedFd,
+    stdio: [Option<OwnedFd>; 3],
+) -> ! {
     // Touched now, not when it is needed.
     let mut message = vec![0xff; control::MAX_MESSAGE];
-    let stage = sys::close_except(&[control.as_fd()])
+    let keep: Vec<BorrowedFd<'_>> =
+        stdio.iter().flatten().chain([&control]).map(AsFd::as_fd).collect();
+    let stage = sys::close_except(&keep)
         .context(|| "close descriptors".into())
         .and_then(|()| process::begin())
         .and_then(|()| process::set_oom_score(pattern.oom_score_adj))
@@ -131,10 +141,10 @@ pub(crate) fn run(pattern: &Pattern, number: u32, control: OwnedFd) -> ! {
     if control::staged(&control).is_err() {
         sys::exit_now(1);
     }
-    let Some((length, fds)) = control::take(&control, &mut message) else {
+    let Some((length, _)) = control::take(&control, &mut message) else {
         sys::exit_now(0);
     };
-    match assigned(&message[..length], fds, stage, &control) {
+    match assigned(&message[..length], stdio, stage, &control) {
         Ok(never) => match never {},
         Err(failure) => process::report(control.as_fd(), &failure),
     }
@@ -143,22 +153,20 @@ pub(crate) fn run(pattern: &Pattern, number: u32, control: OwnedFd) -> ! {
 /// Becomes the container of a request, as [`crate::container::shell::Shell::assign`] wrote it.
 fn assigned(
     message: &[u8],
-    fds: Vec<OwnedFd>,
+    mut stdio: [Option<OwnedFd>; 3],
     stage: Stage,
     control: &OwnedFd,
 ) -> Result<std::convert::Infallible> {
     let malformed = || Failure::failed("the agent handed a malformed request over");
-    let (present, request) = message.split_first().ok_or_else(malformed)?;
+    let (wanted, request) = message.split_first().ok_or_else(malformed)?;
     let Ok(Request::Create(create)) = serde_json::from_slice(request) else {
         return Err(malformed());
     };
     let mut spec: Spec = serde_json::from_str(create.spec.get()).map_err(|_| malformed())?;
     let process = spec.process.take().ok_or_else(malformed)?;
-    let mut fds = fds.into_iter();
-    let stdio = [0, 1, 2].map(|bit| match present & 1 << bit {
-        0 => None,
-        _ => fds.next(),
-    });
+    for (bit, pipe) in stdio.iter_mut().enumerate() {
+        pipe.take_if(|_| wanted & 1 << bit == 0);
+    }
     let plan = Plan {
         process,
         user: create.user.clone(),
