@@ -1,11 +1,11 @@
 //! Gives a forked machine its template's memory.
 //!
-//! QEMU is told that its guest's memory is a shared memfd, and this library, preloaded into it,
-//! maps the template's memory file in place of that memfd, privately. QEMU neither saves nor loads
-//! shared memory, so a fork costs no copy; and when the guest gives pages back, QEMU punches holes
-//! into a memfd that holds nothing and then drops the private pages (`MADV_DONTNEED`). Were the
-//! file its real backend, it would punch the file under all other machines (QEMU before 8.2) or
-//! give nothing back (since).
+//! QEMU is told that its guest's memory is a shared file, and this library, preloaded into it, maps
+//! the template's memory file in place of that one, privately. QEMU neither saves nor loads shared
+//! memory, so a fork costs no copy; and when the guest gives pages back, QEMU punches holes into a
+//! file that holds nothing and then drops the private pages (`MADV_DONTNEED`). Were the template's
+//! file its real backend, it would punch it under all other machines (QEMU before 8.2) or give
+//! nothing back (since).
 //!
 //! `HULL_RAM_FD` is the file's descriptor, opened for reading only, `HULL_RAM_SIZE` its size in
 //! bytes. When the mapping is in place the descriptor is closed, and a byte is written to the

@@ -87,7 +87,8 @@ pub trait Machine {
 
     /// Stops a machine of [`Vmm::boot_template`] and returns its devices' state, which with its
     /// memory file makes a [`Snapshot`]. The memory file is complete when the machine has been
-    /// killed; [`Machine::resume`] would change it again.
+    /// killed; [`Machine::resume`] would change it again. A machine of [`Vmm::fork`] can be saved,
+    /// too, but its memory is its own: the template's, and pages that only its process has.
     ///
     /// # Errors
     /// [`SaveError`].

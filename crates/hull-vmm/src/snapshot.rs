@@ -38,7 +38,7 @@ pub enum SaveError {
     Read(#[source] io::Error),
     #[error("the machine's state is larger than {0} bytes")]
     TooLarge(usize),
-    #[error("the machine was not booted to become a template, or does not run")]
+    #[error("the machine's memory is part of its state, or the machine does not run")]
     Unsuited,
 }
 

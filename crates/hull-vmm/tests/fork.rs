@@ -152,6 +152,12 @@ async fn forks_have_their_own_memory_disks_and_identity() {
     println!("resident: {before} MiB, {after} MiB again after {:?}", begin.elapsed());
     assert!(after <= before + 64, "{after} MiB are resident, {before} MiB were");
 
+    // What is saved of a fork has no memory in it, either.
+    let state = second.save().await.unwrap();
+    assert!(state.len() < 1 << 20, "{} bytes", state.len());
+    second.resume().await.unwrap();
+    assert_eq!(sibling.run("b", "cat /etc/text", false).await, "two");
+
     drop(second);
     assert_eq!(template.digest(), digest);
     let (_third, mut guest) = template.fork().await;

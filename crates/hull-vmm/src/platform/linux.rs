@@ -47,6 +47,13 @@ pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Returns a file without a name, and without content, of `size` bytes.
+pub(crate) fn anonymous_memory(size: u64) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("unused", MemfdFlags::CLOEXEC)?;
+    rustix::fs::ftruncate(&fd, size)?;
+    Ok(fd)
+}
+
 /// Returns a path under which a process that inherits `fd` can open it.
 pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", fd.as_raw_fd()).into()

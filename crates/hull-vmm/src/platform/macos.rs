@@ -33,6 +33,11 @@ pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Nothing here needs it: machines are not forked.
+pub(crate) fn anonymous_memory(_size: u64) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Returns a path under which a process that inherits `fd` can open it.
 pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
     format!("/dev/fd/{}", fd.as_raw_fd()).into()

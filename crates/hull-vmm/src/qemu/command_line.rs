@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::accel::Accelerator;
 use crate::disk::{Disk, DiskError, Slot};
@@ -30,8 +30,8 @@ pub(crate) enum Origin {
     Boot { initrd: PathBuf },
     /// It boots in the memory file of a template.
     Template { initrd: PathBuf, memory: PathBuf },
-    /// It is in the memory that is mapped in place of this, and a device state to come.
-    Fork,
+    /// It is in the memory that is mapped in place of this file, and a device state to come.
+    Fork { memory: PathBuf },
 }
 
 /// Returns the arguments that make a machine of `shape`.
@@ -72,7 +72,9 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
         "-machine",
         match resources.origin {
             Origin::Boot { .. } => machine.to_owned(),
-            Origin::Template { .. } | Origin::Fork => format!("{machine},memory-backend={MEMORY}"),
+            Origin::Template { .. } | Origin::Fork { .. } => {
+                format!("{machine},memory-backend={MEMORY}")
+            }
         },
     );
     let accelerator = match shape.accelerator {
@@ -91,19 +93,14 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
 
 /// The guest's memory, and what it boots.
 fn guest(line: &mut Line, shape: &Shape, origin: &Origin) {
-    let size = shape.memory_mib;
     let initrd = match origin {
         Origin::Boot { initrd } => initrd,
         Origin::Template { initrd, memory } => {
-            let mut object = OsString::from("memory-backend-file,mem-path=");
-            object.push(memory);
-            object.push(format!(",id={MEMORY},size={size}M,share=on"));
-            line.pair("-object", object);
+            line.pair("-object", shared_memory(shape, memory));
             initrd
         }
-        Origin::Fork => {
-            let object = format!("memory-backend-memfd,id={MEMORY},size={size}M,share=on");
-            line.pair("-object", object);
+        Origin::Fork { memory } => {
+            line.pair("-object", shared_memory(shape, memory));
             // No kernel: it is in the memory already.
             line.pair("-incoming", "defer");
             return;
@@ -112,6 +109,15 @@ fn guest(line: &mut Line, shape: &Shape, origin: &Origin) {
     line.pair("-kernel", &shape.kernel.path);
     line.pair("-initrd", initrd);
     line.pair("-append", kernel_parameters(shape));
+}
+
+/// Returns memory in a file. What is shared and has a name is left out of the device state, both
+/// when it is saved and when it is loaded; a `memory-backend-memfd` has none.
+fn shared_memory(shape: &Shape, path: &Path) -> OsString {
+    let mut object = OsString::from("memory-backend-file,mem-path=");
+    object.push(path);
+    object.push(format!(",id={MEMORY},size={}M,share=on", shape.memory_mib));
+    object
 }
 
 /// Returns the kernel's command line. It is part of the shape: nothing of a container is in it.
@@ -318,6 +324,7 @@ mod tests {
 
     #[test]
     fn fork() {
-        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), Origin::Fork));
+        let origin = Origin::Fork { memory: "/proc/self/fd/8".into() };
+        insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), origin));
     }
 }

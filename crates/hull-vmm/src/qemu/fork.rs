@@ -43,6 +43,8 @@ impl QemuMachine {
         let (ours, theirs) = StdUnixStream::pair().map_err(ForkError::Channel)?;
         let ours = asynchronous(ours).map_err(ForkError::Channel)?;
         let library = OwnedFd::from(library);
+        // What the VMM takes for the guest's memory; it stays empty.
+        let unused = platform::anonymous_memory(shape.memory_bytes()).map_err(ForkError::Memory)?;
         let early = Early::new()
             .and(&IgnoreShared::new())
             .and_then(|early| {
@@ -50,7 +52,7 @@ impl QemuMachine {
             })
             .map_err(ForkError::Monitor)?;
         let start = Start {
-            origin: Origin::Fork,
+            origin: Origin::Fork { memory: platform::descriptor_path(&unused) },
             environment: vec![
                 // By its descriptor: the loader would split a path at colons and spaces.
                 ("LD_PRELOAD", platform::descriptor_path(&library).into()),
@@ -58,13 +60,14 @@ impl QemuMachine {
                 ("HULL_RAM_SIZE", shape.memory_bytes().to_string().into()),
                 ("HULL_RAM_DONE", theirs.as_raw_fd().to_string().into()),
             ],
-            inherited: vec![memory, library, theirs.into()],
+            inherited: vec![memory, unused, library, theirs.into()],
             early: Some(early),
             memory_use: MemoryUse::Frugal,
         };
         let mut machine = Self::spawn(qemu, shape, configuration, start)?;
         let (tell, remapped) = oneshot::channel();
         tokio::spawn(feed(ours, state, tell));
+        machine.is_savable = true;
         machine.load = Some(Load { library: path.clone(), remapped: Some(remapped) });
         Ok(machine)
     }

@@ -43,8 +43,8 @@ pub struct QemuMachine {
     reason: Option<String>,
     end: Option<End>,
     pub(super) nodes: Nodes,
-    /// The guest's memory is a template's file.
-    pub(super) is_template: bool,
+    /// The guest's memory is left out of the state that is saved.
+    pub(super) is_savable: bool,
     pub(super) load: Option<Load>,
 }
 
@@ -97,7 +97,7 @@ impl QemuMachine {
             early: None,
             memory_use: MemoryUse::Fast,
         };
-        Ok(Self { is_template: true, ..Self::spawn(qemu, shape, configuration, start)? })
+        Ok(Self { is_savable: true, ..Self::spawn(qemu, shape, configuration, start)? })
     }
 
     pub(super) fn spawn(
@@ -150,7 +150,7 @@ impl QemuMachine {
             reason: None,
             end: None,
             nodes: Nodes::new(shape.devices),
-            is_template: false,
+            is_savable: false,
             load: None,
             child,
         })
@@ -209,7 +209,7 @@ impl Machine for QemuMachine {
     }
 
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
-        if !self.is_template {
+        if !self.is_savable || self.load.is_some() {
             return Err(SaveError::Unsuited);
         }
         save::save(&mut self.monitor).await
