@@ -137,7 +137,9 @@ async fn forks_have_their_own_memory_disks_and_identity() {
     assert_ne!(said.lines().nth(2), sibling_said.lines().nth(2));
 
     // The image is not mounted any more, and another can take its place.
+    let begin = Instant::now();
     first.attach_disk(Slot::Image, &Disk::at(&two)).await.unwrap();
+    println!("exchanged: {:?}", begin.elapsed());
     assert_eq!(guest.run("b", "cat /etc/text", false).await, "two");
 
     let before = resident_mib(&first);
