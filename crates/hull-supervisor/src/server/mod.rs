@@ -1,6 +1,7 @@
 //! The supervisor process.
 
 mod attach;
+mod clock;
 mod connection;
 mod console;
 mod context;

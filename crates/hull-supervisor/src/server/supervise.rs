@@ -62,7 +62,10 @@ pub(super) async fn supervise<L: Launcher>(
     let exit = match started {
         Ok(()) => {
             daemon.started(&context.state()).await;
-            running.until_exit(context, machine, &mut terminate).await
+            let clock = tokio::task::spawn_local(super::clock::keep(running.guest.clone()));
+            let exit = running.until_exit(context, machine, &mut terminate).await;
+            clock.abort();
+            exit
         }
         Err(failure) => {
             daemon.fail(&failure).await;
