@@ -1,6 +1,7 @@
 //! Facts of the host.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use hull_plan::Host;
 
@@ -14,10 +15,13 @@ pub(crate) fn plan_host() -> Host {
     }
 }
 
-/// Number of CPUs that this process may use.
+/// Number of CPUs that this process may use; found out once, because that reads a dozen files.
 pub(crate) fn cpus() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cpus).unwrap_or(u32::MAX)
+    static CPUS: OnceLock<u32> = OnceLock::new();
+    *CPUS.get_or_init(|| {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        u32::try_from(cpus).unwrap_or(u32::MAX)
+    })
 }
 
 /// Bytes of memory of the host; 0 if it does not say.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::container::state::{State, Status};
 use crate::error::one_line;
 use crate::isolation::Task;
 use crate::layout::Layout;
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, host};
 
 /// Makes the directories that the engine needs.
 pub(crate) fn prepare(layout: &Layout) -> Result<()> {
@@ -36,11 +36,15 @@ pub(crate) fn prepare(layout: &Layout) -> Result<()> {
 pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     empty(&engine.inner.layout.tmp())?;
     let all = engine.inner.layout.containers();
-    let entries = fs::read_dir(&all).map_err(Error::file("read", &all))?;
+    let dirs = fs::read_dir(&all)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
+        .map_err(Error::file("read", &all))?;
     let mut ended = Vec::new();
-    for entry in entries {
-        let dir = entry.map_err(Error::file("read", &all))?.path();
-        match recover_container(engine, &dir) {
+    for (dir, examined) in examine_all(engine, &dirs) {
+        let container = examined.and_then(|examined| {
+            examined.map(|examined| take_over(engine, dir, examined)).transpose()
+        });
+        match container {
             Ok(Some(container)) => {
                 if !container.is_running() && container.task().is_none() {
                     ended.push(container);
@@ -62,14 +66,47 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// Takes over the container in `dir`; `None` if there is none worth keeping.
-fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container>>> {
+/// What the files of a container say.
+struct Examined {
+    record: Record,
+    damage: Option<String>,
+    live: Live,
+    is_alive: bool,
+}
+
+/// Examines containers with all CPUs: the daemon answers nobody before it knows them.
+fn examine_all<'a>(
+    engine: &Engine,
+    dirs: &'a [PathBuf],
+) -> Vec<(&'a Path, Result<Option<Examined>>)> {
+    let share = dirs.len().div_ceil(host::cpus() as usize).max(SMALL_SHARE);
+    let examine_share = |dirs: &'a [PathBuf]| -> Vec<_> {
+        dirs.iter().map(|dir| (dir.as_path(), examine(engine, dir))).collect()
+    };
+    std::thread::scope(|scope| {
+        let mut shares = dirs.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> =
+            shares.map(|dirs| (dirs, scope.spawn(move || examine_share(dirs)))).collect();
+        let mut all = examine_share(own);
+        for (dirs, other) in others {
+            // One that panicked is done again here, where a panic is seen.
+            all.extend(other.join().unwrap_or_else(|_| examine_share(dirs)));
+        }
+        all
+    })
+}
+
+/// Reads what the files in `dir` say, and records the end of a container that nobody saw; `None` if
+/// there is none worth keeping.
+fn examine(engine: &Engine, dir: &Path) -> Result<Option<Examined>> {
     let (record, damage) = match Record::read(dir) {
         Ok(Some(record)) => (record, None),
         Ok(None) => {
             // A power cut took what was not worth a sync.
             warn!(dir = %dir.display(), "removing a container without a configuration");
-            let doomed = engine.inner.layout.tmp().join("remove-unreadable");
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            let doomed = engine.inner.layout.tmp().join(format!("remove-{name}"));
             fs::rename(dir, &doomed).map_err(Error::file("remove", dir))?;
             fs::remove_dir_all(&doomed).map_err(Error::file("remove", &doomed))?;
             return Ok(None);
@@ -104,17 +141,24 @@ fn recover_container(engine: &Engine, dir: &Path) -> Result<Option<Arc<Container
         live.state.status = Status::Dead;
         live.state.error.clone_from(damage);
     }
+    Ok(Some(Examined { record, damage, live, is_alive: found == Liveness::Alive }))
+}
+
+/// Puts a container that has been examined into the list, and connects to its supervisor.
+fn take_over(engine: &Engine, dir: &Path, examined: Examined) -> Result<Arc<Container>> {
+    let Examined { record, damage, live, is_alive } = examined;
+    let driver = engine.inner.drivers.named(&record.config.host.isolation)?;
     engine.inner.containers.reserve(&record.name, &record.id)?;
     let mut container = Container::new(dir.to_owned(), record, live);
     container.damage = damage;
     let container = Arc::new(container);
     engine.inner.containers.insert(Arc::clone(&container));
-    if found == Liveness::Alive {
+    if is_alive {
         let task = driver.task(dir);
         container.serve_streams(Arc::clone(&task));
         adopt(engine, &container, task);
     }
-    Ok(Some(container))
+    Ok(container)
 }
 
 /// Takes over a container whose supervisor lives. One that has not executed its program is given
@@ -188,6 +232,8 @@ fn empty(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Containers that are examined sooner than a thread is started.
+const SMALL_SHARE: usize = 16;
 const ADOPTION_POLL: Duration = Duration::from_millis(50);
 /// Polls before a start that neither goes on nor ends is given up: two minutes.
 const ADOPTION_POLLS: u32 = if cfg!(test) { 20 } else { 2400 };

@@ -1,11 +1,14 @@
 //! Creation.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hull_plan::{ContainerConfig, ImageConfig};
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::entry::{Container, Live};
 use super::names;
@@ -98,6 +101,9 @@ impl Engine {
         let container = Arc::new(Container::new(dir, record, Live::default()));
         self.inner.containers.insert(Arc::clone(&container));
         reservation.keep();
+        if container.record().survives() == Survives::PowerCut {
+            settle(&container, self.inner.layout.containers());
+        }
         self.tell(&container, "create", &[]);
         Ok(Created { id, warnings: Vec::new() })
     }
@@ -111,20 +117,32 @@ impl Engine {
             .mode(0o700)
             .create(&building)
             .map_err(Error::file("make", &building))?;
-        let made = record.write(&building).and_then(|()| {
-            fs::rename(&building, &place).map_err(Error::file("make", &place))?;
-            if record.survives() == Survives::PowerCut {
-                let all = layout.containers();
-                durable::sync_directory(&all).map_err(Error::file("write", &all))?;
-            }
-            Ok(())
-        });
+        let made = record
+            .write_unsynced(&building)
+            .and_then(|()| fs::rename(&building, &place).map_err(Error::file("make", &place)));
         if made.is_err() {
             // What cannot be removed now is when the engine opens next.
             fs::remove_dir_all(&building).ok();
         }
         made
     }
+}
+
+/// Makes a new container survive a power cut, which a start need not wait for: the disk may be
+/// busy for as long as a fork takes.
+fn settle(container: &Arc<Container>, all: PathBuf) {
+    let container = Arc::clone(container);
+    tokio::task::spawn_blocking(move || {
+        let settled = Record::sync(&container.dir).and_then(|()| durable::sync_directory(&all));
+        match settled {
+            // It has been removed already.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                warn!(container = &container.id[..12], %error, "would not survive a power cut");
+            }
+            Ok(()) => {}
+        }
+    });
 }
 
 /// A name that is given up again unless the container comes to be.

@@ -1,6 +1,7 @@
 //! What a container was created as: `config.json`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hull_plan::ContainerConfig;
@@ -108,10 +109,25 @@ impl Record {
 
     /// Writes or replaces the record in `dir`. One that goes at its end anyway is not synced.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        self.write_as(dir, self.survives())
+    }
+
+    /// Writes the record in `dir`, to be synced later.
+    pub(crate) fn write_unsynced(&self, dir: &Path) -> Result<()> {
+        self.write_as(dir, Survives::Kill)
+    }
+
+    /// Makes the record in `dir` survive a power cut.
+    pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+        File::open(dir.join(layout::container::CONFIG))?.sync_all()?;
+        durable::sync_directory(dir)
+    }
+
+    fn write_as(&self, dir: &Path, survives: Survives) -> Result<()> {
         let path = dir.join(layout::container::CONFIG);
         let json = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::internal("cannot encode a container", error))?;
-        durable::replace(&path, &json, self.survives()).map_err(Error::file("write", &path))
+        durable::replace(&path, &json, survives).map_err(Error::file("write", &path))
     }
 
     pub(crate) fn survives(&self) -> Survives {
