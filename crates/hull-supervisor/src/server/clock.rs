@@ -29,6 +29,7 @@ pub(super) async fn keep(guest: Guest) {
 const DRIFT: Duration = Duration::from_mins(10);
 
 #[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
 mod jumps {
     //! timerfd_create(2): a timer with `TFD_TIMER_CANCEL_ON_SET` becomes readable when the clock
     //! is set, which includes the end of a suspension, and costs nothing until then.
@@ -55,7 +56,8 @@ mod jumps {
             let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
             let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
             arm(&timer)?;
-            Ok(AsyncFd::register_with_interest(timer, Interest::READABLE)?)
+            // SAFETY: the descriptor is open and owned, and nobody changes which it is.
+            Ok(unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?)
         }
 
         /// Returns when the host's clock has been set.
