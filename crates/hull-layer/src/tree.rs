@@ -1,6 +1,7 @@
 //! The model of one layer: inodes, and directories that name them.
 
 mod codec;
+mod skeleton;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hull_erofs::{DISK_SIZE, vmdk};
+use hull_layer::Tree;
 use hull_registry::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -92,10 +93,14 @@ impl Home {
 
     fn build(&self, dir: &Path, layers: &[Layer]) -> Result<(), RootError> {
         let failed = |error| RootError::Build(error);
-        let trees =
-            layers.iter().map(|layer| layer.tree().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        // A guest that had to make these itself would wait for its disk at every first start.
+        let mut trees = vec![Arc::new(Tree::skeleton())];
+        for layer in layers {
+            trees.push(Arc::new(layer.tree()?));
+        }
         let merged = hull_layer::merge(&trees).map_err(|error| failed(Box::new(error)))?;
-        let lengths: Vec<_> = layers.iter().map(|layer| layer.info.data_len).collect();
+        let lengths: Vec<_> =
+            [0].into_iter().chain(layers.iter().map(|layer| layer.info.data_len)).collect();
 
         let temp = self.temp_dir()?;
         let path = temp.path().join(META);
@@ -172,4 +177,4 @@ const META: &str = "meta.erofs";
 const VMDK: &str = "disk.vmdk";
 const INFO: &str = "root.json";
 /// Version of what is in a root directory.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
