@@ -136,7 +136,7 @@ impl MountedRoot {
 /// The directories of a writable layer.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    upper: String,
+    pub(crate) upper: String,
     work: String,
 }
 
