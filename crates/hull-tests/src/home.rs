@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
-use std::{env, fs};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use tempfile::TempDir;
 
@@ -33,21 +33,39 @@ impl Home {
         Self { dir }
     }
 
-    /// Makes a home that has pulled `images` from `registry`, each tagged with its short name.
+    /// Makes a home whose daemon will read `config` (TOML).
+    pub fn configured(config: &str) -> Self {
+        let home = Self::new();
+        fs::write(home.path().join("config.toml"), config).expect("config.toml");
+        home
+    }
+
+    /// Makes a home that has pulled `images` from `registry`.
     pub fn with_images(registry: &Registry, images: &[Image]) -> Self {
         let home = Self::new();
-        for image in images {
-            home.hull(&["pull", "-q", &registry.name(image)]).success();
-        }
+        home.pull(registry, images);
         home
     }
 
     /// Makes a home that has busybox, the registry that it came from, and the image's name.
     pub fn with_busybox() -> (Registry, Self, String) {
+        Self::configured_with_busybox("")
+    }
+
+    /// [`Home::with_busybox`] whose daemon has read `config` (TOML).
+    pub fn configured_with_busybox(config: &str) -> (Registry, Self, String) {
         let registry = Registry::with_images(&[Image::Busybox]);
-        let home = Self::with_images(&registry, &[Image::Busybox]);
+        let home = Self::configured(config);
+        home.pull(&registry, &[Image::Busybox]);
         let image = registry.name(&Image::Busybox);
         (registry, home, image)
+    }
+
+    /// Pulls `images` from `registry`.
+    pub fn pull(&self, registry: &Registry, images: &[Image]) {
+        for image in images {
+            self.hull(&["pull", "-q", &registry.name(image)]).success();
+        }
     }
 
     /// Returns the state directory.
@@ -83,6 +101,36 @@ impl Home {
         run_with_input(&mut self.command(arguments), input.into(), LIMIT)
     }
 
+    /// Returns how the machine of `container` came to be: `cold`, `fork` or `pool`; and the
+    /// template's key, or why there is none.
+    #[track_caller]
+    pub fn origin(&self, container: &str) -> (String, String) {
+        let json = self.hull(&["inspect", "-f", "{{json .Hull.Start}}", container]).success();
+        let start: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let text = |key: &str| start[key].as_str().unwrap_or_default().to_owned();
+        (text("Mode"), text("Template") + &text("Reason"))
+    }
+
+    /// Returns the pid of the VMM of a running container.
+    #[track_caller]
+    pub fn machine_pid(&self, container: &str) -> u32 {
+        let id = self.hull(&["inspect", "-f", "{{.Id}}", container]).success();
+        let path = self.path().join("containers").join(id).join("state.json");
+        let json = fs::read(path).expect("state.json");
+        let state: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        let pid = state["vmm_pid"].as_u64().and_then(|pid| pid.try_into().ok());
+        pid.unwrap_or_else(|| panic!("no vmm_pid: {state}"))
+    }
+
+    /// Returns the file names in a directory of the home, sorted; none if it is not there.
+    pub fn files(&self, directory: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path().join(directory)).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// Returns the pid of the daemon.
     pub fn daemon_pid(&self) -> u32 {
         let text = fs::read_to_string(self.path().join("daemon.pid")).expect("daemon.pid");
@@ -114,25 +162,40 @@ impl Home {
         }
         found
     }
+
+    /// Returns the pids of those of [`Home::processes`] whose command line has `word`.
+    pub fn pids(&self, word: &str) -> Vec<u32> {
+        let found = self.processes();
+        found.iter().filter(|(_, line)| line.contains(word)).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Returns the processes that are left after up to ten seconds.
+    fn remaining(&self) -> Vec<(u32, String)> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let left = self.processes();
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
         let stopped = run(&mut self.command(&["system", "stop"]), LIMIT);
-        let mut left = self.processes();
-        for _ in 0..50 {
-            if left.is_empty() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-            left = self.processes();
-        }
+        let left = self.remaining();
         for (pid, _) in &left {
             if let Some(pid) = rustix::process::Pid::from_raw(*pid as i32) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
-        if !std::thread::panicking() {
+        if !left.is_empty() {
+            // The directory goes next, and they may be writing to it.
+            self.remaining();
+        }
+        if !thread::panicking() {
             assert!(left.is_empty(), "left running: {left:?}\nstop: {stopped:?}");
         } else {
             let log = fs::read_to_string(self.path().join("daemon.log")).unwrap_or_default();

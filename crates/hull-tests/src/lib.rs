@@ -7,6 +7,7 @@
 // A test harness: what it prints is for the runner.
 #![allow(clippy::print_stderr)]
 
+mod chaos;
 mod command;
 mod docker;
 mod home;
@@ -15,6 +16,7 @@ mod pty;
 mod registry;
 mod server;
 
+pub use chaos::{eventually, kill};
 pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
 pub use home::Home;

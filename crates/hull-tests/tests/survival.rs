@@ -4,34 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hull_tests::{Home, Image, Registry};
-use rustix::process::{Pid, Signal, kill_process};
+use hull_tests::{Home, Image, Registry, eventually, kill};
 
-fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid as i32).expect("a pid");
-    kill_process(pid, Signal::KILL).expect("the process is there");
-}
-
-/// Returns the pids of the home's processes whose command line has `word`.
-fn pids(home: &Home, word: &str) -> Vec<u32> {
-    let found = home.processes();
-    found.iter().filter(|(_, line)| line.contains(word)).map(|(pid, _)| *pid).collect()
-}
-
-#[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        sleep(Duration::from_millis(50));
-    }
-}
+/// Machines that wait for a container would be found among those that have one.
+const NO_POOL: &str = "[pool]\nsize = 0\n";
 
 #[test]
 fn containers_outlive_the_daemon() {
-    let (_registry, home, image) = Home::with_busybox();
+    let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     let script = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", script])
         .success();
@@ -54,14 +36,14 @@ fn containers_outlive_the_daemon() {
 
 #[test]
 fn an_exit_while_no_daemon_runs_is_recorded() {
-    let (_registry, home, image) = Home::with_busybox();
+    let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     let run =
         ["run", "-d", "--name", "box", "--network", "none", &image, "sh", "-c", "sleep 2; exit 23"];
     home.hull(&run).success();
     home.hull(&["run", "-d", "--rm", "--name", "gone", "--network", "none", &image, "sleep", "1"])
         .success();
     kill(home.daemon_pid());
-    eventually("supervisors end", || pids(&home, "supervisor").is_empty());
+    eventually("supervisors end", || home.pids("supervisor").is_empty());
     let state = home.hull(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box"]);
     assert_eq!(state.success(), "exited 23");
     eventually("--rm is obeyed by the next daemon", || {
@@ -71,18 +53,18 @@ fn an_exit_while_no_daemon_runs_is_recorded() {
 
 #[test]
 fn the_end_of_a_supervisor_or_its_machine_is_an_exit() {
-    let (_registry, home, image) = Home::with_busybox();
+    let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     for victim in ["supervisor", "qemu-system"] {
         home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
             .success();
-        let found = pids(&home, victim);
+        let found = home.pids(victim);
         assert_eq!(found.len(), 1, "{victim}: {:?}", home.processes());
         kill(found[0]);
         assert_eq!(home.hull(&["wait", "box"]).success(), "137", "{victim}");
         let state = home.hull(&["inspect", "-f", "{{.State.Status}}", "box"]).success();
         assert_eq!(state, "exited", "{victim}");
         eventually("its processes end", || {
-            pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
+            home.pids("supervisor").is_empty() && home.pids("qemu-system").is_empty()
         });
         // The file system in the machine was cut off, not lost: it starts again.
         home.hull(&["start", "box"]).success();
@@ -94,7 +76,8 @@ fn the_end_of_a_supervisor_or_its_machine_is_an_exit() {
 #[test]
 fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
     let registry = Registry::with_images(&[Image::Busybox, Image::Python]);
-    let home = Home::with_images(&registry, &[Image::Busybox]);
+    let home = Home::configured(NO_POOL);
+    home.pull(&registry, &[Image::Busybox]);
     let image = registry.name(&Image::Busybox);
     let python = registry.name(&Image::Python);
     for delay in [20, 300, 900] {
@@ -118,7 +101,7 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
     }
     eventually("no container is left", || home.hull(&["ps", "-aq"]).success().is_empty());
     eventually("no process is left", || {
-        pids(&home, "supervisor").is_empty() && pids(&home, "qemu-system").is_empty()
+        home.pids("supervisor").is_empty() && home.pids("qemu-system").is_empty()
     });
 
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
@@ -134,7 +117,7 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
 
 #[test]
 fn many_runs_leave_nothing_behind() {
-    let (_registry, home, image) = Home::with_busybox();
+    let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     let run = ["run", "--rm", "--network", "none", &image, "true"];
     home.hull(&run).success();
     let before = footprint(&home);
