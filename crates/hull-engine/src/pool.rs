@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use crate::engine::Inner;
+use crate::error::one_line;
 use crate::{Engine, Error, PoolSettings, Result, host, random};
 
 /// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
@@ -192,6 +193,7 @@ impl Engine {
 
 async fn fill(engine: Weak<Inner>) {
     let mut failures = 0;
+    let mut ready = None;
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let pool = inner.pool.clone();
@@ -203,7 +205,7 @@ async fn fill(engine: Weak<Inner>) {
         }
         let Some(engine) = Engine::upgrade(&engine) else { return };
         let made = match engine.wanted_machine() {
-            Ok(Some(launch)) => pool.make(&launch).await.map_err(|error| error.to_string()),
+            Ok(Some(launch)) => fill_one(&engine, &launch, &mut ready).await,
             Ok(None) => return,
             Err(error) => Err(error.to_string()),
         };
@@ -223,6 +225,21 @@ async fn fill(engine: Weak<Inner>) {
         // Whatever is wrong stays wrong for a while.
         tokio::time::sleep(LOOK * failures).await;
     }
+}
+
+/// Makes one machine; `ready` is the last one for which the engine has seen to the template, whose
+/// build it counts.
+async fn fill_one(
+    engine: &Engine,
+    launch: &WaitLaunch,
+    ready: &mut Option<MachineLaunch>,
+) -> Result<(), String> {
+    if ready.as_ref() != Some(&launch.machine) {
+        let built = engine.obtain_template(launch.machine.clone(), launch.templates.clone()).await;
+        built.map_err(|error| one_line(&error))?;
+        *ready = Some(launch.machine.clone());
+    }
+    engine.inner.pool.make(launch).await.map_err(|error| error.to_string())
 }
 
 /// Memory of the host that a machine takes while it waits, most of it translated code.

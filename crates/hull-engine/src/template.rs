@@ -93,6 +93,20 @@ impl Engine {
         let vcpus = VmSize::new(&config.host, &host).vcpus;
         let machine = self.machine(self.kernel_path(), vcpus, config.host.memory);
         let launch = self.templates_launch()?.ok_or_else(|| self.switched_off())?;
+        let key = self.obtain_template(machine, launch).await?;
+        let all = self.templates().await?;
+        all.into_iter().find(|template| template.key == key).ok_or_else(|| Error::Internal {
+            context: format!("template {key} was removed when it had just been built"),
+            source: None,
+        })
+    }
+
+    /// Has the template for `machine` there, and returns its key.
+    pub(crate) async fn obtain_template(
+        &self,
+        machine: MachineLaunch,
+        launch: TemplatesLaunch,
+    ) -> Result<String> {
         let begin = Instant::now();
         let built = blocking(move || build(&machine, &launch)).await;
         match &built {
@@ -100,12 +114,7 @@ impl Engine {
             Ok((_, false)) => {}
             Err(_) => self.inner.metrics.template_build_failed(),
         }
-        let (key, _) = built?;
-        let all = self.templates().await?;
-        all.into_iter().find(|template| template.key == key).ok_or_else(|| Error::Internal {
-            context: format!("template {key} was removed when it had just been built"),
-            source: None,
-        })
+        built.map(|(key, _)| key)
     }
 
     /// Removes the template whose key begins with `key`, and returns all of that. Containers that

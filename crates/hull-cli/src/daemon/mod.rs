@@ -7,7 +7,7 @@ mod process;
 use std::fs;
 
 use hull_api::Server;
-use hull_engine::{Engine, Settings};
+use hull_engine::{Engine, Settings, TemplateShape};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,20 @@ fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
     result
 }
 
+/// Has the template of the usual machine there before it is asked for; a pool does that itself.
+fn build_default_template(engine: &Engine) {
+    let Settings { templates, pool, .. } = engine.settings();
+    if !templates.enabled || pool.size > 0 {
+        return;
+    }
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        if let Err(error) = engine.build_template(TemplateShape::default()).await {
+            tracing::warn!("no template for usual machines: {}", output::chain(&error));
+        }
+    });
+}
+
 async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Failure> {
     let mut settings = Settings::new(&context.home, &context.program, &context.lib);
     settings.docker_config = Some(context.config.join("config.json"));
@@ -79,6 +93,7 @@ async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Fa
         process::ready()?;
     }
     tracing::info!("serving {}", socket.display());
+    build_default_template(&engine);
     let server = Server { engine, stop };
     hull_api::serve(listener, server).await;
     // Still under the lock: nobody else's socket is removed.

@@ -37,7 +37,6 @@ struct Recorded {
     forks: u64,
 }
 
-#[allow(dead_code, reason = "what has no caller yet waits for templates and pool")]
 impl Metrics {
     /// A container's program has been executed, `took` after the request.
     pub(crate) fn started(&self, mode: Mode, took: Duration, phases: &[Timing]) {
@@ -88,6 +87,7 @@ impl Metrics {
     }
 
     /// A running container was forked into so many others.
+    #[allow(dead_code, reason = "for `hull fork`")]
     pub(crate) fn forked(&self, children: usize) {
         self.recorded().forks += children as u64;
     }
