@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use hull_layer::Limits;
 
-/// The only program in the image: the guest agent, which ends at once if it is not process 1 of the
-/// guest. It is at hand and needs no library.
+/// The only program in the image: the guest agent, which ends at once under this name. It is at hand
+/// and needs no library.
 pub const PROGRAM: &str = "/bin/rehearsal";
 
 /// Writes an image disk with `program` as [`PROGRAM`] to `path`.
