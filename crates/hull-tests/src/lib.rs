@@ -12,6 +12,7 @@ mod command;
 mod docker;
 mod home;
 mod images;
+mod mount;
 mod pty;
 mod registry;
 mod server;
@@ -21,6 +22,7 @@ pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
 pub use home::Home;
 pub use images::{Image, layout};
+pub use mount::SmallDisk;
 pub use pty::Pty;
 pub use registry::Registry;
 
