@@ -1,0 +1,83 @@
+//! Machines that wait for their container.
+
+use hull_tests::{Home, eventually, kill};
+
+/// Returns the pids of the machines that wait, and of their supervisors, once there is one each.
+fn waiting(home: &Home) -> (u32, u32) {
+    let pids = || (home.pids("-name hull-pool"), home.pids("supervisor --wait"));
+    eventually("a machine waits", || {
+        let pool = "hull_pool_machines 1";
+        home.hull(&["system", "metrics"]).text().lines().any(|line| line == pool)
+    });
+    let (machines, supervisors) = pids();
+    assert_eq!((machines.len(), supervisors.len()), (1, 1), "{:?}", home.processes());
+    (machines[0], supervisors[0])
+}
+
+/// Runs a container and returns the mode of its start.
+fn run(home: &Home, image: &str, flags: &[&str]) -> String {
+    let run = ["run", "--name", "box", "--network", "none"];
+    let output = home.hull(&[&run[..], flags, &[image, "echo", "hello"]].concat());
+    assert_eq!(output.success(), "hello", "{}", output.errors());
+    let (mode, _) = home.origin("box");
+    home.hull(&["rm", "box"]).success();
+    mode
+}
+
+#[test]
+fn a_machine_waits_is_claimed_and_replaced() {
+    let (_registry, home, image) = Home::with_busybox();
+    home.hull(&["ps"]).success();
+    let first = waiting(&home);
+    assert_eq!(home.files("pool").len(), 1);
+    assert_eq!(run(&home, &image, &[]), "pool");
+    let second = waiting(&home);
+    assert_ne!(first.0, second.0);
+    // What waits is of no use to it, and is left alone.
+    assert_ne!(run(&home, &image, &["-m", "80m"]), "pool");
+    assert_eq!(run(&home, &image, &[]), "pool");
+    waiting(&home);
+    home.hull(&["system", "stop"]).success();
+    eventually("the pool is gone", || home.processes().is_empty());
+    assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+}
+
+#[test]
+fn the_pool_follows_what_is_started_again_and_again() {
+    let (_registry, home, image) = Home::with_busybox();
+    waiting(&home);
+    for _ in 0..2 {
+        assert_ne!(run(&home, &image, &["--cpus", "1", "-m", "80m"]), "pool");
+    }
+    eventually("a machine of the other shape waits", || {
+        run(&home, &image, &["--cpus", "1", "-m", "80m"]) == "pool"
+    });
+}
+
+#[test]
+fn a_killed_daemon_leaves_no_machine_that_waits() {
+    let (_registry, home, image) = Home::with_busybox();
+    waiting(&home);
+    kill(home.daemon_pid());
+    eventually("the machine ends", || home.processes().is_empty());
+    assert_eq!(run(&home, &image, &[]).len(), 4);
+    let (machine, supervisor) = waiting(&home);
+    assert_eq!(home.files("pool").len(), 1, "{:?}", home.files("pool"));
+
+    for victim in [machine, supervisor] {
+        kill(victim);
+        // At once, before anybody has noticed.
+        let mode = run(&home, &image, &[]);
+        assert!(mode == "fork" || mode == "pool", "{mode}");
+        waiting(&home);
+    }
+}
+
+#[test]
+fn a_pool_of_none_has_none() {
+    let (_registry, home, image) = Home::configured_with_busybox("[pool]\nsize = 0\n");
+    assert_eq!(run(&home, &image, &[]), "fork");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(home.pids("supervisor").is_empty(), "{:?}", home.processes());
+    assert!(home.files("pool").is_empty());
+}
