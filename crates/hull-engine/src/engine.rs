@@ -84,7 +84,7 @@ impl Engine {
             }),
         };
         recovery::recover(&engine).await?;
-        engine.keep_pool()?;
+        engine.keep_pool();
         Ok(engine)
     }
 

@@ -14,11 +14,12 @@ use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, WaitLaunch};
 use hull_supervisor::paths;
 use hull_vmm::Artifact;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::engine::Inner;
 use crate::error::one_line;
-use crate::{Engine, Error, PoolSettings, Result, host, random};
+use crate::{Engine, PoolSettings, Result, host, random};
 
 /// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
 /// only made while nothing else starts.
@@ -32,6 +33,8 @@ pub(crate) struct Pool {
     /// Starts under way.
     starts: AtomicUsize,
     changed: Notify,
+    /// The engine is about to close.
+    closed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +82,7 @@ impl Pool {
             inner: Mutex::default(),
             starts: AtomicUsize::new(0),
             changed: Notify::new(),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -164,18 +168,34 @@ impl Pool {
 
 impl Engine {
     /// Keeps the pool full, in the background, for as long as the engine is open.
-    pub(crate) fn keep_pool(&self) -> Result<()> {
+    pub(crate) fn keep_pool(&self) {
         let pool = &self.inner.pool;
-        match fs::remove_dir_all(&pool.dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file("empty", &pool.dir)(error));
-            }
-            _ => {}
+        // What a daemon that was killed has left; its machines, which end with it, remove it too.
+        if let Err(error) = fs::remove_dir_all(&pool.dir)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            warn!(dir = %pool.dir.display(), %error, "cannot empty the pool's directory");
         }
         if pool.size > 0 && self.inner.settings.templates.enabled {
             tokio::spawn(fill(self.downgrade()));
         }
-        Ok(())
+    }
+
+    /// Ends the machines that wait for a container, and returns when they are gone. Containers run
+    /// on.
+    pub async fn close(&self) {
+        let pool = &self.inner.pool;
+        pool.closed.cancel();
+        pool.inside().waiting.clear();
+        // Each removes its directory when its machine has ended.
+        let empty = || fs::read_dir(&pool.dir).map_or(true, |mut left| left.next().is_none());
+        for _ in 0..GOODBYES {
+            if empty() {
+                return;
+            }
+            tokio::time::sleep(GOODBYE).await;
+        }
+        warn!(dir = %pool.dir.display(), "machines of the pool do not end");
     }
 
     fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
@@ -199,13 +219,17 @@ async fn fill(engine: Weak<Inner>) {
         let pool = inner.pool.clone();
         drop(inner);
         tokio::select! {
+            () = pool.closed.cancelled() => return,
             () = pool.missing() => {}
-            // The engine may have closed.
+            // The engine may have gone.
             () = tokio::time::sleep(LOOK) => continue,
         }
         let Some(engine) = Engine::upgrade(&engine) else { return };
         let made = match engine.wanted_machine() {
-            Ok(Some(launch)) => fill_one(&engine, &launch, &mut ready).await,
+            Ok(Some(launch)) => tokio::select! {
+                () = pool.closed.cancelled() => return,
+                made = fill_one(&engine, &launch, &mut ready) => made,
+            },
             Ok(None) => return,
             Err(error) => Err(error.to_string()),
         };
@@ -246,5 +270,8 @@ async fn fill_one(
 const MACHINE_BYTES: u64 = 64 << 20;
 /// How long nothing must have started before a machine is made.
 const QUIET: Duration = Duration::from_millis(150);
+/// How long machines that wait have to end: thirty seconds on a host that is that busy.
+const GOODBYES: u32 = 3000;
+const GOODBYE: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_secs(5);
 const MOST_FAILURES: u32 = 64;

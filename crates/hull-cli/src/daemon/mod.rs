@@ -94,8 +94,9 @@ async fn answer(context: &Context, lock: &Lock, announce: bool) -> Result<(), Fa
     }
     tracing::info!("serving {}", socket.display());
     build_default_template(&engine);
-    let server = Server { engine, stop };
+    let server = Server { engine: engine.clone(), stop };
     hull_api::serve(listener, server).await;
+    engine.close().await;
     // Still under the lock: nobody else's socket is removed.
     let _ = fs::remove_file(&socket);
     let _ = fs::remove_file(context.home.join("daemon.pid"));
