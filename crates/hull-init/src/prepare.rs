@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use hull_protocol::{Prepare, Reply};
 use hull_spec::Spec;
-use rustix::fs::XattrFlags;
 use rustix::mount::{MountFlags, UnmountFlags, unmount};
-use rustix::rand::GetRandomFlags;
 
 use crate::agent::Agent;
 use crate::console::{phase, uptime_us};
@@ -55,13 +53,7 @@ fn prepare_disk(disks: &mut Disks, serial: &str) -> Result<()> {
     unmount(lower.as_str(), UnmountFlags::empty()).context(|| format!("unmount {lower}"))?;
     std::fs::remove_dir_all(&trial)
         .map_err(|error| Failure::failed(format!("remove {trial}: {error}")))?;
-    let layer = Layer::of(&path);
-    layer.make()?;
-    // Otherwise the first mount makes one up, and writes it.
-    let mut uuid = [0; 16];
-    rustix::rand::getrandom(&mut uuid, GetRandomFlags::empty()).context(|| "getrandom".into())?;
-    rustix::fs::setxattr(&layer.upper, "trusted.overlay.uuid", &uuid, XattrFlags::empty())
-        .context(|| format!("set an attribute of {}", layer.upper))
+    Layer::of(&path).make().map(drop)
 }
 
 /// Waits until the kernel has done what it puts off until after its boot, and has written what it

@@ -4,8 +4,9 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
 use hull_protocol::Rootfs;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, XattrFlags};
 use rustix::mount::{MountFlags, OpenTreeFlags, UnmountFlags, mount, open_tree, unmount};
+use rustix::rand::GetRandomFlags;
 
 use crate::console::phase;
 use crate::disks::Disks;
@@ -136,7 +137,7 @@ impl MountedRoot {
 /// The directories of a writable layer.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub(crate) upper: String,
+    upper: String,
     work: String,
 }
 
@@ -151,6 +152,14 @@ impl Layer {
         let parent = self.upper.trim_end_matches("/upper");
         for path in [parent, &self.upper, &self.work] {
             make_dir(path).context(|| format!("mkdir {path}"))?;
+        }
+        if fresh {
+            // Otherwise the first mount makes one up and writes it, which has its time.
+            let mut uuid = [0; 16];
+            rustix::rand::getrandom(&mut uuid, GetRandomFlags::empty())
+                .context(|| "getrandom".into())?;
+            rustix::fs::setxattr(&self.upper, "trusted.overlay.uuid", &uuid, XattrFlags::empty())
+                .context(|| format!("set an attribute of {}", self.upper))?;
         }
         Ok(fresh)
     }
