@@ -31,6 +31,8 @@ impl Agent {
             self.shells = Some(Shells::make(pattern, &keys, &self.poller)?);
         }
         settle();
+        // It belongs to the template, not to each of its forks.
+        self.send_kernel_log();
         self.kernel_log.skip();
         phase("prepared");
         Ok(Some(Reply::Done))

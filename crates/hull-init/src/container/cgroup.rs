@@ -47,6 +47,16 @@ impl Cgroup {
         Ok(Self { path })
     }
 
+    /// Returns where the cgroup `path` is in the file system.
+    pub(crate) fn place(path: &str) -> String {
+        format!("{MOUNT}/{}", path.trim_matches('/'))
+    }
+
+    /// Where it is in the file system.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Opens the directory, for clone3(2).
     pub(crate) fn open(&self) -> Result<OwnedFd> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;

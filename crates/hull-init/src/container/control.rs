@@ -47,10 +47,14 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
 /// Reads the child's next report; `None` if there is none yet.
 pub(crate) fn receive(agent: &OwnedFd) -> Option<Report> {
     let mut buffer = [0; 4096];
-    let length = match rustix::net::recv(agent, &mut buffer[..], RecvFlags::empty()) {
-        Ok((length, _)) => length,
-        Err(Errno::AGAIN | Errno::INTR) => return None,
-        Err(_) => 0,
+    let length = loop {
+        match rustix::net::recv(agent, &mut buffer[..], RecvFlags::empty()) {
+            Ok((length, _)) => break length,
+            Err(Errno::AGAIN | Errno::INTR) => return None,
+            // It ended without reading all that it was sent. What it sent itself comes after that.
+            Err(Errno::CONNRESET) => {}
+            Err(_) => break 0,
+        }
     };
     Some(match buffer[..length] {
         [READY, a, b, c, d] => {
@@ -199,6 +203,17 @@ mod tests {
         // Too long, then the end.
         assert!(take(&child, &mut buffer).is_none());
         assert!(take(&child, &mut buffer).is_none());
+    }
+
+    #[test]
+    fn a_child_that_does_not_listen_is_heard() {
+        let (agent, child) = pair().unwrap();
+        hand(&agent, &[1], &[], &[]).unwrap();
+        let failure = Failure::invalid("no");
+        fail(child.as_fd(), &failure);
+        drop(child);
+        assert_eq!(receive(&agent), Some(Report::Failed(failure)));
+        assert_eq!(receive(&agent), Some(Report::Closed));
     }
 
     #[test]

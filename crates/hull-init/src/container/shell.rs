@@ -181,9 +181,20 @@ impl Shell {
             .context(|| "tell a container made ahead what it is".into())
     }
 
-    /// Limits it as `resources` says.
-    pub(crate) fn limit(&self, resources: &Resources) -> Result<()> {
-        self.cgroup.change(&self.limits, resources)
+    /// Limits it as `resources` says. A failure names the cgroup by the path that was asked for.
+    pub(crate) fn limit(&self, resources: &Resources, path: &str) -> Result<()> {
+        self.cgroup.change(&self.limits, resources).map_err(|failure| {
+            let asked = Cgroup::place(path);
+            Failure::new(failure.code, failure.message.replace(self.cgroup.path(), &asked))
+        })
+    }
+
+    /// Returns why its process has ended, if it has said so.
+    pub(crate) fn complaint(&self) -> Option<Failure> {
+        match control::receive(&self.process.control)? {
+            Report::Failed(failure) => Some(failure),
+            _ => None,
+        }
     }
 
     /// Gives it its root, which is in the agent's namespace until then, and where its volumes are.

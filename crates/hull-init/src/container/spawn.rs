@@ -48,6 +48,7 @@ pub(crate) fn create(
     let mut spec: Spec = serde_json::from_str(request.spec.get())
         .map_err(|error| Failure::invalid(format!("runtime specification: {error}")))?;
     phase("specification read");
+    let seccomp = Program::of(&spec, request.seccomp.as_deref())?;
     let shell = match shells {
         Some(shells) if shell::can_carry(message) => shells.take(&spec, request)?,
         _ => None,
@@ -58,7 +59,7 @@ pub(crate) fn create(
     let draft = Draft { disks, request, spec: &spec, keys };
     match shell {
         Some(shell) => draft.fill(shell, message),
-        None => draft.build(process),
+        None => draft.build(process, seccomp),
     }
 }
 
@@ -72,15 +73,8 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     /// Makes everything of it.
-    fn build(self, process: Process) -> Result<(Container, Spawned)> {
-        let seccomp = Program::of(self.spec, self.request.seccomp.as_deref())?;
-        // `parent:prefix:name` is systemd's form; there is no systemd here.
-        let cgroup_path = match self.spec.linux.as_ref().map(|linux| linux.cgroups_path.as_str()) {
-            None | Some("") => self.request.container.as_str(),
-            Some(path) if path.contains(':') => self.request.container.as_str(),
-            Some(path) => path,
-        };
-        let cgroup = Cgroup::create(cgroup_path)?;
+    fn build(self, process: Process, seccomp: Option<Program>) -> Result<(Container, Spawned)> {
+        let cgroup = Cgroup::create(self.cgroup_path())?;
         phase("cgroup made");
         let root =
             match MountedRoot::mount(self.disks, &self.request.container, &self.request.rootfs) {
@@ -103,6 +97,15 @@ impl Draft<'_> {
                 let _ = container.unmount(self.disks);
                 Err(failure)
             }
+        }
+    }
+
+    fn cgroup_path(&self) -> &str {
+        // `parent:prefix:name` is systemd's form; there is no systemd here.
+        match self.spec.linux.as_ref().map(|linux| linux.cgroups_path.as_str()) {
+            None | Some("") => &self.request.container,
+            Some(path) if path.contains(':') => &self.request.container,
+            Some(path) => path,
         }
     }
 
@@ -164,6 +167,7 @@ impl Draft<'_> {
                 Ok((container, spawned))
             }
             Err(failure) => {
+                let failure = shell.complaint().unwrap_or(failure);
                 shell.dismiss();
                 Err(failure)
             }
@@ -176,7 +180,8 @@ impl Draft<'_> {
         let root = MountedRoot::mount(self.disks, &self.request.container, &self.request.rootfs)?;
         phase("root mounted");
         let no_resources = Resources::default();
-        let limited = shell.limit(resources(self.spec).unwrap_or(&no_resources));
+        let limits = resources(self.spec).unwrap_or(&no_resources);
+        let limited = shell.limit(limits, self.cgroup_path());
         phase("limits set");
         let has_volumes = !self.request.volumes.is_empty();
         match limited.and_then(|()| shell.furnish(&root, has_volumes)) {
