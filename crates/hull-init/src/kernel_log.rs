@@ -16,8 +16,10 @@ pub(crate) struct KernelLog {
 }
 
 impl KernelLog {
-    /// Leaves out what has been logged so far: it belongs to a template, not to each of its forks.
+    /// Leaves out what has been logged so far: it belongs to a template, not to each of its forks,
+    /// which send what comes after it.
     pub(crate) fn skip(&mut self) {
+        self.is_sent = false;
         let log = sys::kernel_log();
         let last = log.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
         self.skipped = Some(last.unwrap_or_default().to_owned());

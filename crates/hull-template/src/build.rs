@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hull_guest::{ConnectError, Guest, RequestError};
-use hull_protocol::{ErrorCode, Hello, Prepare, Request};
+use hull_protocol::{Event, Hello, Prepare, Request};
 use hull_vmm::{BootError, Configuration, Disk, Disks, Machine, SaveError, Shape, Slot, Vmm};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::image;
 use crate::key::Key;
-use crate::manifest::{self, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE};
+use crate::manifest::{self, BOOT_LOG, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE};
 use crate::store::Templates;
 use crate::template::{Damage, Template};
 
@@ -175,16 +175,23 @@ async fn make<V: Vmm>(
     };
     machine.kill();
     machine.wait().await;
-    let (hello, state) = saved?;
-    let path = dir.join(STATE);
-    fs::write(&path, state).map_err(file(path))?;
+    let Ready { hello, log, state } = saved?;
+    for (name, content) in [(STATE, state.as_slice()), (BOOT_LOG, log.as_bytes())] {
+        let path = dir.join(name);
+        fs::write(&path, content).map_err(file(path))?;
+    }
     Ok(hello.kernel)
 }
 
-async fn ready(
-    machine: &mut impl Machine,
-    recipe: Recipe<'_>,
-) -> Result<(Hello, Vec<u8>), BuildError> {
+/// A machine that was saved when its guest was ready.
+struct Ready {
+    hello: Hello,
+    /// What the kernel had logged.
+    log: String,
+    state: Vec<u8>,
+}
+
+async fn ready(machine: &mut impl Machine, recipe: Recipe<'_>) -> Result<Ready, BuildError> {
     let channel = machine.take_channel().ok_or_else(|| BuildError::Ended("no channel".into()))?;
     let prepare = Request::Prepare(Box::new(Prepare {
         spec: recipe.spec.to_owned(),
@@ -192,23 +199,33 @@ async fn ready(
         containers: SHELLS,
     }));
     let prepared = async {
-        let (guest, _events, hello) = Guest::connect(channel, SOFTWARE, PATIENCE).await?;
-        let done = timeout(PATIENCE, guest.request(&prepare));
-        match done.await.map_err(|_| BuildError::Slow(PATIENCE))? {
-            Ok(_) => Ok((guest, hello)),
-            // An agent that does everything when it is asked for it.
-            Err(RequestError::Rpc(error)) if error.code == ErrorCode::Unsupported => {
-                Ok((guest, hello))
+        let (guest, mut events, hello) = Guest::connect(channel, SOFTWARE, PATIENCE).await?;
+        let mut log = String::new();
+        let prepared = async {
+            let request = guest.request(&prepare);
+            tokio::pin!(request);
+            loop {
+                tokio::select! {
+                    // What was said before the answer is read before it.
+                    biased;
+                    Some(event) = events.next() => if let Event::KernelLog { text } = event {
+                        log.push_str(&text);
+                    },
+                    reply = &mut request => return reply,
+                }
             }
+        };
+        match timeout(PATIENCE, prepared).await.map_err(|_| BuildError::Slow(PATIENCE))? {
+            Ok(_) => Ok((guest, hello, log)),
             Err(error) => Err(BuildError::Prepare(error)),
         }
     };
     // The channel stays open until the machine is saved: its guest must not see it closed.
-    let (_guest, hello) = tokio::select! {
+    let (_guest, hello, log) = tokio::select! {
         prepared = prepared => prepared?,
         end = machine.wait() => return Err(BuildError::Ended(end.to_string())),
     };
-    Ok((hello, machine.save().await?))
+    Ok(Ready { hello, log, state: machine.save().await? })
 }
 
 /// Writes down what the files are, which from here on never change.

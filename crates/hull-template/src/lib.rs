@@ -5,7 +5,7 @@
 //! that its guest had mounted. Its [`Key`] is a digest of everything that it was made from.
 //!
 //! ```text
-//! templates/<key>/{memory, state, scratch.ext4, rehearsal.erofs, template.json, synced, used}
+//! templates/<key>/{memory, state, scratch.ext4, rehearsal.erofs, boot.log, template.json, synced, used}
 //! templates/<key>.new      being built, by whoever holds
 //! templates/<key>.lock
 //! ```

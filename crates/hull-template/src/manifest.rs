@@ -60,6 +60,8 @@ pub(crate) const MANIFEST: &str = "template.json";
 pub(crate) const MEMORY: &str = "memory";
 pub(crate) const STATE: &str = "state";
 pub(crate) const SCRATCH: &str = "scratch.ext4";
+/// What its guest's kernel had logged when it was saved.
+pub(crate) const BOOT_LOG: &str = "boot.log";
 /// Image disk of a container that is run for practice.
 pub(crate) const REHEARSAL: &str = "rehearsal.erofs";
 /// Exists once everything is on the disk and survives a power cut.

@@ -11,7 +11,9 @@ use hull_vmm::Snapshot;
 use thiserror::Error;
 
 use crate::key::Key;
-use crate::manifest::{self, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE, SYNCED, USED};
+use crate::manifest::{
+    self, BOOT_LOG, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE, SYNCED, USED,
+};
 use crate::sparse;
 
 /// A template that can be forked. It stays usable after its files have been removed.
@@ -98,6 +100,11 @@ impl Template {
     /// If it exists or cannot be written, or if the template has been removed meanwhile.
     pub fn copy_scratch(&self, to: &Path) -> io::Result<()> {
         sparse::copy(&self.dir.join(SCRATCH), to)
+    }
+
+    /// Returns what its guest's kernel had logged, with syslog's priorities; empty if that is lost.
+    pub fn boot_log(&self) -> String {
+        fs::read_to_string(self.dir.join(BOOT_LOG)).unwrap_or_default()
     }
 
     /// Returns the image disk of a container to practise with: its program is

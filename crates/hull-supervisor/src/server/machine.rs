@@ -43,6 +43,8 @@ pub(super) struct Launched<M> {
 pub(super) struct Greeted {
     /// `uname -r` and `uname -m` of the guest.
     pub(super) kernel: Option<String>,
+    /// What the kernel had logged in the template.
+    pub(super) boot_log: String,
     /// The channel, if it is in use already.
     pub(super) channel: Option<(Guest, Events)>,
 }
@@ -138,7 +140,11 @@ async fn fork_from(
         reason: None,
         template: Some(template.key().as_str().to_owned()),
     };
-    let greeted = Some(Greeted { kernel: template.kernel().map(str::to_owned), channel: None });
+    let greeted = Some(Greeted {
+        kernel: template.kernel().map(str::to_owned),
+        boot_log: template.boot_log(),
+        channel: None,
+    });
     Ok(Launched { machine, origin, writable, greeted })
 }
 

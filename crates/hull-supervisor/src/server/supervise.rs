@@ -113,6 +113,7 @@ async fn start<L: Launcher>(
     let (guest, events) = match greeted {
         Some(greeted) => {
             context.note(|state| state.guest_kernel = greeted.kernel);
+            console::append(context.dir(), &console::without_priorities(&greeted.boot_log));
             match greeted.channel {
                 Some(channel) => channel,
                 None => Guest::resume(machine.take_channel().ok_or_else(unfit)?),

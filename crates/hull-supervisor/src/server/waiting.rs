@@ -175,6 +175,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         template: template.key().as_str().to_owned(),
         greeted: Greeted {
             kernel: template.kernel().map(str::to_owned),
+            boot_log: template.boot_log(),
             channel: Some((guest, events)),
         },
     })
