@@ -111,13 +111,18 @@ impl Home {
         (text("Mode"), text("Template") + &text("Reason"))
     }
 
+    /// Returns what the supervisor of `container` has written down of its run.
+    #[track_caller]
+    pub fn state(&self, container: &str) -> serde_json::Value {
+        let id = self.hull(&["inspect", "-f", "{{.Id}}", container]).success();
+        let path = self.path().join("containers").join(id).join("state.json");
+        serde_json::from_slice(&fs::read(path).expect("state.json")).expect("JSON")
+    }
+
     /// Returns the pid of the VMM of a running container.
     #[track_caller]
     pub fn machine_pid(&self, container: &str) -> u32 {
-        let id = self.hull(&["inspect", "-f", "{{.Id}}", container]).success();
-        let path = self.path().join("containers").join(id).join("state.json");
-        let json = fs::read(path).expect("state.json");
-        let state: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        let state = self.state(container);
         let pid = state["vmm_pid"].as_u64().and_then(|pid| pid.try_into().ok());
         pid.unwrap_or_else(|| panic!("no vmm_pid: {state}"))
     }

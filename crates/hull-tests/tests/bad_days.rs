@@ -65,22 +65,11 @@ fn delete(path: &Path) {
     fs::remove_file(path).expect("remove");
 }
 
-#[test]
-fn a_damaged_template_is_built_again() {
+/// Does each of the damages to the template and checks that the next start takes a new one.
+fn damage_and_start(damages: &[Damage]) {
     let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     let template = start_forks(&home, &image);
     let dir = home.path().join("templates").join(&template);
-    let damages: [Damage; 9] = [
-        ("memory", scribble),
-        ("memory", truncate),
-        ("memory", delete),
-        ("state", scribble),
-        ("state", truncate),
-        ("scratch.ext4", scribble),
-        ("scratch.ext4", delete),
-        ("template.json", truncate),
-        ("template.json", delete),
-    ];
     for (name, damage) in damages {
         damage(&dir.join(name));
         let states = ["system", "template", "ls", "--format", "{{.State}}"];
@@ -88,12 +77,57 @@ fn a_damaged_template_is_built_again() {
         assert_eq!(start_forks(&home, &image), template, "{name}");
         assert_eq!(home.hull(&states).success(), "ready", "{name}");
     }
-    fs::remove_dir_all(&dir).expect("remove");
-    assert_eq!(start_forks(&home, &image), template);
-    // What stands where a template should be is in nobody's way.
+    assert_clean(&home);
+}
+
+#[test]
+fn a_template_with_another_memory_is_built_again() {
+    damage_and_start(&[("memory", scribble), ("memory", truncate), ("memory", delete)]);
+}
+
+#[test]
+fn a_template_with_another_state_or_disk_is_built_again() {
+    damage_and_start(&[
+        ("state", scribble),
+        ("state", delete),
+        ("scratch.ext4", scribble),
+        ("scratch.ext4", delete),
+    ]);
+}
+
+#[test]
+fn a_template_without_a_description_is_built_again() {
+    damage_and_start(&[("template.json", truncate), ("template.json", delete)]);
+}
+
+#[test]
+fn what_stands_where_a_template_should_be_is_in_nobodys_way() {
+    let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
+    let template = start_forks(&home, &image);
+    let dir = home.path().join("templates").join(&template);
     fs::remove_dir_all(&dir).expect("remove");
     fs::create_dir(&dir).expect("a directory");
     assert_eq!(start_forks(&home, &image), template);
+    assert_clean(&home);
+}
+
+/// What is not checked at every start: a pool's machine is made from a template with it.
+#[test]
+fn a_damaged_rehearsal_costs_the_pool_and_not_the_start() {
+    let (_registry, home, image) = Home::configured_with_busybox("");
+    let template = home.hull(&["system", "template", "build"]).success();
+    let path = home.path().join("templates").join(&template).join("rehearsal.erofs");
+    truncate(&path);
+    for _ in 0..3 {
+        let (mode, why) = start(&home, &image);
+        assert_ne!(mode, "cold", "{why}");
+    }
+    home.hull(&["system", "stop"]).success();
+    assert_clean(&home);
+    delete(&path);
+    let (mode, why) = start(&home, &image);
+    assert_ne!(mode, "cold", "{why}");
+    home.hull(&["system", "stop"]).success();
     assert_clean(&home);
 }
 
@@ -106,14 +140,13 @@ fn a_template_is_deleted_and_rebuilt_under_running_forks() {
     assert_eq!(mode, "fork", "{template}");
     home.hull(&["system", "template", "rm", &template]).success();
     // Touches memory and disk that it has not touched before.
-    let script =
-        "cat /bin/busybox > /copy; cmp /bin/busybox /copy && head -c 50m /dev/zero | wc -c";
+    let script = "cat /bin/busybox > /copy; cmp /bin/busybox /copy && head -c 9m /dev/zero | wc -c";
     let exec = ["exec", "old", "sh", "-c", script];
-    assert_eq!(home.hull(&exec).success(), "52428800");
+    assert_eq!(home.hull(&exec).success(), "9437184");
     assert_eq!(start_forks(&home, &image), template);
-    assert_eq!(home.hull(&exec).success(), "52428800");
+    assert_eq!(home.hull(&exec).success(), "9437184");
     home.hull(&["restart", "-t", "0", "old"]).success();
-    assert_eq!(home.hull(&exec).success(), "52428800");
+    assert_eq!(home.hull(&exec).success(), "9437184");
     home.hull(&["rm", "-f", "old"]).success();
     assert_clean(&home);
 }

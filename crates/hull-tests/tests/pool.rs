@@ -1,5 +1,7 @@
 //! Machines that wait for their container.
 
+use std::time::Duration;
+
 use hull_tests::{Home, eventually, kill};
 
 /// Returns the pids of the machines that wait, and of their supervisors, once there is one each.
@@ -61,23 +63,27 @@ fn a_killed_daemon_leaves_no_machine_that_waits() {
     kill(home.daemon_pid());
     eventually("the machine ends", || home.processes().is_empty());
     assert_eq!(run(&home, &image, &[]).len(), 4);
-    let (machine, supervisor) = waiting(&home);
+    waiting(&home);
     assert_eq!(home.files("pool").len(), 1, "{:?}", home.files("pool"));
+}
 
-    for victim in [machine, supervisor] {
-        kill(victim);
+#[test]
+fn a_start_does_without_a_machine_that_was_killed_while_it_waited() {
+    let (_registry, home, image) = Home::with_busybox();
+    for victim in [|pids: (u32, u32)| pids.0, |pids: (u32, u32)| pids.1] {
+        kill(victim(waiting(&home)));
         // At once, before anybody has noticed.
         let mode = run(&home, &image, &[]);
         assert!(mode == "fork" || mode == "pool", "{mode}");
-        waiting(&home);
     }
+    waiting(&home);
 }
 
 #[test]
 fn a_pool_of_none_has_none() {
     let (_registry, home, image) = Home::configured_with_busybox("[pool]\nsize = 0\n");
     assert_eq!(run(&home, &image, &[]), "fork");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     assert!(home.pids("supervisor").is_empty(), "{:?}", home.processes());
     assert!(home.files("pool").is_empty());
 }
