@@ -3,15 +3,15 @@
 use super::{Directory, File, Inode, InodeId, Kind, Slot, Tree};
 
 impl Tree {
-    /// Returns a layer to put below those of an image: what Docker makes between an image and a
-    /// container's own layer, so that mounts have something to cover, and the files by which
-    /// programs know that they are in a container. What the image has itself is the image's.
+    /// Returns a layer to put below those of an image: what mounts cover in every container. What
+    /// the image has itself is the image's.
+    ///
+    /// Nothing of it can be seen in a container: it would have the wrong time.
     pub fn skeleton() -> Self {
         let mut tree = Self::empty();
         let directory = || Kind::Directory(Directory::default());
         let file = || Kind::File(File::default());
         let top = Self::ROOT;
-        tree.add(top, ".dockerenv", file());
         for name in ["dev", "proc", "sys"] {
             tree.add(top, name, directory());
         }
@@ -19,7 +19,6 @@ impl Tree {
         for name in ["hostname", "hosts", "resolv.conf"] {
             tree.add(etc, name, file());
         }
-        tree.add(etc, "mtab", Kind::Symlink((*b"/proc/mounts").into()));
         tree
     }
 
@@ -56,9 +55,8 @@ mod tests {
         let (etc, inode) = find(Merged::ROOT, "etc");
         assert_eq!(inode.mode, 0o700);
         assert_eq!(find(etc, "hosts").1.kind, Kind::Symlink((*b"/x").into()));
-        assert_eq!(find(etc, "mtab").1.kind, Kind::Symlink((*b"/proc/mounts").into()));
         assert_eq!(find(etc, "resolv.conf").1.mode, 0o755);
         assert_eq!(find(Merged::ROOT, "proc").1.kind, Kind::Symlink((*b"/y").into()));
-        assert!(matches!(find(Merged::ROOT, ".dockerenv").1.kind, Kind::File(_)));
+        assert_eq!(find(Merged::ROOT, "dev").1.mode, 0o755);
     }
 }

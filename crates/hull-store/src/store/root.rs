@@ -93,7 +93,7 @@ impl Home {
 
     fn build(&self, dir: &Path, layers: &[Layer]) -> Result<(), RootError> {
         let failed = |error| RootError::Build(error);
-        // A guest that had to make these itself would wait for its disk at every first start.
+        // A guest that had to make these itself would do so at every first start.
         let mut trees = vec![Arc::new(Tree::skeleton())];
         for layer in layers {
             trees.push(Arc::new(layer.tree()?));
@@ -177,4 +177,4 @@ const META: &str = "meta.erofs";
 const VMDK: &str = "disk.vmdk";
 const INFO: &str = "root.json";
 /// Version of what is in a root directory.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
