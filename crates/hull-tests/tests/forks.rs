@@ -167,3 +167,22 @@ fn templates_are_built_listed_removed_and_pruned() {
     assert_eq!(home.origin("box"), ("fork".into(), usual));
     remove(&home);
 }
+
+#[test]
+fn templates_used_least_recently_go_when_there_are_too_many() {
+    let config = "[pool]\nsize = 0\n[templates]\nmax_size = \"70MiB\"\n";
+    let (_registry, home, image) = Home::configured_with_busybox(config);
+    let listed = || home.hull(&["system", "template", "ls", "-q", "--no-trunc"]).success();
+    let first = home.hull(&["system", "template", "build", "-m", "100m"]).success();
+    let run = ["run", "-d", "--name", "old", "-m", "100m", "--network", "none", &image];
+    home.hull(&[&run[..], &["sleep", "1000"]].concat()).success();
+    assert_eq!(home.origin("old"), ("fork".into(), first.clone()));
+    let second = home.hull(&["system", "template", "build", "-m", "90m"]).success();
+    hull_tests::eventually("what is too much goes", || listed() == second);
+    // It goes on without its template, and comes back with a new one.
+    let script = "cat /bin/busybox > /copy && cmp /bin/busybox /copy && echo same";
+    assert_eq!(home.hull(&["exec", "old", "sh", "-c", script]).success(), "same");
+    home.hull(&["restart", "-t", "0", "old"]).success();
+    assert_eq!(home.origin("old"), ("fork".into(), first));
+    home.hull(&["rm", "-f", "old"]).success();
+}
