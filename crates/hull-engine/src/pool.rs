@@ -12,7 +12,7 @@ use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
 use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, WaitLaunch};
 use hull_supervisor::paths;
-use hull_vmm::Artifact;
+use hull_vmm::{Arch, Artifact};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -50,13 +50,20 @@ struct Inside {
 #[derive(Debug)]
 struct Member {
     machine: MachineLaunch,
-    made_from: Option<[Artifact; 2]>,
+    made_from: Option<[Artifact; 3]>,
+    /// Its supervisor's directory.
+    dir: PathBuf,
     waiting: Waiting,
 }
 
-/// Returns kernel and agent as they are now: the files may have been replaced since.
-fn parts(machine: &MachineLaunch) -> Option<[Artifact; 2]> {
-    Some([Artifact::at(&machine.kernel).ok()?, Artifact::at(&machine.agent).ok()?])
+/// Returns kernel, agent and VMM as they are now: the files may have been replaced since.
+fn parts(machine: &MachineLaunch) -> Option<[Artifact; 3]> {
+    let vmm = match &machine.qemu {
+        Some(path) => path.clone(),
+        None => hull_vmm::qemu::find(Arch::parse(&machine.arch)?).ok()?,
+    };
+    let at = |path| Artifact::at(path).ok();
+    Some([at(&machine.kernel)?, at(&machine.agent)?, at(&vmm)?])
 }
 
 /// A start under way, during which no machine is made.
@@ -92,8 +99,8 @@ impl Pool {
         Busy(self)
     }
 
-    /// Returns a machine for `launch` that waits; `None` if none fits.
-    pub(crate) fn take(&self, launch: &Launch) -> Option<Waiting> {
+    /// Returns a machine for `launch` that waits, and its directory; `None` if none fits.
+    pub(crate) fn take(&self, launch: &Launch) -> Option<(Waiting, PathBuf)> {
         let templates = launch.templates.as_ref().filter(|_| self.size > 0)?;
         let mut inside = self.inside();
         let fits = |member: &Member| member.machine == launch.machine;
@@ -103,7 +110,8 @@ impl Pool {
         }
         if let Some(index) = inside.waiting.iter().position(fits) {
             inside.missed = None;
-            return Some(inside.waiting.swap_remove(index).waiting);
+            let member = inside.waiting.swap_remove(index);
+            return Some((member.waiting, member.dir));
         }
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {
@@ -124,10 +132,22 @@ impl Pool {
         self.inside().waiting.len()
     }
 
+    /// Lets go of machines that have ended while they waited.
+    fn reap(&self) {
+        let ended = |member: &mut Member| !member.waiting.is_alive();
+        let dead: Vec<_> = self.inside().waiting.extract_if(.., ended).collect();
+        for member in dead {
+            warn!("a machine of the pool has ended");
+            // Gone already if its supervisor got that far.
+            let _ = fs::remove_dir_all(&member.dir);
+        }
+    }
+
     /// Returns when a machine is missing and nothing has started for a while.
     async fn missing(&self) {
         loop {
             let changed = self.changed.notified();
+            self.reap();
             let quiet = self.inside().last_start.map_or(QUIET, |at| at.elapsed());
             if self.len() >= self.size || self.starts.load(Ordering::Acquire) > 0 {
                 changed.await;
@@ -150,7 +170,7 @@ impl Pool {
         match client::spawn_waiting(&self.supervisor, &dir).await {
             Ok(waiting) => {
                 let machine = launch.machine.clone();
-                self.inside().waiting.push(Member { machine, made_from, waiting });
+                self.inside().waiting.push(Member { machine, made_from, dir, waiting });
                 Ok(())
             }
             Err(error) => {
@@ -179,6 +199,13 @@ impl Engine {
         if pool.size > 0 && self.inner.settings.templates.enabled {
             tokio::spawn(fill(self.downgrade()));
         }
+        // Builds that were killed have left something, too.
+        let templates = self.template_store();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = templates.evict(None) {
+                warn!(%error, "cannot tidy up the templates");
+            }
+        });
     }
 
     /// Ends the machines that wait for a container, and returns when they are gone. Containers run
@@ -195,7 +222,8 @@ impl Engine {
             }
             tokio::time::sleep(GOODBYE).await;
         }
-        warn!(dir = %pool.dir.display(), "machines of the pool do not end");
+        // A supervisor that was killed left its own.
+        let _ = fs::remove_dir_all(&pool.dir);
     }
 
     fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
@@ -270,8 +298,8 @@ async fn fill_one(
 const MACHINE_BYTES: u64 = 64 << 20;
 /// How long nothing must have started before a machine is made.
 const QUIET: Duration = Duration::from_millis(150);
-/// How long machines that wait have to end: thirty seconds on a host that is that busy.
-const GOODBYES: u32 = 3000;
+/// How long machines that wait have to end: five seconds.
+const GOODBYES: u32 = 500;
 const GOODBYE: Duration = Duration::from_millis(10);
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 const MOST_FAILURES: u32 = 64;

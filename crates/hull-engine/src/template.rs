@@ -199,7 +199,7 @@ impl Engine {
         blocking(move || store.list().map_err(cannot("list"))).await
     }
 
-    fn template_store(&self) -> Templates {
+    pub(crate) fn template_store(&self) -> Templates {
         let budget = self.inner.settings.templates.max_bytes;
         Templates::new(self.inner.layout.templates(), Some(budget))
     }

@@ -15,6 +15,12 @@ pub(crate) struct FrameReader<R> {
     buffer: Box<[u8]>,
 }
 
+impl<R> FrameReader<R> {
+    pub(crate) fn inner(&self) -> &R {
+        &self.inner
+    }
+}
+
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(inner: R) -> Self {
         Self { inner, decoder: Decoder::default(), buffer: vec![0; READ_SIZE].into() }

@@ -50,6 +50,8 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    #[error("a template needs {} MiB in `{}`, and {} MiB are free", NEEDED >> 20, .path.display(), .free >> 20)]
+    Full { path: PathBuf, free: u64 },
     #[error("the template's guest does not answer")]
     Guest(#[from] ConnectError),
     #[error("the template's guest cannot be made ready")]
@@ -108,6 +110,12 @@ impl Templates {
         let site = Site(self.building(key));
         let fail = |source| BuildError::File { path: self.path(key), source };
         site.clear().map_err(fail)?;
+        // A VMM whose memory file finds no room dies without a word.
+        let free = rustix::fs::statvfs(&self.dir).map_err(|errno| fail(errno.into()))?;
+        let free = free.f_bavail.saturating_mul(free.f_frsize);
+        if free < NEEDED {
+            return Err(BuildError::Full { path: self.dir.clone(), free });
+        }
         fs::DirBuilder::new().mode(0o700).create(&site.0).map_err(fail)?;
         let kernel = make(vmm, recipe, &site.0).await?;
         describe(recipe, key, &site.0, kernel).map_err(fail)?;
@@ -258,5 +266,7 @@ fn format_scratch(path: &Path) -> io::Result<()> {
 const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));
 /// Containers that are made ready in a template: a rehearsal uses one up, the container another.
 const SHELLS: u32 = 2;
+/// What a template takes on the disk, and some room.
+const NEEDED: u64 = 96 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);

@@ -18,7 +18,7 @@ use crate::template::{Damage, Template};
 /// build and remove them at the same time: machines that were forked keep what they need.
 #[derive(Clone, Debug)]
 pub struct Templates {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     budget: Option<u64>,
 }
 
@@ -109,7 +109,7 @@ impl Templates {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         }
-        fs::remove_dir_all(&doomed)?;
+        remove_tree(&doomed)?;
         Ok(true)
     }
 
@@ -142,7 +142,7 @@ impl Templates {
         for name in self.names()? {
             let path = self.dir.join(&name);
             if name.ends_with(REMOVING) {
-                gone(fs::remove_dir_all(&path))?;
+                gone(remove_tree(&path))?;
             } else if let Some(key) = name.strip_suffix(BUILDING).and_then(|text| text.parse().ok())
                 && let Some(_lock) = self.try_lock(&key)?
             {
@@ -230,6 +230,14 @@ fn size(path: &Path) -> u64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|meta| meta.blocks() * 512)
         .sum()
+}
+
+/// Removes a directory, or what somebody has put in its place.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    }
 }
 
 /// Takes no offence if somebody else was faster.

@@ -15,7 +15,7 @@ use super::state::{State, Status};
 use super::timings::{self, SPAWN, Stopwatch};
 use crate::error::one_line;
 use crate::isolation::Isolation;
-use crate::{Engine, Error, Result, Settings, host, layout};
+use crate::{Engine, Error, Result, host, layout};
 
 impl Engine {
     /// Starts a container and returns once its program has been executed. Clients that have
@@ -77,11 +77,7 @@ impl Engine {
                     let took = Duration::from_micros(microseconds);
                     self.inner.metrics.template_built(took);
                 }
-                let Settings { pool, templates, .. } = &self.inner.settings;
-                if pool.size > 0 && templates.enabled {
-                    self.inner.metrics.pool_asked(mode == Mode::Pool);
-                }
-                if self.inner.pool.is_on() {
+                if self.inner.pool.is_on() && self.inner.settings.templates.enabled {
                     self.inner.metrics.pool_asked(mode == Mode::Pool);
                     self.inner.metrics.pool_has(self.inner.pool.len());
                 }

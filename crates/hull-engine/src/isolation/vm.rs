@@ -38,11 +38,14 @@ impl Isolation for VirtualMachines {
         launch: &'a Launch,
     ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>> {
         async move {
-            if let Some(waiting) = self.pool.take(launch) {
+            if let Some((waiting, place)) = self.pool.take(launch) {
                 match waiting.claim(dir).await {
                     Ok(control) => return Ok(Box::new(Booting { control }) as Box<dyn Launched>),
-                    // It may have died while it waited.
-                    Err(error) => warn!(%error, "a machine of the pool is of no use"),
+                    // It may have died while it waited, and its supervisor with it.
+                    Err(error) => {
+                        warn!(%error, "a machine of the pool is of no use");
+                        let _ = std::fs::remove_dir_all(&place);
+                    }
                 }
             }
             let control = client::spawn(&self.supervisor, dir).await?;
