@@ -1,6 +1,6 @@
 //! Machines that wait for their container.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_tests::{Home, eventually, kill};
 
@@ -77,6 +77,23 @@ fn a_start_does_without_a_machine_that_was_killed_while_it_waited() {
         assert!(mode == "fork" || mode == "pool", "{mode}");
     }
     waiting(&home);
+    let begin = Instant::now();
+    home.hull(&["system", "stop"]).success();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+}
+
+#[test]
+fn machines_that_die_while_they_wait_are_replaced() {
+    let (_registry, home, image) = Home::with_busybox();
+    let (machine, supervisor) = waiting(&home);
+    kill(machine);
+    eventually("its supervisor ends", || !home.pids("supervisor --wait").contains(&supervisor));
+    let (machine, supervisor) = waiting(&home);
+    kill(supervisor);
+    eventually("its machine ends", || !home.pids("hull-pool").contains(&machine));
+    waiting(&home);
+    assert_eq!(run(&home, &image, &[]), "pool");
 }
 
 #[test]
