@@ -102,6 +102,7 @@ impl Pool {
     /// Returns a machine for `launch` that waits, and its directory; `None` if none fits.
     pub(crate) fn take(&self, launch: &Launch) -> Option<(Waiting, PathBuf)> {
         let templates = launch.templates.as_ref().filter(|_| self.size > 0)?;
+        self.reap();
         let mut inside = self.inside();
         let fits = |member: &Member| member.machine == launch.machine;
         if inside.waiting.iter().any(fits) {
@@ -129,6 +130,7 @@ impl Pool {
 
     /// Returns how many machines wait.
     pub(crate) fn len(&self) -> usize {
+        self.reap();
         self.inside().waiting.len()
     }
 
@@ -147,7 +149,6 @@ impl Pool {
     async fn missing(&self) {
         loop {
             let changed = self.changed.notified();
-            self.reap();
             let quiet = self.inside().last_start.map_or(QUIET, |at| at.elapsed());
             if self.len() >= self.size || self.starts.load(Ordering::Acquire) > 0 {
                 changed.await;
