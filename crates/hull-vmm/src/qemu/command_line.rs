@@ -236,6 +236,10 @@ const TRANSLATION_CACHE_MIB: u32 = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
     use crate::disk::Disks;
     use crate::shape::{Arch, Artifact, DeviceSet, GuestClock};
@@ -291,9 +295,25 @@ mod tests {
         for argument in arguments {
             let argument = argument.into_string().unwrap();
             lines.push(if argument.starts_with('-') { '\n' } else { ' ' });
-            lines.push_str(&argument);
+            match serde_json::from_str(&argument) {
+                Ok(node @ Value::Object(_)) => lines.push_str(&sorted(node).to_string()),
+                _ => lines.push_str(&argument),
+            }
         }
         lines
+    }
+
+    /// The order of an object's members depends on what else is built with this crate (feature
+    /// `preserve_order` of serde_json).
+    fn sorted(value: Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members: BTreeMap<_, _> =
+                    members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+                Value::Object(members.into_iter().collect())
+            }
+            other => other,
+        }
     }
 
     fn boot() -> Origin {
