@@ -520,20 +520,6 @@ impl Agent {
         }
     }
 
-    fn memory_event(&mut self, key: u32) {
-        let found = self.containers.iter_mut().find(|(_, c)| c.key == key);
-        let Some((name, container)) = found else {
-            return;
-        };
-        let name = name.clone();
-        // Reading re-arms the notification.
-        let kills = container.read_oom_kills();
-        let before = std::mem::replace(&mut container.oom_kills, kills);
-        if kills > before {
-            self.event(&Event::OutOfMemory { container: name });
-        }
-    }
-
     /// Finishes what waits for something to be over.
     fn settle(&mut self) {
         let over: Vec<u32> = self

@@ -20,6 +20,7 @@ mod failure;
 mod identity;
 mod init;
 mod kernel_log;
+mod memory;
 mod poller;
 mod prepare;
 mod requests;
