@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::image;
 use crate::key::Key;
 use crate::manifest::{self, BOOT_LOG, FORMAT, MEMORY, Manifest, REHEARSAL, SCRATCH, STATE};
+use crate::scratch;
 use crate::store::Templates;
 use crate::template::{Damage, Template};
 
@@ -153,7 +154,7 @@ async fn make<V: Vmm>(
 ) -> Result<Option<String>, BuildError> {
     let file = |path: PathBuf| move |source| BuildError::File { path, source };
     let scratch = dir.join(SCRATCH);
-    format_scratch(&scratch).map_err(file(scratch.clone()))?;
+    scratch::format(&scratch).map_err(file(scratch.clone()))?;
     let image = dir.join(REHEARSAL);
     image::write(&image, &recipe.shape.agent.path).map_err(file(image))?;
     let configuration = Configuration {
@@ -253,14 +254,6 @@ fn describe(recipe: Recipe<'_>, key: &Key, dir: &Path, kernel: Option<String>) -
         state: manifest::digest(&fs::read(dir.join(STATE))?),
     };
     manifest.write(dir)
-}
-
-fn format_scratch(path: &Path) -> io::Result<()> {
-    let mut uuid = [0; 16];
-    io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut uuid)?;
-    let file = File::options().read(true).write(true).create_new(true).open(path)?;
-    let options = hull_ext4::Options::new(hull_ext4::Options::SCRATCH_SIZE, uuid);
-    hull_ext4::format(&file, &options).map_err(io::Error::other)
 }
 
 const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));

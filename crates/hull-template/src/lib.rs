@@ -15,6 +15,7 @@ mod build;
 pub mod image;
 mod key;
 mod manifest;
+pub mod scratch;
 pub mod sparse;
 mod store;
 mod template;

@@ -1,12 +1,11 @@
 //! Makes the container's machine: a fork of a template, or a cold boot.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hull_guest::{Events, Guest};
-use hull_template::{Recipe, Template, Templates};
-use hull_vmm::{Configuration, Disk, Disks, ForkError, Machine, Qemu, Shape, Slot, Vmm};
-use tokio::time::timeout;
+use hull_template::Template;
+use hull_vmm::{Configuration, Disk, Disks, Machine, Qemu, Shape, Slot, Vmm};
 
 use crate::control::{Failure, FailureCode};
 use crate::launch::TemplatesLaunch;
@@ -15,6 +14,7 @@ use crate::state::{Mode, Origin};
 
 use super::context::{Context, chain};
 use super::scratch;
+use super::template::{self, RestoreError};
 
 /// Makes machines; tests have one of their own.
 pub(super) trait Launcher {
@@ -49,6 +49,17 @@ pub(super) struct Greeted {
     pub(super) channel: Option<(Guest, Events)>,
 }
 
+impl Greeted {
+    /// Returns what the agent of every fork of `template` has said.
+    pub(super) fn of(template: &Template, channel: Option<(Guest, Events)>) -> Self {
+        Self {
+            kernel: template.kernel().map(str::to_owned),
+            boot_log: template.boot_log(),
+            channel,
+        }
+    }
+}
+
 /// Starts machines in QEMU.
 #[derive(Debug)]
 pub(super) struct QemuLauncher;
@@ -79,22 +90,19 @@ async fn fork(
     qemu: &Qemu,
     shape: &Shape,
 ) -> Result<Launched<<Qemu as Vmm>::Machine>, String> {
-    let store = Templates::new(&templates.dir, templates.max_bytes);
-    let recipe = Recipe { shape, spec: &templates.spec };
     let begin = Instant::now();
-    let obtained = store.obtain(qemu, recipe).await.map_err(|error| chain(&error))?;
+    let obtained = template::obtain(templates, qemu, shape).await.map_err(|error| chain(&error))?;
     let template = obtained.template;
     if obtained.is_new {
         let took = u64::try_from(begin.elapsed().as_micros()).ok();
         context.note(|state| state.timings.template_built = took);
-        scratch::sync_in_background(&store, template.key());
     }
     context.mark(|timings| &mut timings.template_ready);
     let forked = fork_from(context, &template, qemu, shape).await;
     forked.map_err(|error| {
         // Whatever is wrong with it, a new one costs a boot; a bad one costs every start.
-        if let Error::Fork(_) = &error
-            && let Err(error) = store.remove(template.key())
+        if let Error::Restore(RestoreError::Fork(_)) = &error
+            && let Err(error) = template::store(templates).remove(template.key())
         {
             tracing::warn!(%error, "cannot remove a template that cannot be forked");
         }
@@ -125,13 +133,9 @@ async fn fork_from(
         }
         None => Slot::Scratch,
     };
-    let snapshot = template.snapshot().map_err(Error::Disk)?;
-    let mut machine = qemu.fork(shape, configuration(context, disks), snapshot).await?;
-    context.mark(|timings| &mut timings.vmm_spawned);
-    match timeout(RESTORE_PATIENCE, machine.resumed()).await {
-        Ok(resumed) => resumed?,
-        Err(_) => return Err(Error::Slow),
-    }
+    let spawned = || context.mark(|timings| &mut timings.vmm_spawned);
+    let machine =
+        template::restore(template, qemu, shape, configuration(context, disks), spawned).await?;
     // It is open, and nobody else needs its name.
     drop(spare);
     context.mark(|timings| &mut timings.restored);
@@ -140,12 +144,7 @@ async fn fork_from(
         reason: None,
         template: Some(template.key().as_str().to_owned()),
     };
-    let greeted = Some(Greeted {
-        kernel: template.kernel().map(str::to_owned),
-        boot_log: template.boot_log(),
-        channel: None,
-    });
-    Ok(Launched { machine, origin, writable, greeted })
+    Ok(Launched { machine, origin, writable, greeted: Some(Greeted::of(template, None)) })
 }
 
 /// Boots a machine because of `reason`.
@@ -191,10 +190,5 @@ enum Error {
     #[error("cannot make the machine's disk")]
     Disk(#[source] std::io::Error),
     #[error(transparent)]
-    Fork(#[from] ForkError),
-    #[error("the forked machine was not restored within {RESTORE_PATIENCE:?}")]
-    Slow,
+    Restore(#[from] RestoreError),
 }
-
-/// Restoring takes some 30 ms; a loaded machine may take many times that.
-const RESTORE_PATIENCE: Duration = Duration::from_secs(20);

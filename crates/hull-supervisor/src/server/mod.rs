@@ -18,6 +18,7 @@ mod scratch;
 mod stdin;
 mod stop;
 mod supervise;
+mod template;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hull_guest::Guest;
 use hull_protocol::Kind;
-use hull_template::{Recipe, Templates, sparse};
+use hull_template::sparse;
 use hull_vmm::{Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
 use tokio::net::UnixStream;
 
@@ -21,7 +21,7 @@ use crate::wire::{FrameReader, invalid, parse, write_json};
 
 use super::context::{Context, chain};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
-use super::{RunError, rehearsal};
+use super::{RunError, rehearsal, template};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
 /// container with what starts it in that machine; `None` if nobody will claim it any more.
@@ -142,13 +142,8 @@ async fn furnish(
 async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     let fail = |error: &dyn std::error::Error| Failure::new(FailureCode::Boot, chain(error));
     let (qemu, shape) = shape::plan(&launch.machine, true).await?;
-    let store = Templates::new(&launch.templates.dir, launch.templates.max_bytes);
-    let recipe = Recipe { shape: &shape, spec: &launch.templates.spec };
-    let obtained = store.obtain(&qemu, recipe).await.map_err(|error| fail(&error))?;
-    let template = obtained.template;
-    if obtained.is_new {
-        super::scratch::sync_in_background(&store, template.key());
-    }
+    let obtained = template::obtain(&launch.templates, &qemu, &shape).await;
+    let template = obtained.map_err(|error| fail(&error))?.template;
     template.copy_scratch(&place.scratch()).map_err(|error| fail(&error))?;
     sparse::copy(&template.rehearsal(), &place.image()).map_err(|error| fail(&error))?;
     let configuration = Configuration {
@@ -160,10 +155,8 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
             kept: Disk::at(place.image()),
         },
     };
-    let snapshot = template.snapshot().map_err(|error| fail(&error))?;
-    let mut machine =
-        qemu.fork(&shape, configuration, snapshot).await.map_err(|error| fail(&error))?;
-    machine.resumed().await.map_err(|error| fail(&error))?;
+    let restored = template::restore(&template, &qemu, &shape, configuration, || {}).await;
+    let mut machine = restored.map_err(|error| fail(&error))?;
     let stream = machine
         .take_channel()
         .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
@@ -173,11 +166,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         machine,
         accelerator: shape.accelerator.name(),
         template: template.key().as_str().to_owned(),
-        greeted: Greeted {
-            kernel: template.kernel().map(str::to_owned),
-            boot_log: template.boot_log(),
-            channel: Some((guest, events)),
-        },
+        greeted: Greeted::of(&template, Some((guest, events))),
     })
 }
 
