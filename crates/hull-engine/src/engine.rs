@@ -65,8 +65,7 @@ impl Engine {
         let layout = Layout::new(&settings.root);
         recovery::prepare(&layout)?;
         let store = crate::image::open_store(&settings)?;
-        let pool = Pool::new(settings.pool, settings.supervisor.clone(), layout.pool());
-        let pool = Arc::new(pool);
+        let pool = Arc::new(Pool::new(&settings, layout.pool()));
         let drivers = drivers(&settings, &pool);
         let engine = Self {
             inner: Arc::new(Inner {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use hull_plan::{HostConfig, VmSize};
+use hull_plan::HostConfig;
 use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
 use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, WaitLaunch};
@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::engine::Inner;
 use crate::error::one_line;
-use crate::{Engine, PoolSettings, Result, host, random};
+use crate::{Engine, PoolSettings, Result, Settings, host, random};
 
 /// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
 /// only made while nothing else starts.
@@ -79,12 +79,14 @@ impl Drop for Busy<'_> {
 }
 
 impl Pool {
-    /// Returns an empty pool whose machines have their directories in `dir`.
-    pub(crate) fn new(settings: PoolSettings, supervisor: PathBuf, dir: PathBuf) -> Self {
-        let affordable = usize::try_from(settings.max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
+    /// Returns an empty pool whose machines have their directories in `dir`. Without templates there
+    /// is nothing to fork ahead.
+    pub(crate) fn new(settings: &Settings, dir: PathBuf) -> Self {
+        let PoolSettings { size, max_bytes } = settings.pool;
+        let affordable = usize::try_from(max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
         Self {
-            size: settings.size.min(affordable),
-            supervisor,
+            size: if settings.templates.enabled { size.min(affordable) } else { 0 },
+            supervisor: settings.supervisor.clone(),
             dir,
             inner: Mutex::default(),
             starts: AtomicUsize::new(0),
@@ -101,7 +103,7 @@ impl Pool {
 
     /// Returns a machine for `launch` that waits, and its directory; `None` if none fits.
     pub(crate) fn take(&self, launch: &Launch) -> Option<(Waiting, PathBuf)> {
-        let templates = launch.templates.as_ref().filter(|_| self.size > 0)?;
+        let templates = launch.templates.as_ref().filter(|_| self.is_on())?;
         self.reap();
         let mut inside = self.inside();
         let fits = |member: &Member| member.machine == launch.machine;
@@ -197,7 +199,7 @@ impl Engine {
         {
             warn!(dir = %pool.dir.display(), %error, "cannot empty the pool's directory");
         }
-        if pool.size > 0 && self.inner.settings.templates.enabled {
+        if pool.is_on() {
             tokio::spawn(fill(self.downgrade()));
         }
         // Builds that were killed have left something, too.
@@ -232,9 +234,7 @@ impl Engine {
         if let Some((machine, templates)) = self.inner.pool.inside().wanted.clone() {
             return Ok(Some(WaitLaunch { machine, templates, rehearsal }));
         }
-        let nothing = HostConfig::default();
-        let vcpus = VmSize::new(&nothing, &host::plan_host()).vcpus;
-        let machine = self.machine(self.kernel_path(), vcpus, 0);
+        let machine = self.machine_for(&HostConfig::default(), &host::plan_host());
         let templates = self.templates_launch()?;
         Ok(templates.map(|templates| WaitLaunch { machine, templates, rehearsal }))
     }
@@ -262,7 +262,6 @@ async fn fill(engine: Weak<Inner>) {
             Ok(None) => return,
             Err(error) => Err(error.to_string()),
         };
-        engine.inner.metrics.pool_has(pool.len());
         drop(engine);
         match made {
             Ok(()) => failures = 0,

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use hull_plan::{ContainerConfig, VmSize};
+use hull_plan::ContainerConfig;
 use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch};
 use hull_supervisor::{Failure, shape};
 use hull_template::{Key, Recipe, Templates};
@@ -90,8 +90,7 @@ impl Engine {
         config.host.memory = shape.memory.unwrap_or(0);
         config.host.nano_cpus = shape.nano_cpus.unwrap_or(0);
         hull_plan::validate(&config, &host)?;
-        let vcpus = VmSize::new(&config.host, &host).vcpus;
-        let machine = self.machine(self.kernel_path(), vcpus, config.host.memory);
+        let machine = self.machine_for(&config.host, &host);
         let launch = self.templates_launch()?.ok_or_else(|| self.switched_off())?;
         let key = self.obtain_template(machine, launch).await?;
         let all = self.templates().await?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hull_plan::{ContainerConfig, Plan};
+use hull_plan::{ContainerConfig, Host, HostConfig, Plan, VmSize};
 use hull_supervisor::launch::{
     AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StdioLaunch, StopLaunch,
     TemplatesLaunch,
@@ -95,6 +95,11 @@ impl Engine {
             vcpus,
             memory: memory_limit(memory),
         }
+    }
+
+    /// Describes the machine of a container that asks for `config`, with the usual kernel.
+    pub(crate) fn machine_for(&self, config: &HostConfig, host: &Host) -> MachineLaunch {
+        self.machine(self.kernel_path(), VmSize::new(config, host).vcpus, config.memory)
     }
 
     /// Says which templates machines are forked from; `None` if they are switched off.

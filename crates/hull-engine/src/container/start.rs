@@ -77,9 +77,8 @@ impl Engine {
                     let took = Duration::from_micros(microseconds);
                     self.inner.metrics.template_built(took);
                 }
-                if self.inner.pool.is_on() && self.inner.settings.templates.enabled {
+                if self.inner.pool.is_on() {
                     self.inner.metrics.pool_asked(mode == Mode::Pool);
-                    self.inner.metrics.pool_has(self.inner.pool.len());
                 }
                 container.change(|live| {
                     live.state = State::from_supervisor(&state, None);

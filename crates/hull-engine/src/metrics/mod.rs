@@ -33,7 +33,6 @@ struct Recorded {
     template_build_failures: u64,
     pool_claims: u64,
     pool_misses: u64,
-    pool_machines: u64,
     forks: u64,
 }
 
@@ -81,11 +80,6 @@ impl Metrics {
         }
     }
 
-    /// So many machines wait in the pool.
-    pub(crate) fn pool_has(&self, machines: usize) {
-        self.recorded().pool_machines = machines as u64;
-    }
-
     /// A running container was forked into so many others.
     #[allow(dead_code, reason = "for `hull fork`")]
     pub(crate) fn forked(&self, children: usize) {
@@ -102,9 +96,9 @@ impl Engine {
     pub async fn metrics(&self) -> String {
         // Monitoring goes on where a directory cannot be read: nothing is said about it then.
         let templates = self.templates().await.ok();
-        self.inner.metrics.pool_has(self.inner.pool.len());
         let recorded = self.inner.metrics.recorded().clone();
-        render(&recorded, &self.containers_by_state(), templates.as_deref())
+        let pool = self.inner.pool.len();
+        render(&recorded, &self.containers_by_state(), templates.as_deref(), pool)
     }
 
     fn containers_by_state(&self) -> [(Status, usize); Status::ALL.len()] {
@@ -123,6 +117,7 @@ fn render(
     recorded: &Recorded,
     containers: &[(Status, usize)],
     templates: Option<&[TemplateInfo]>,
+    pool: usize,
 ) -> String {
     let mut page = Exposition::default();
     page.metric("hull_build_info", Kind::Gauge, "Version of Hull; always 1.")
@@ -193,7 +188,7 @@ fn render(
     }
 
     page.metric("hull_pool_machines", Kind::Gauge, "Machines that wait for a container.")
-        .sample(&[], recorded.pool_machines);
+        .sample(&[], pool);
     page.metric("hull_pool_claims_total", Kind::Counter, "Starts with a machine of the pool.")
         .sample(&[], recorded.pool_claims);
     page.metric(
@@ -252,10 +247,9 @@ mod tests {
         metrics.template_build_failed();
         metrics.pool_asked(true);
         metrics.pool_asked(false);
-        metrics.pool_has(2);
         metrics.forked(20);
         let recorded = metrics.recorded().clone();
-        let page = render(&recorded, &[(Status::Running, 3)], Some(&[]));
+        let page = render(&recorded, &[(Status::Running, 3)], Some(&[]), 2);
         for line in [
             "hull_containers{state=\"running\"} 3",
             "hull_starts_total{mode=\"cold\"} 0",
@@ -281,7 +275,7 @@ mod tests {
 
     #[test]
     fn every_sample_follows_its_type() {
-        let page = render(&Recorded::default(), &[], None);
+        let page = render(&Recorded::default(), &[], None, 0);
         let mut known = Vec::new();
         for line in page.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
