@@ -1,14 +1,26 @@
 //! What tests of bad days have in common.
 
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::Home;
+
 /// Ends a process as `kill -9` does; it may have ended already.
 pub fn kill(pid: u32) {
     let pid = Pid::from_raw(pid as i32).expect("a pid");
     let _ = kill_process(pid, Signal::KILL);
+}
+
+/// Ends the daemon of `home` while it does what `arguments` say, `delay` milliseconds into it.
+pub fn kill_daemon_during(home: &Home, arguments: &[&str], delay: u64) {
+    let mut command = home.command(arguments);
+    let mut command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
+    sleep(Duration::from_millis(delay));
+    kill(home.daemon_pid());
+    let _ = command.wait();
 }
 
 /// Waits until `condition` holds.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use hull_tests::{Home, SmallDisk, eventually, kill, skip};
+use hull_tests::{Home, SmallDisk, eventually, kill, kill_daemon_during, skip};
 
 const NO_POOL: &str = "[pool]\nsize = 0\n";
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
@@ -198,11 +198,8 @@ fn a_daemon_is_killed_in_every_phase_of_a_start() {
     let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     start_forks(&home, &image);
     for delay in (30..=600).step_by(95) {
-        let mut run = home.command(&["run", "--rm", "--network", "none", &image, "sleep", "0.2"]);
-        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
-        sleep(Duration::from_millis(delay));
-        kill(home.daemon_pid());
-        let _ = run.wait();
+        let run = ["run", "--rm", "--network", "none", &image, "sleep", "0.2"];
+        kill_daemon_during(&home, &run, delay);
         home.hull(&["ps", "-a"]).success();
     }
     eventually("no container is left", || home.hull(&["ps", "-aq"]).success().is_empty());

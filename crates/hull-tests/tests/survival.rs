@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use hull_tests::{Home, Image, Registry, eventually, kill};
+use hull_tests::{Home, Image, Registry, eventually, kill, kill_daemon_during};
 
 /// Machines that wait for a container would be found among those that have one.
 const NO_POOL: &str = "[pool]\nsize = 0\n";
@@ -81,22 +80,15 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
     let image = registry.name(&Image::Busybox);
     let python = registry.name(&Image::Python);
     for delay in [20, 300, 900] {
-        let mut pull = home.command(&["pull", &python]);
-        let mut pull = pull.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
-        sleep(Duration::from_millis(delay));
-        kill(home.daemon_pid());
-        let _ = pull.wait();
+        kill_daemon_during(&home, &["pull", &python], delay);
     }
     home.hull(&["pull", "-q", &python]).success();
     let run = ["run", "--rm", "--network", "none", &python, "python3", "-c", "print(6 * 7)"];
     assert_eq!(home.hull(&run).success(), "42");
 
     for delay in [50, 200, 500, 900] {
-        let mut run = home.command(&["run", "--rm", "--network", "none", &image, "sleep", "1"]);
-        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
-        sleep(Duration::from_millis(delay));
-        kill(home.daemon_pid());
-        let _ = run.wait();
+        let run = ["run", "--rm", "--network", "none", &image, "sleep", "1"];
+        kill_daemon_during(&home, &run, delay);
         home.hull(&["ps", "-a"]).success();
     }
     eventually("no container is left", || home.hull(&["ps", "-aq"]).success().is_empty());
@@ -106,11 +98,7 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
 
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])
         .success();
-    let mut exec = home.command(&["exec", "box", "sleep", "5"]);
-    let mut exec = exec.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("hull");
-    sleep(Duration::from_millis(500));
-    kill(home.daemon_pid());
-    let _ = exec.wait();
+    kill_daemon_during(&home, &["exec", "box", "sleep", "5"], 500);
     assert_eq!(home.hull(&["exec", "box", "echo", "alive"]).success(), "alive");
     home.hull(&["rm", "-f", "box"]).success();
 }
