@@ -1,5 +1,6 @@
 //! What tests of bad days have in common.
 
+use std::fs;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,10 +9,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Home;
 
-/// Ends a process as `kill -9` does; it may have ended already.
+/// Ends a process as `kill -9` does, and returns when it has let go of its files: before that a
+/// client may still reach its socket. It may have ended already.
 pub fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid as i32).expect("a pid");
-    let _ = kill_process(pid, Signal::KILL);
+    let _ = kill_process(Pid::from_raw(pid as i32).expect("a pid"), Signal::KILL);
+    eventually("a killed process ends", || {
+        // Nobody may have waited for it: then it is a zombie.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+    });
 }
 
 /// Ends the daemon of `home` while it does what `arguments` say, `delay` milliseconds into it.
