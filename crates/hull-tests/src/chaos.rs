@@ -1,5 +1,6 @@
 //! What tests of bad days have in common.
 
+use std::fmt::Debug;
 use std::fs;
 use std::process::Stdio;
 use std::thread::sleep;
@@ -35,9 +36,22 @@ pub fn kill_daemon_during(home: &Home, arguments: &[&str], delay: u64) {
 /// If that takes more than 30 seconds.
 #[track_caller]
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    eventually_none(what, || if condition() { None } else { Some(()) });
+}
+
+/// Waits until `left` returns nothing.
+///
+/// # Panics
+/// With what it returns, if that takes more than 30 seconds.
+#[track_caller]
+pub fn eventually_none<I: IntoIterator<Item: Debug>>(what: &str, left: impl Fn() -> I) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+    loop {
+        let left: Vec<_> = left().into_iter().collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not within 30 s: {what}: {left:?}");
         sleep(Duration::from_millis(50));
     }
 }

@@ -17,7 +17,7 @@ mod pty;
 mod registry;
 mod server;
 
-pub use chaos::{eventually, kill, kill_daemon_during};
+pub use chaos::{eventually, eventually_none, kill, kill_daemon_during};
 pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
 pub use home::Home;

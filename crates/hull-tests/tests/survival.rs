@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use hull_tests::{Home, Image, Registry, eventually, kill, kill_daemon_during};
+use hull_tests::{Home, Image, Registry, eventually, eventually_none, kill, kill_daemon_during};
 
 /// Machines that wait for a container would be found among those that have one.
 const NO_POOL: &str = "[pool]\nsize = 0\n";
@@ -92,8 +92,10 @@ fn the_daemon_dies_under_a_pull_a_run_and_an_exec() {
         home.hull(&["ps", "-a"]).success();
     }
     eventually("no container is left", || home.hull(&["ps", "-aq"]).success().is_empty());
-    eventually("no process is left", || {
-        home.pids("supervisor").is_empty() && home.pids("qemu-system").is_empty()
+    eventually_none("supervisors and machines", || {
+        let mut processes = home.processes();
+        processes.retain(|(_, line)| line.contains("supervisor") || line.contains("qemu-system"));
+        processes
     });
 
     home.hull(&["run", "-d", "--name", "box", "--network", "none", &image, "sleep", "1000"])

@@ -58,6 +58,10 @@ impl ClientError {
     pub(crate) fn hint(&self) -> Option<&str> {
         match self {
             Self::Daemon { hint, .. } | Self::Start { hint, .. } => hint.as_deref(),
+            Self::Http(_) => Some(
+                "it may have done what it was asked to do, or a part of it; \
+                 `hull system logs` has what it said",
+            ),
             _ => None,
         }
     }

@@ -50,16 +50,18 @@ impl Client<'_> {
         path: &str,
         body: Option<Value>,
     ) -> Result<Hijacked, ClientError> {
-        let request = request(Method::POST, path)
-            .header(header::CONNECTION, "Upgrade")
-            .header(header::UPGRADE, "tcp");
-        let request = match body {
-            Some(value) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(full(value.to_string())),
-            None => request.body(full("")),
+        let make = || {
+            let request = request(Method::POST, path)
+                .header(header::CONNECTION, "Upgrade")
+                .header(header::UPGRADE, "tcp");
+            match &body {
+                Some(value) => request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(full(value.to_string())),
+                None => request.body(full("")),
+            }
         };
-        let response = self.exchange(request.map_err(ClientError::Request)?).await?;
+        let response = self.ask(make).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(ClientError::answer(response.status(), b"unable to upgrade to tcp"));
         }

@@ -1,12 +1,14 @@
 //! The daemon as the commands see it: Docker's API over its socket.
 
 mod autostart;
+mod broken;
 mod error;
 mod hijack;
 mod stdcopy;
 
 use std::path::Path;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -24,6 +26,7 @@ pub(crate) use error::ClientError;
 pub(crate) use hijack::Hijacked;
 pub(crate) use stdcopy::{Demultiplexer, Piece, Target};
 
+use self::broken::Broken;
 use crate::context::Context;
 
 /// Speaks to a daemon. Every request has a connection of its own, which costs little on a unix
@@ -73,8 +76,7 @@ impl<'a> Client<'a> {
         serde_json::from_slice(&bytes).map_err(ClientError::Json)
     }
 
-    /// Sends a request and returns the answer once its headers are here. A question that reached a
-    /// daemon which was just ending is asked again.
+    /// Sends a request and returns the answer once its headers are here.
     ///
     /// # Errors
     /// No daemon, or an answer that is an error.
@@ -84,32 +86,48 @@ impl<'a> Client<'a> {
         path: &str,
         body: Option<Value>,
     ) -> Result<Response<Incoming>, ClientError> {
-        if method == Method::GET && body.is_none() {
-            match self.send_once(method.clone(), path, None).await {
-                Err(ClientError::Http(_)) => {}
-                answer => return answer,
+        self.ask(|| {
+            let request = request(method.clone(), path);
+            match &body {
+                Some(value) => request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(full(value.to_string())),
+                None => request.body(full("")),
             }
-        }
-        self.send_once(method, path, body).await
+        })
+        .await
     }
 
-    async fn send_once(
+    /// Sends the request that `make` makes. One that reached a daemon which was just ending is sent
+    /// again, to the next daemon: any that was not read, and a question that was not answered.
+    ///
+    /// # Errors
+    /// No daemon, or an answer that is an error; a daemon ended that may have done what it was
+    /// asked to do.
+    pub(crate) async fn ask(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
+        make: impl Fn() -> Result<Request<Body>, http::Error>,
     ) -> Result<Response<Incoming>, ClientError> {
-        let request = request(method, path);
-        let request = match body {
-            Some(value) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(full(value.to_string())),
-            None => request.body(full("")),
-        };
-        self.exchange(request.map_err(ClientError::Request)?).await
+        let begin = Instant::now();
+        let mut questions = 0;
+        loop {
+            let request = make().map_err(ClientError::Request)?;
+            let is_question = request.method().is_safe();
+            let error = match self.exchange(request).await {
+                Err(error) => error,
+                answer => return answer,
+            };
+            match Broken::of(&error) {
+                Some(Broken::Unread) if begin.elapsed() < ENDING => {}
+                // A daemon that dies of a question would die of it for ever.
+                Some(Broken::Unanswered) if is_question && questions < 2 => questions += 1,
+                _ => return Err(error),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
-    /// Sends a request with any headers and body.
+    /// Sends a request with any headers and body, once.
     pub(crate) async fn exchange(
         &self,
         request: Request<Body>,
@@ -200,6 +218,10 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     let body = response.into_body().collect().await.map_err(ClientError::Http)?;
     Ok(body.to_bytes())
 }
+
+/// Longer than a process takes to end: until then its socket may accept connections.
+const ENDING: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

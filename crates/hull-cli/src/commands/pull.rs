@@ -5,7 +5,7 @@ use hull_registry::{Reference, ReferenceError};
 
 use super::progress::{self, Show};
 use super::{Command, Invocation, registry_auth};
-use crate::client::{Client, ClientError, encode, full, request};
+use crate::client::{Client, encode, full, request};
 use crate::error::Failure;
 use crate::flags::Arity;
 use crate::output;
@@ -76,10 +76,13 @@ pub(super) async fn pull(
     if !platform.is_empty() {
         path.push_str(&format!("&platform={}", encode(platform)));
     }
-    let mut request = request(Method::POST, &path);
-    if let Some(auth) = registry_auth::header(client.context(), reference).await? {
-        request = request.header("X-Registry-Auth", auth);
-    }
-    let request = request.body(full("")).map_err(ClientError::Request)?;
-    progress::show(client.exchange(request).await?, show).await
+    let auth = registry_auth::header(client.context(), reference).await?;
+    let make = || {
+        let request = request(Method::POST, &path);
+        match &auth {
+            Some(auth) => request.header("X-Registry-Auth", auth).body(full("")),
+            None => request.body(full("")),
+        }
+    };
+    progress::show(client.ask(make).await?, show).await
 }

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 /// What the daemon does with one request.
 pub(crate) enum Answer {
     /// Status and JSON.
@@ -15,6 +17,8 @@ pub(crate) enum Answer {
     WithHeader(u16, &'static str, &'static str),
     /// Status 101, then these bytes, then what the client sends until it ends its input.
     Echo(&'static [u8]),
+    /// The connection ends when the request has been read.
+    Nothing,
 }
 
 /// A request: method and path without version, and the body.
@@ -28,12 +32,25 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new(handler: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::that_drops(0, handler)
+    }
+
+    /// A daemon that closes its first `count` connections with requests in them that it has not
+    /// read.
+    pub(crate) fn that_drops(
+        count: usize,
+        handler: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join("s")).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (handler, log): (Arc<Handler>, _) = (Arc::new(handler), Arc::clone(&asked));
         // Ends with the test's process.
         thread::spawn(move || {
+            for stream in listener.incoming().flatten().take(count) {
+                let mut readable = [PollFd::new(&stream, PollFlags::IN)];
+                poll(&mut readable, None).unwrap();
+            }
             for stream in listener.incoming().flatten() {
                 let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
                 thread::spawn(move || serve(stream, &*handler, &log));
@@ -142,6 +159,7 @@ fn serve(mut stream: UnixStream, handler: &Handler, log: &Mutex<Vec<String>>) {
         Answer::WithHeader(status, header, body) => {
             stream.write_all(json(status, &format!("{header}\r\n"), body).as_bytes()).unwrap();
         }
+        Answer::Nothing => {}
         Answer::Echo(bytes) => {
             let head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
