@@ -23,3 +23,6 @@ pub const VERSION: u32 = 2;
 /// Name of the virtio-serial port that carries the channel, as seen in
 /// `/sys/class/virtio-ports/*/name` in the guest.
 pub const PORT_NAME: &str = "hull.rpc";
+
+/// Name of the virtio-serial port that carries shared directories.
+pub const SHARE_PORT_NAME: &str = "hull.fs";

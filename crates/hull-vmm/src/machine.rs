@@ -65,6 +65,9 @@ pub trait Machine {
     /// Returns the host's end of the guest channel, once.
     fn take_channel(&mut self) -> Option<UnixStream>;
 
+    /// Returns the host's end of the port that carries shared directories, once.
+    fn take_share(&mut self) -> Option<UnixStream>;
+
     /// Returns the guest's console, once. It must be read, or the guest stops.
     fn take_console(&mut self) -> Option<Self::Console>;
 

@@ -37,7 +37,7 @@ pub struct Shape {
 
 impl Shape {
     /// Changes with whatever else a machine depends on: how Hull calls the VMM.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 4;
 
     /// Returns the size of the guest's memory.
     pub fn memory_bytes(&self) -> u64 {

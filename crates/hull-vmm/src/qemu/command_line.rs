@@ -16,6 +16,7 @@ use super::blockdev;
 pub(crate) struct Resources {
     pub(crate) monitor: RawFd,
     pub(crate) channel: RawFd,
+    pub(crate) share: RawFd,
     pub(crate) origin: Origin,
     /// Firmware that does nothing but enter the kernel; `None`: QEMU's default.
     pub(crate) firmware: Option<PathBuf>,
@@ -152,17 +153,22 @@ fn kernel_parameters(shape: &Shape) -> String {
     parameters
 }
 
-/// Monitor, console and guest channel. None of them has a name in the file system.
+/// Monitor, console, guest channel and the port for shared directories. None of them has a name in the file system.
 fn control(line: &mut Line, shape: &Shape, resources: &Resources) {
     line.pair("-chardev", format!("socket,id=monitor,fd={}", resources.monitor));
     line.pair("-mon", "chardev=monitor,mode=control");
     line.pair("-chardev", "stdio,id=console,signal=off");
     line.pair("-serial", "chardev:console");
     line.pair("-chardev", format!("socket,id=channel,fd={}", resources.channel));
-    line.pair("-device", pci(shape, "virtio-serial", "id=serial,max_ports=2"));
+    line.pair("-device", pci(shape, "virtio-serial", "id=serial,max_ports=3"));
     line.pair(
         "-device",
         format!("virtserialport,id=rpc,bus=serial.0,chardev=channel,name={PORT_NAME}"),
+    );
+    line.pair("-chardev", format!("socket,id=share,fd={}", resources.share));
+    line.pair(
+        "-device",
+        format!("virtserialport,id=fs,bus=serial.0,chardev=share,name={SHARE_PORT_NAME}"),
     );
 }
 
@@ -229,6 +235,9 @@ const MEMORY: &str = "mem";
 /// Name of the guest channel's port; `hull_protocol::PORT_NAME` has the same.
 const PORT_NAME: &str = "hull.rpc";
 
+/// Name of the port for shared directories; `hull_protocol::SHARE_PORT_NAME` has the same.
+const SHARE_PORT_NAME: &str = "hull.fs";
+
 /// Most memory that QEMU's translator may fill with translated code. It is touched as it is
 /// used; the default of 1 GiB lets a busy guest take as much. When it is full all is dropped
 /// and what still runs is translated anew.
@@ -286,6 +295,7 @@ mod tests {
         let resources = Resources {
             monitor: 5,
             channel: 6,
+            share: 9,
             origin,
             firmware: Some("/usr/share/qemu/qboot.rom".into()),
             sandbox: true,

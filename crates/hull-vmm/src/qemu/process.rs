@@ -38,6 +38,7 @@ pub struct QemuMachine {
     pid: Option<u32>,
     pub(super) monitor: Monitor,
     channel: Option<UnixStream>,
+    share: Option<UnixStream>,
     console: Option<ChildStdout>,
     errors: Option<JoinHandle<String>>,
     reason: Option<String>,
@@ -112,10 +113,12 @@ impl QemuMachine {
             }
         }
         let (channel, guest_channel) = StdUnixStream::pair().map_err(BootError::Channel)?;
+        let (share, guest_share) = StdUnixStream::pair().map_err(BootError::Channel)?;
         let (monitor, guest_monitor) = StdUnixStream::pair().map_err(BootError::Channel)?;
         let resources = Resources {
             monitor: guest_monitor.as_raw_fd(),
             channel: guest_channel.as_raw_fd(),
+            share: guest_share.as_raw_fd(),
             origin: start.origin,
             firmware: qemu.firmware.clone(),
             sandbox: cfg!(target_os = "linux"),
@@ -132,7 +135,7 @@ impl QemuMachine {
             .process_group(0)
             .kill_on_drop(true);
         let mut inherited = start.inherited;
-        inherited.extend([OwnedFd::from(guest_channel), OwnedFd::from(guest_monitor)]);
+        inherited.extend([guest_channel, guest_share, guest_monitor].map(OwnedFd::from));
         platform::prepare(&mut command, inherited, start.memory_use);
         let mut child = command
             .spawn()
@@ -145,6 +148,7 @@ impl QemuMachine {
             pid: child.id(),
             monitor: monitor.map_err(BootError::Channel)?,
             channel: Some(asynchronous(channel).map_err(BootError::Channel)?),
+            share: Some(asynchronous(share).map_err(BootError::Channel)?),
             console: child.stdout.take(),
             errors: child.stderr.take().map(|pipe| tokio::spawn(last_of(pipe))),
             reason: None,
@@ -187,6 +191,10 @@ impl Machine for QemuMachine {
 
     fn take_channel(&mut self) -> Option<UnixStream> {
         self.channel.take()
+    }
+
+    fn take_share(&mut self) -> Option<UnixStream> {
+        self.share.take()
     }
 
     fn take_console(&mut self) -> Option<ChildStdout> {

@@ -262,6 +262,10 @@ impl Machine for FakeMachine {
         self.channel.take()
     }
 
+    fn take_share(&mut self) -> Option<UnixStream> {
+        None
+    }
+
     fn take_console(&mut self) -> Option<DuplexStream> {
         self.console.take()
     }
