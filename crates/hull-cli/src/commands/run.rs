@@ -131,7 +131,7 @@ async fn attached(
         Ok(connected) => connected,
         Err(error) => {
             if options.remove {
-                discard(client, &attachment.id).await;
+                discard(client, &attachment.id, true).await;
             }
             return Err(Unstarted(error.into()));
         }
@@ -154,7 +154,11 @@ async fn attached(
         Err(failure) => {
             if options.remove {
                 // The daemon removes it: the name is free when this command has ended.
-                let _ = tokio::time::timeout(REMOVAL, wait.code()).await;
+                let removed = tokio::time::timeout(REMOVAL, wait.code()).await;
+                if !matches!(removed, Ok(Ok(_))) {
+                    // The daemon has gone. One that has started after all removes itself.
+                    discard(client, &attachment.id, false).await;
+                }
             }
             Err(Unstarted(failure))
         }
@@ -171,9 +175,9 @@ async fn start(client: &Client<'_>, id: &str, timings: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// Removes a container that was never started.
-async fn discard(client: &Client<'_>, id: &str) {
-    let path = format!("/containers/{}?force=1&v=1", encode(id));
+/// Removes a container that was never started; with `force` even if it was.
+async fn discard(client: &Client<'_>, id: &str, force: bool) {
+    let path = format!("/containers/{}?force={}&v=1", encode(id), u8::from(force));
     // The failure that led here is the one to report.
     let _ = client.json(Method::DELETE, &path, None).await;
 }
