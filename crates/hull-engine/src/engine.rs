@@ -1,5 +1,6 @@
 //! The handle that everything hangs on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use hull_store::Store;
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     /// Read while a container is made from an image, written while images are removed: nothing is
     /// taken from under a container that is not in the list yet.
     pub(crate) images_gate: tokio::sync::RwLock<()>,
+    /// Containers end because the engine does: no user wants them down.
+    pub(crate) shutting_down: AtomicBool,
 }
 
 impl Engine {
@@ -80,6 +83,7 @@ impl Engine {
                 pool,
                 pulls: crate::image::Pulls::default(),
                 images_gate: tokio::sync::RwLock::default(),
+                shutting_down: AtomicBool::new(false),
             }),
         };
         recovery::recover(&engine).await?;
@@ -90,6 +94,16 @@ impl Engine {
     /// What the engine was opened with.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// From now on containers that are stopped are those that run again when an engine opens here
+    /// next, if their restart policies say so; until then none is started again.
+    pub fn shut_down(&self) {
+        self.inner.shutting_down.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.inner.shutting_down.load(Ordering::Acquire)
     }
 
     /// A handle for background tasks, which must not keep the engine open.

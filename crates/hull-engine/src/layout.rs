@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub(crate) mod container {
     /// [`crate::container::record::Record`], JSON.
     pub(crate) const CONFIG: &str = "config.json";
+    /// [`crate::container::restart::Restart`], JSON; absent until there is something to say.
+    pub(crate) const RESTART: &str = "restart.json";
     /// State that the supervisor of the last run left, put aside when the next run begins.
     pub(crate) const PREVIOUS: &str = "previous.json";
     /// The writable disk.

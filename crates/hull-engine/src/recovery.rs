@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::container::entry::{Container, Live};
 use crate::container::record::Record;
+use crate::container::restart::Restart;
 use crate::container::start::read_previous;
 use crate::container::state::{State, Status};
 use crate::error::one_line;
@@ -55,14 +56,15 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
             Err(error) => error!(dir = %dir.display(), %error, "cannot recover a container"),
         }
     }
-    for container in ended {
+    for container in &ended {
         let record = container.record();
         // One that was never started is about to be, by a client that is still there.
         if record.config.host.auto_remove && container.live().has_started {
             info!(container = record.short_id(), "removing: it has ended");
-            engine.remove_ended(&container).await;
+            engine.remove_ended(container).await;
         }
     }
+    engine.restart_ended(ended);
     Ok(())
 }
 
@@ -128,7 +130,7 @@ fn examine(engine: &Engine, dir: &Path) -> Result<Option<Examined>> {
         Liveness::Dead(state) => state.clone(),
     };
     let previous = read_previous(dir);
-    let mut live = Live::default();
+    let mut live = Live { restart: Restart::read(dir), ..Live::default() };
     // With nothing of the last run, the run before it is what there is to say.
     if let Some(state) = on_disk.as_ref().or(previous.as_ref()) {
         live.state = State::from_supervisor(state, previous.as_ref());

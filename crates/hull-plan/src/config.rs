@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::RestartPolicy;
+
 /// A container as its creator asked for it, Docker's `Config` object.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
@@ -93,6 +95,7 @@ pub struct HostConfig {
     pub userns_mode: String,
     pub cgroupns_mode: String,
     pub auto_remove: bool,
+    pub restart_policy: RestartPolicy,
     /// `vm` (also empty and `default`) or `process`.
     pub isolation: String,
     /// Path of another guest kernel.

@@ -2,7 +2,7 @@
 
 use crate::{
     ContainerConfig, Error, Host, HostConfig, capabilities, files, limits, mounts, parse_signal,
-    security::Security, sysctl,
+    restart, security::Security, sysctl,
 };
 
 /// Checks everything about `config` that can be checked without its image, in Docker's words.
@@ -34,6 +34,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     files::validate(&config.host)?;
     capabilities::granted(&config.host)?;
     isolation(&config.host.isolation)?;
+    restart::validate(&config.host)?;
     if config.host.annotations.contains_key("") {
         return Err(Error::invalid(
             "invalid Annotations: the empty string is not permitted as an annotation key",

@@ -50,6 +50,7 @@ pub(super) async fn stop(State(server): State<Server>, parameters: Parameters) -
     let mut stopped = Vec::new();
     if !parameters.switch("keep") {
         let engine = &server.engine;
+        engine.shut_down();
         let running = engine.list(ListOptions::default()).await?;
         let mut stops: FuturesUnordered<_> = running
             .into_iter()

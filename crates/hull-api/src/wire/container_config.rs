@@ -135,7 +135,7 @@ mod tests {
         );
         assert!(host("NetworkMode", json!("host")).contains("HostConfig.NetworkMode"));
         assert!(host("LogConfig", json!({"Type": "syslog"})).contains("HostConfig.LogConfig"));
-        assert!(host("RestartPolicy", json!({"Name": "always"})).contains("RestartPolicy"));
+        assert!(host("RestartPolicy", json!({"Name": "never"})).contains("unknown policy"));
         assert!(host("FutureField", json!(1)).contains("HostConfig.FutureField"));
         assert!(refused(json!({"Healthcheck": {"Test": ["CMD", "x"]}})).contains("Healthcheck"));
         assert!(refused(json!({"MacAddress": "02:42:ac:11:00:02"})).contains("MacAddress"));

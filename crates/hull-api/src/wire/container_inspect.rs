@@ -18,7 +18,7 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "Args": container.args,
         "State": {
             "Status": state.status.as_str(),
-            "Running": state.status.is_running(),
+            "Running": state.status.is_up(),
             "Paused": state.status == Status::Paused,
             "Restarting": state.status == Status::Restarting,
             "OOMKilled": state.oom_killed,

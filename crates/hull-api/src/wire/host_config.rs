@@ -1,6 +1,6 @@
 //! `HostConfig` in both directions.
 
-use hull_engine::{HostConfig, Ulimit};
+use hull_engine::{HostConfig, RestartPolicy, Ulimit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -56,12 +56,8 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         dns_search: fields.take("DnsSearch")?,
         dns_options: fields.take("DnsOptions")?,
         annotations: fields.take("Annotations")?,
+        restart_policy: restart_policy(fields.value("RestartPolicy"))?,
     };
-    let restart = fields.value("RestartPolicy");
-    if !matches!(restart["Name"].as_str(), None | Some("" | "no")) {
-        return Err(unsupported("HostConfig.RestartPolicy", &restart));
-    }
-    Fields::new("HostConfig.RestartPolicy", restart)?.accept("MaximumRetryCount", &[])?;
     let mut log = Fields::new("HostConfig.LogConfig", fields.value("LogConfig"))?;
     log.accept("Type", &[json!("json-file")])?;
     log.finish()?;
@@ -81,7 +77,10 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "LogConfig": {"Type": "json-file", "Config": {}},
         "NetworkMode": shown_network(&config.network_mode),
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {
+            "Name": config.restart_policy.mode.as_str(),
+            "MaximumRetryCount": config.restart_policy.maximum_retry_count,
+        },
         "AutoRemove": config.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": null,
@@ -172,6 +171,14 @@ fn resources(config: &HostConfig) -> Value {
 /// The networks that there are today: none at all, under two names.
 pub(crate) fn shown_network(mode: &str) -> &str {
     or(mode, "default")
+}
+
+/// Reads Docker's `RestartPolicy`.
+pub(crate) fn restart_policy(value: Value) -> Result<RestartPolicy, ApiError> {
+    let mut fields = Fields::new("HostConfig.RestartPolicy", value)?;
+    let (name, count): (String, i64) = (fields.take("Name")?, fields.take("MaximumRetryCount")?);
+    fields.finish()?;
+    RestartPolicy::parse(&name, count).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 fn network_mode(fields: &mut Fields) -> Result<String, ApiError> {

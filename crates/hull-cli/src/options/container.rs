@@ -5,7 +5,10 @@ use std::path::absolute;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Attach, Cpus, Env, Labels, Memory, Sysctls, Ulimits, read_env_file, read_label_file};
+use super::{
+    Attach, Cpus, Env, Labels, Memory, Sysctls, Ulimits, read_env_file, read_label_file,
+    restart_policy,
+};
 use crate::error::Failure;
 use crate::flags::FlagSet;
 
@@ -38,6 +41,7 @@ pub(crate) struct ContainerOptions {
     pids_limit: i64,
     privileged: bool,
     read_only: bool,
+    restart: String,
     shm_size: Memory,
     stop_signal: String,
     stop_timeout: Option<i64>,
@@ -77,6 +81,7 @@ impl ContainerOptions {
         flags.long(&mut self.platform, "platform", "Set platform if server is multi-platform capable");
         flags.long(&mut self.privileged, "privileged", "Give extended privileges to this container");
         flags.long(&mut self.read_only, "read-only", "Mount the container's root filesystem as read only");
+        flags.long(&mut self.restart, "restart", "Restart policy to apply when a container exits");
         flags.long(&mut self.remove, "rm", "Automatically remove the container and its associated anonymous volumes when it exits");
         flags.long(&mut self.shm_size, "shm-size", "Size of /dev/shm");
         flags.long(&mut self.stop_signal, "stop-signal", "Signal to stop the container");
@@ -159,7 +164,15 @@ impl ContainerOptions {
             }
             (network, net) => network.as_ref().or(net.as_ref()),
         };
+        if self.remove && !matches!(self.restart.as_str(), "" | "no") {
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --restart and --rm",
+            ));
+        }
         let mut host = Sparse::default();
+        if !self.restart.is_empty() {
+            host.put("RestartPolicy", restart_policy(&self.restart)?);
+        }
         host.put("NetworkMode", json!(network.map_or("default", String::as_str)));
         host.put("AutoRemove", json!(self.remove));
         host.put("CapAdd", json!(self.cap_add));

@@ -8,6 +8,7 @@ mod files;
 mod filter;
 mod labels;
 mod memory;
+mod restart;
 mod sysctl;
 mod ulimit;
 
@@ -19,5 +20,6 @@ pub(crate) use files::{read_env_file, read_label_file};
 pub(crate) use filter::Filter;
 pub(crate) use labels::Labels;
 pub(crate) use memory::Memory;
+pub(crate) use restart::restart_policy;
 pub(crate) use sysctl::Sysctls;
 pub(crate) use ulimit::Ulimits;

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::detach::Keys;
 use super::entry::Container;
+use super::kill;
 use super::kill::failed;
 use super::logs::{LogOptions, LogStream};
 use super::state::Status;
@@ -164,6 +165,9 @@ impl Engine {
             return Err(Error::Conflict(format!(
                 "container {container} is paused, unpause the container before attach"
             )));
+        }
+        if live.state.status == Status::Restarting {
+            return Err(kill::restarting(container));
         }
         let config = found.record().config.clone();
         let detach = Detach { engine: self.clone(), container: Arc::clone(&found), exec: None };

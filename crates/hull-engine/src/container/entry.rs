@@ -9,6 +9,7 @@ use hull_supervisor::{Mode, Origin};
 use tokio::sync::watch;
 
 use super::record::Record;
+use super::restart::Restart;
 use super::state::{State, Timing};
 use super::wait::WaitStatus;
 use crate::isolation::{Pipes, Task};
@@ -35,6 +36,8 @@ pub(crate) struct Container {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
     pub(crate) state: State,
+    /// What decides whether it is started again.
+    pub(crate) restart: Restart,
     /// Its removal has begun.
     pub(crate) removing: bool,
     /// It is gone.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::attach::{Attached, Detach, pair};
 use super::detach::Keys;
 use super::entry::Container;
-use super::kill::failed;
+use super::kill::{self, failed};
 use super::state::Status;
 use crate::{Engine, Error, Result, host, random};
 
@@ -332,6 +332,7 @@ fn check_active(container: &Container, given: &str) -> Result<()> {
         Status::Paused => Err(Error::Conflict(format!(
             "Container {given} is paused, unpause the container before exec"
         ))),
+        Status::Restarting => Err(kill::restarting(&container.id)),
         _ => Err(Error::NotRunning(container.id.clone())),
     }
 }

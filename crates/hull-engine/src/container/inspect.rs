@@ -89,7 +89,7 @@ impl Engine {
             mounts: mounts(&record),
             execs: container.execs().iter().cloned().collect(),
             log_path: launch::log_path(&container.dir, &container.id),
-            restart_count: 0,
+            restart_count: live.restart.count.into(),
             size_rw,
             size_root_fs,
             start: live.origin.clone(),
@@ -102,7 +102,7 @@ impl Container {
     /// Returns the state as users see it.
     pub(crate) fn shown_state(&self, live: &Live) -> State {
         let mut state = live.state.clone();
-        if live.removing && !state.status.is_running() {
+        if live.removing && !state.status.is_up() {
             state.status = Status::Removing;
         }
         state

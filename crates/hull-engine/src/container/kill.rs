@@ -34,6 +34,11 @@ impl Engine {
         let found = found.map_err(|error| error.within(&*context))?;
         self.detached(move |engine| async move {
             engine.wait_for_start(&found).await;
+            if found.live().state.status == Status::Restarting {
+                engine.stopping(&found, true);
+                found.cancel_restart();
+                return Ok(());
+            }
             if number == signal::KILL {
                 engine.kill_and_wait(&found).await.map(drop)
             } else {
@@ -139,17 +144,18 @@ impl Engine {
     /// Sends a signal to a running container. One that asks it to end thaws it.
     pub(crate) async fn send_signal(&self, container: &Arc<Container>, number: i32) -> Result<()> {
         let task = self.running_task(container)?;
+        let stop = container.record().config.stop_signal.clone();
+        let ends = match stop {
+            Some(stop) if number != signal::KILL => signal::parse(&stop).is_ok_and(|s| s == number),
+            _ => true,
+        };
+        self.stopping(container, ends);
         let sent = tokio::time::timeout(ANSWER_TIMEOUT, task.signal(None, number)).await;
         sent.map_err(|_| Error::Internal {
             context: "the guest does not answer".into(),
             source: None,
         })?
         .map_err(|error| failed(container, error, "Cannot kill container"))?;
-        let stop = container.record().config.stop_signal.clone();
-        let ends = match stop {
-            Some(stop) if number != signal::KILL => signal::parse(&stop).is_ok_and(|s| s == number),
-            _ => true,
-        };
         if ends
             && container.live().state.status == Status::Paused
             && let Err(error) = self.resume(container).await
@@ -164,6 +170,9 @@ impl Engine {
     pub(crate) fn running_task(&self, container: &Container) -> Result<Arc<dyn Task>> {
         match container.task() {
             Some(task) if container.is_running() => Ok(task),
+            _ if container.live().state.status == Status::Restarting => {
+                Err(restarting(&container.id))
+            }
             _ => Err(Error::NotRunning(container.id.clone())),
         }
     }
@@ -172,6 +181,13 @@ impl Engine {
     pub(crate) async fn wait_for_start(&self, container: &Container) {
         drop(container.gate.lock().await);
     }
+}
+
+/// The failure of what needs a container that runs, if it waits to be started again.
+pub(crate) fn restarting(container: &str) -> Error {
+    Error::Conflict(format!(
+        "Container {container} is restarting, wait until the container is running"
+    ))
 }
 
 /// Translates what a supervisor says about a container that has ended meanwhile.

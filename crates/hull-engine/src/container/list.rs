@@ -190,7 +190,7 @@ impl Query {
         live: &Live,
     ) -> bool {
         let state = container.shown_state(live);
-        let running = live.state.status.is_running();
+        let running = live.state.status.is_up();
         let has_exited = !running && live.state.started_at.is_some();
         let network = match record.config.host.network_mode.as_str() {
             "" | "default" => "bridge",

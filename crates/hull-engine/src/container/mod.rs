@@ -15,6 +15,7 @@ pub(crate) mod record;
 pub(crate) mod registry;
 pub(crate) mod remove;
 mod rename;
+pub(crate) mod restart;
 mod signal;
 pub(crate) mod start;
 pub(crate) mod state;

@@ -79,7 +79,7 @@ impl Engine {
 
     async fn end_for_removal(&self, container: &Arc<Container>, force: bool) -> Result<()> {
         let status = container.live().state.status;
-        if !status.is_running() {
+        if !status.is_up() {
             return Ok(());
         }
         if !force {
@@ -90,6 +90,9 @@ impl Engine {
                     status.as_str()
                 ),
             }));
+        }
+        if container.cancel_restart() {
+            return Ok(());
         }
         match self.kill_and_wait(container).await {
             Ok(Killed) | Err(Error::NotRunning(_)) => Ok(()),

@@ -27,8 +27,10 @@ impl Engine {
     pub async fn start(&self, container: &str) -> Result<()> {
         let watch = Stopwatch::start();
         let container = self.inner.containers.find(container)?;
-        self.detached(move |engine| async move { engine.start_container(&container, watch).await })
-            .await
+        self.detached(move |engine| async move {
+            engine.start_container(&container, watch, Occasion::Asked).await
+        })
+        .await
     }
 
     /// Runs `operation` to its end even if the caller goes away in the middle.
@@ -46,6 +48,7 @@ impl Engine {
         &self,
         container: &Arc<Container>,
         mut watch: Stopwatch,
+        occasion: Occasion,
     ) -> Result<()> {
         let _busy = self.inner.pool.busy();
         let gate = container.gate.lock().await;
@@ -59,6 +62,13 @@ impl Engine {
             Status::Running => {
                 return Err(Error::NotModified("container is already running".into()));
             }
+            Status::Restarting if occasion != Occasion::Policy => {
+                return Err(Error::NotModified("container is already running".into()));
+            }
+            // It was stopped or started while it waited.
+            status if occasion == Occasion::Policy && status != Status::Restarting => {
+                return Ok(());
+            }
             _ if container.damage.is_some() => return Err(damaged(container)),
             _ if live.removing || live.removed => {
                 return Err(Error::Conflict(
@@ -66,6 +76,9 @@ impl Engine {
                 ));
             }
             _ => {}
+        }
+        if occasion != Occasion::Policy {
+            container.user_starts();
         }
         match self.launch_container(container, &mut watch).await {
             Ok(state) => {
@@ -232,14 +245,24 @@ impl Engine {
             self.tell(container, "oom", &[]);
         }
         // Before the change, so that who waits for the end finds it in the past events.
-        let lasted = finished.duration_since(started).as_secs();
+        let lasted = finished.duration_since(started);
         self.tell(
             container,
             "die",
-            &[("execDuration", lasted.max(0).to_string()), ("exitCode", exit.code.to_string())],
+            &[
+                ("execDuration", lasted.as_secs().max(0).to_string()),
+                ("exitCode", exit.code.to_string()),
+            ],
         );
+        let delay = match restarting || self.is_shutting_down() {
+            true => None,
+            false => container.comes_back(exit.code, lasted.try_into().unwrap_or_default()),
+        };
         container.change(|live| {
-            live.state.status = Status::Exited;
+            live.state.status = match delay {
+                Some(_) => Status::Restarting,
+                None => Status::Exited,
+            };
             live.state.pid = 0;
             live.state.exit_code = exit.code;
             live.state.oom_killed = exit.oom_killed;
@@ -252,6 +275,9 @@ impl Engine {
                 live.take_run(left);
             }
         });
+        if let Some(delay) = delay {
+            self.restart_later(container, delay);
+        }
         if record.config.host.auto_remove && !restarting {
             self.remove_ended(container).await;
         }
@@ -265,6 +291,16 @@ impl Engine {
             debug!(container = &container.id[..12], %error, "not removed at its end");
         }
     }
+}
+
+/// Why a container is started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Occasion {
+    Asked,
+    /// The engine has opened, and its restart policy wants it to run.
+    Opened,
+    /// It has ended, and its restart policy wants it to run.
+    Policy,
 }
 
 /// The failure of what needs to know what a container is.

@@ -35,6 +35,11 @@ impl Status {
         matches!(self, Self::Paused | Self::Running)
     }
 
+    /// Docker's `Running`: true also while it waits to be started again by its restart policy.
+    pub fn is_up(self) -> bool {
+        self.is_running() || self == Self::Restarting
+    }
+
     pub(crate) const ALL: [Self; 7] = [
         Self::Created,
         Self::Dead,

@@ -8,6 +8,8 @@ use tracing::info;
 
 use super::entry::Container;
 use super::signal;
+use super::start::Occasion;
+use super::state::Status;
 use super::timings::Stopwatch;
 use super::wait::WaitCondition;
 use crate::{Engine, Error, Result};
@@ -31,6 +33,12 @@ impl Engine {
         let context = format!("cannot stop container: {container}");
         self.detached(move |engine| async move {
             engine.wait_for_start(&found).await;
+            if found.live().state.status == Status::Restarting {
+                engine.stopping(&found, true);
+                found.cancel_restart();
+                engine.tell(&found, "stop", &[]);
+                return Ok(());
+            }
             if !found.is_running() {
                 return Err(Error::NotModified("container is already stopped".into()));
             }
@@ -60,6 +68,7 @@ impl Engine {
         options: &StopOptions,
     ) -> Result<()> {
         self.wait_for_start(container).await;
+        container.cancel_restart();
         container.restarting.store(true, Ordering::Release);
         let stopped = match container.is_running() {
             true => self.stop_container(container, options).await,
@@ -67,7 +76,7 @@ impl Engine {
         };
         container.restarting.store(false, Ordering::Release);
         stopped?;
-        match self.start_container(container, Stopwatch::start()).await {
+        match self.start_container(container, Stopwatch::start(), Occasion::Asked).await {
             Ok(()) | Err(Error::NotModified(_)) => {}
             Err(error) => return Err(error),
         }

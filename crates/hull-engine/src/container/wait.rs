@@ -54,7 +54,7 @@ impl Waiter {
                 live.removed
                     || match condition {
                         WaitCondition::NotRunning => {
-                            !live.state.status.is_running() || live.ends != ends
+                            !live.state.status.is_up() || live.ends != ends
                         }
                         WaitCondition::NextExit => live.ends != ends,
                         WaitCondition::Removed => false,

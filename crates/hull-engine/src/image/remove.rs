@@ -143,7 +143,7 @@ impl Engine {
                     container: record.id.clone(),
                     image: parse_digest(&record.image.id)?,
                     root: Some(parse_digest(&record.image.root.id)?),
-                    running: container.is_running(),
+                    running: container.live().state.status.is_up(),
                 })
             })
             .collect()

@@ -6,6 +6,7 @@ mod images;
 mod lifecycle;
 mod list;
 mod recovery;
+mod restart;
 mod streams;
 
 use std::sync::Arc;
