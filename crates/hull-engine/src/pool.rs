@@ -56,6 +56,15 @@ struct Member {
     waiting: Waiting,
 }
 
+/// What a start takes from the pool.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// A machine and its directory, which it removes itself.
+    Machine(Waiting, PathBuf),
+    /// The directory of a machine that is cloned and stays.
+    Zygote(PathBuf),
+}
+
 /// Returns kernel, agent and VMM as they are now: the files may have been replaced since.
 fn parts(machine: &MachineLaunch) -> Option<[Artifact; 3]> {
     let vmm = match &machine.qemu {
@@ -101,8 +110,8 @@ impl Pool {
         Busy(self)
     }
 
-    /// Returns a machine for `launch` that waits, and its directory; `None` if none fits.
-    pub(crate) fn take(&self, launch: &Launch) -> Option<(Waiting, PathBuf)> {
+    /// Returns a machine for `launch` that waits; `None` if none fits.
+    pub(crate) fn take(&self, launch: &Launch) -> Option<Taken> {
         let templates = launch.templates.as_ref().filter(|_| self.is_on())?;
         self.reap();
         let mut inside = self.inside();
@@ -113,8 +122,11 @@ impl Pool {
         }
         if let Some(index) = inside.waiting.iter().position(fits) {
             inside.missed = None;
+            if inside.waiting[index].waiting.is_zygote() {
+                return Some(Taken::Zygote(inside.waiting[index].dir.clone()));
+            }
             let member = inside.waiting.swap_remove(index);
-            return Some((member.waiting, member.dir));
+            return Some(Taken::Machine(member.waiting, member.dir));
         }
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match names.as_slice() {
         ["supervisor", dir] => {
             let control = std::io::stdin().as_fd().try_clone_to_owned()?;
-            Ok(hull_supervisor::server::run(Path::new(dir), control)?)
+            Ok(hull_supervisor::server::run(Path::new(dir), None, control)?)
         }
         ["demo", lib, image, command @ ..] if !command.is_empty() => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -69,7 +69,7 @@ async fn demo(lib: &Path, image: &Path, command: &[&str]) -> Result<(), Box<dyn 
 
     let hull: PathBuf = std::env::current_exe()?;
     let begin = Instant::now();
-    let control = spawn(&hull, &dir).await?;
+    let control = spawn(&hull, &dir, None).await?;
     let client = control.client();
     println!("listening  {:?}", begin.elapsed());
     let wants = Attach { stdout: true, stderr: true, ..Attach::default() };

@@ -147,6 +147,8 @@ pub enum Answered {
 pub enum Notice {
     /// A machine waits for its container.
     Waiting,
+    /// A machine waits to be cloned, for any number of containers.
+    Zygote,
     /// The socket listens; clients may attach.
     Listening,
     /// The container waits for [`Operation::Start`].

@@ -15,3 +15,10 @@ pub const SUPERVISOR_LOG: &str = "supervisor.log";
 
 /// [`crate::launch::WaitLaunch`], JSON, in the directory of a machine that waits for its container.
 pub const WAIT: &str = "wait.json";
+
+/// Unix socket in the directory of a zygote, where it is cloned, mode 0600.
+pub const FORK_SOCKET: &str = "fork.sock";
+/// What clones need to know, in the directory of a zygote.
+pub const ZYGOTE: &str = "zygote.json";
+/// The writable disk of a machine that waits, in its directory.
+pub const ZYGOTE_SCRATCH: &str = "scratch.ext4";

@@ -27,21 +27,44 @@ fn run(home: &Home, image: &str, flags: &[&str]) -> String {
 }
 
 #[test]
-fn a_machine_waits_is_claimed_and_replaced() {
+fn a_machine_waits_and_is_cloned_by_any_number_of_starts() {
     let (_registry, home, image) = Home::with_busybox();
     home.hull(&["ps"]).success();
     let first = waiting(&home);
     assert_eq!(home.files("pool").len(), 1);
-    assert_eq!(run(&home, &image, &[]), "pool");
-    let second = waiting(&home);
-    assert_ne!(first.0, second.0);
+    for _ in 0..5 {
+        assert_eq!(run(&home, &image, &[]), "pool");
+    }
+    std::thread::scope(|scope| {
+        for name in ["one", "two", "three", "four"] {
+            let (home, image) = (&home, &image);
+            let sleep = ["-d", "--network", "none", image, "sleep", "1000"];
+            scope.spawn(move || {
+                home.hull(&[&["run", "--name", name], &sleep[..]].concat()).success();
+            });
+        }
+    });
+    for name in ["one", "two", "three", "four"] {
+        assert_eq!(home.origin(name).0, "pool");
+    }
+    assert_eq!(waiting(&home), first);
     // What waits is of no use to it, and is left alone.
     assert_ne!(run(&home, &image, &["-m", "80m"]), "pool");
     assert_eq!(run(&home, &image, &[]), "pool");
-    waiting(&home);
+    assert_eq!(waiting(&home), first);
+    // Clones have nothing to do with what becomes of it.
     home.hull(&["system", "stop"]).success();
-    eventually("the pool is gone", || home.processes().is_empty());
+    eventually("the pool is gone", || home.pids("hull-pool").is_empty());
     assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+    assert_eq!(home.hull(&["exec", "three", "echo", "alive"]).success(), "alive");
+    let supervisors = home.pids("supervisor");
+    kill(supervisors[0]);
+    eventually("a machine ends with its supervisor", || {
+        home.pids("qemu-system").len() == supervisors.len() - 1
+    });
+    home.hull(&["rm", "-f", "one", "two", "three", "four"]).success();
+    home.hull(&["system", "stop"]).success();
+    eventually("nothing is left", || home.processes().is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod accel;
+pub mod clone;
 pub mod disk;
 pub mod initrd;
 pub mod kernel_check;
@@ -16,9 +17,10 @@ pub mod snapshot;
 mod platform;
 
 pub use accel::{Accelerator, Choice};
+pub use clone::{CloneError, Exchange};
 pub use disk::{Disk, DiskError, DiskFormat, Disks, Slot};
 pub use machine::{BootError, Configuration, End, Machine, PowerState, Vmm};
-pub use qemu::Qemu;
+pub use qemu::{Original, Qemu};
 pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape, Stamp};
 pub use snapshot::{ForkError, SaveError, Snapshot};
 

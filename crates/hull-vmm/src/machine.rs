@@ -2,14 +2,17 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 
+use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Disks, Slot};
 use crate::initrd::InitrdError;
+use crate::qemu::Original;
 use crate::qemu::qmp::QmpError;
 use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError, Snapshot};
@@ -96,6 +99,28 @@ pub trait Machine {
     /// # Errors
     /// [`SaveError`].
     fn save(&mut self) -> impl Future<Output = Result<Vec<u8>, SaveError>>;
+
+    /// Has others clone this machine, who connect to `listener`, and returns what they need to know.
+    /// It must be paused for as long as anybody does.
+    ///
+    /// # Errors
+    /// [`CloneError`].
+    fn offer(&mut self, listener: OwnedFd) -> impl Future<Output = Result<Original, CloneError>>;
+
+    /// Returns a copy of this machine, which must be paused; so is the copy. It is called `name` in
+    /// the host's process list. It has `files`
+    /// open in place of this machine's; other disks are the same and must not be written by both.
+    /// What sets it apart from this one is missing as after [`Vmm::fork`].
+    ///
+    /// # Errors
+    /// [`CloneError`].
+    fn twin(
+        &mut self,
+        name: &str,
+        files: Vec<Exchange>,
+    ) -> impl Future<Output = Result<Self, CloneError>>
+    where
+        Self: Sized;
 
     /// Waits until the guest of a forked machine runs; returns at once for others. Nothing must be
     /// written to its channel before. May be cancelled and called again.

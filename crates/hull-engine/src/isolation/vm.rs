@@ -15,7 +15,7 @@ use tracing::warn;
 use super::pump::{Kind, pump};
 use super::{ExecTask, Isolation, Launched, Pipes, Task};
 use crate::Result;
-use crate::pool::Pool;
+use crate::pool::{Pool, Taken};
 
 /// `--isolation vm`.
 #[derive(Debug)]
@@ -38,17 +38,24 @@ impl Isolation for VirtualMachines {
         launch: &'a Launch,
     ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>> {
         async move {
-            if let Some((waiting, place)) = self.pool.take(launch) {
-                match waiting.claim(dir).await {
-                    Ok(control) => return Ok(Box::new(Booting { control }) as Box<dyn Launched>),
-                    // It may have died while it waited, and its supervisor with it.
-                    Err(error) => {
-                        warn!(%error, "a machine of the pool is of no use");
-                        let _ = std::fs::remove_dir_all(&place);
+            let zygote = match self.pool.take(launch) {
+                Some(Taken::Machine(waiting, place)) => {
+                    match waiting.claim(dir).await {
+                        Ok(control) => {
+                            return Ok(Box::new(Booting { control }) as Box<dyn Launched>);
+                        }
+                        // It may have died while it waited, and its supervisor with it.
+                        Err(error) => {
+                            warn!(%error, "a machine of the pool is of no use");
+                            let _ = std::fs::remove_dir_all(&place);
+                        }
                     }
+                    None
                 }
-            }
-            let control = client::spawn(&self.supervisor, dir).await?;
+                Some(Taken::Zygote(place)) => Some(place),
+                None => None,
+            };
+            let control = client::spawn(&self.supervisor, dir, zygote.as_deref()).await?;
             Ok(Box::new(Booting { control }) as Box<dyn Launched>)
         }
         .boxed()

@@ -22,13 +22,20 @@ use super::connection::Connection;
 use super::{Client, ClientError};
 
 /// Starts `HULL supervisor DIR` for the container in `dir`, whose [`crate::Launch`] has been
-/// written, and returns when its socket listens. Its standard input is the control connection.
+/// written, and returns when its socket listens. Its standard input is the control connection. Its
+/// machine is a clone of the one that waits in the directory `zygote`, if that is given and can be
+/// had.
 ///
 /// # Errors
 /// [`ClientError::Spawn`]; [`ClientError::Failed`] if it cannot run, for example because another
 /// one holds the container's lock; [`ClientError::Gone`] if it ended without a word.
-pub async fn spawn(hull: &Path, dir: &Path) -> Result<Control, ClientError> {
-    let (stream, pid) = start(hull, &[dir.as_os_str()], dir)?;
+pub async fn spawn(hull: &Path, dir: &Path, zygote: Option<&Path>) -> Result<Control, ClientError> {
+    let (stream, pid) = match zygote {
+        Some(zygote) => {
+            start(hull, &[OsStr::new("--zygote"), zygote.as_os_str(), dir.as_os_str()], dir)?
+        }
+        None => start(hull, &[dir.as_os_str()], dir)?,
+    };
     let mut control = Control::new(stream, dir)
         .map_err(|source| ClientError::Spawn { program: hull.to_owned(), source })?;
     control.pid = pid;
@@ -47,7 +54,8 @@ pub async fn spawn_waiting(hull: &Path, dir: &Path) -> Result<Waiting, ClientErr
         .map_err(|source| ClientError::Spawn { program: hull.to_owned(), source })?;
     control.pid = pid;
     match control.notice().await? {
-        Notice::Waiting => Ok(Waiting { control }),
+        Notice::Waiting => Ok(Waiting { control, is_zygote: false }),
+        Notice::Zygote => Ok(Waiting { control, is_zygote: true }),
         Notice::Failed(failure) => Err(failure.into()),
         Notice::Created(_) | Notice::Listening => Err(ClientError::Unexpected),
     }
@@ -88,9 +96,16 @@ fn start(
 #[derive(Debug)]
 pub struct Waiting {
     control: Control,
+    is_zygote: bool,
 }
 
 impl Waiting {
+    /// Returns whether the machine is cloned by whoever is [spawned](spawn) with its directory,
+    /// and cannot be claimed.
+    pub fn is_zygote(&self) -> bool {
+        self.is_zygote
+    }
+
     /// Gives the machine the container in `dir`, whose [`crate::Launch`] has been written. From
     /// here on all is as after [`spawn`].
     ///
@@ -147,7 +162,7 @@ impl Control {
         match self.notice().await? {
             Notice::Listening => Ok(()),
             Notice::Failed(failure) => Err(failure.into()),
-            Notice::Created(_) | Notice::Waiting => Err(ClientError::Unexpected),
+            _ => Err(ClientError::Unexpected),
         }
     }
 
@@ -158,7 +173,7 @@ impl Control {
     pub async fn created(&mut self) -> Result<Timings, ClientError> {
         loop {
             match self.notice().await? {
-                Notice::Listening | Notice::Waiting => {}
+                Notice::Listening | Notice::Waiting | Notice::Zygote => {}
                 Notice::Created(timings) => return Ok(timings),
                 Notice::Failed(failure) => return Err(failure.into()),
             }
@@ -179,7 +194,7 @@ impl Control {
             match frame.kind {
                 Kind::Event => match parse(&frame)? {
                     Notice::Failed(failure) => return Err(failure.into()),
-                    Notice::Created(_) | Notice::Listening | Notice::Waiting => {}
+                    Notice::Created(_) | Notice::Listening | Notice::Waiting | Notice::Zygote => {}
                 },
                 Kind::Response => {
                     return match parse(&frame)? {

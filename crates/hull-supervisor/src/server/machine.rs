@@ -1,6 +1,8 @@
 //! Makes the container's machine: a fork of a template, or a cold boot.
 
+use std::fs;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hull_guest::{Events, Guest};
@@ -15,6 +17,7 @@ use crate::state::{Mode, Origin};
 use super::context::{Context, chain};
 use super::scratch;
 use super::template::{self, RestoreError};
+use super::zygote::{self, Zygote, ZygoteError};
 
 /// Makes machines; tests have one of their own.
 pub(super) trait Launcher {
@@ -61,13 +64,24 @@ impl Greeted {
 }
 
 /// Starts machines in QEMU.
-#[derive(Debug)]
-pub(super) struct QemuLauncher;
+#[derive(Debug, Default)]
+pub(super) struct QemuLauncher {
+    /// Directory of a machine to clone.
+    pub(super) zygote: Option<PathBuf>,
+}
 
 impl Launcher for QemuLauncher {
     type Machine = <Qemu as Vmm>::Machine;
 
     async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
+        if let Some(zygote) = &self.zygote {
+            match clone(context, zygote).await {
+                Ok(launched) => return Ok(launched),
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "a machine of the pool is of no use");
+                }
+            }
+        }
         let launch = &context.launch;
         let (qemu, shape) = shape::plan(&launch.machine, launch.disks.scratch.is_some()).await?;
         context.note(|state| state.accelerator = Some(shape.accelerator.name().to_owned()));
@@ -81,6 +95,46 @@ impl Launcher for QemuLauncher {
         };
         boot(context, &qemu, &shape, reason).await
     }
+}
+
+/// Clones the machine that waits in the directory `place`.
+async fn clone(
+    context: &Context,
+    place: &Path,
+) -> Result<Launched<<Qemu as Vmm>::Machine>, ZygoteError> {
+    let disks = &context.launch.disks;
+    let zygote = Zygote::read(place)?;
+    context.note(|state| state.accelerator = Some(zygote.accelerator.clone()));
+    let kept = disks.scratch.as_deref().filter(|path| path.exists());
+    // The guest has a disk mounted that a container which starts again will not use.
+    let (scratch, spare) = match &disks.scratch {
+        Some(path) if kept.is_none() => (path.clone(), None),
+        _ => {
+            let spare = scratch::Spare::new(context.dir()).map_err(ZygoteError::Disk)?;
+            (spare.path().to_owned(), Some(spare))
+        }
+    };
+    let cloned = async {
+        let mut machine = zygote.clone_machine(place, &name_of(context), &scratch).await?;
+        context.mark(|timings| &mut timings.vmm_spawned);
+        zygote::furnish(&mut machine, &disks.image, kept).await?;
+        Ok(machine)
+    };
+    let machine = match cloned.await {
+        Ok(machine) => machine,
+        Err(error) => {
+            // Nobody has written to it; the next way to get a machine makes its own.
+            let _ = fs::remove_file(&scratch);
+            return Err(error);
+        }
+    };
+    // It is open, and nobody else needs its name.
+    drop(spare);
+    context.mark(|timings| &mut timings.restored);
+    let origin = Origin { mode: Mode::Pool, reason: None, template: Some(zygote.template.clone()) };
+    let writable = if kept.is_some() { Slot::Kept } else { Slot::Scratch };
+    let greeted = Greeted { kernel: zygote.kernel, boot_log: zygote.boot_log, channel: None };
+    Ok(Launched { machine, origin, writable, greeted: Some(greeted) })
 }
 
 /// Forks the machine from a template, which is built if there is none. Returns why not.
@@ -176,12 +230,17 @@ async fn boot(
 }
 
 fn configuration(context: &Context, disks: Disks) -> Configuration {
-    let container = &context.launch.container;
     Configuration {
-        name: format!("hull-{}", container.get(..12).unwrap_or(container)),
+        name: name_of(context),
         working_dir: context.launch.machine.home.clone(),
         disks,
     }
+}
+
+/// What the host's process list calls the machine.
+fn name_of(context: &Context) -> String {
+    let container = &context.launch.container;
+    format!("hull-{}", container.get(..12).unwrap_or(container))
 }
 
 /// Why a template was not forked.

@@ -22,6 +22,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod zygote;
 
 use std::fs::File;
 use std::io;
@@ -50,15 +51,17 @@ pub(crate) use context::chain;
 use machine::{Launcher, QemuLauncher};
 
 /// Runs the supervisor of the container in `dir` until the container has ended. `control` is the
-/// connected socket that the daemon made (standard input in `hull supervisor`).
+/// connected socket that the daemon made (standard input in `hull supervisor`). The machine is a
+/// clone of the one that waits in the directory `zygote`, if that is given and can be had.
 ///
 /// Makes the calling process a session leader and runs everything on the calling thread, which
 /// must be the process's main thread: the VMM dies with it.
 ///
 /// # Errors
 /// [`RunError`]; whatever goes wrong with the container itself is recorded in its state instead.
-pub fn run(dir: &Path, control: OwnedFd) -> Result<(), RunError> {
-    enter_session(async |control| serve(dir, control, &QemuLauncher).await, control)
+pub fn run(dir: &Path, zygote: Option<&Path>, control: OwnedFd) -> Result<(), RunError> {
+    let launcher = QemuLauncher { zygote: zygote.map(Path::to_owned) };
+    enter_session(async |control| serve(dir, control, &launcher).await, control)
 }
 
 /// Makes a machine as `wait.json` in `dir` says, and waits with it until the daemon gives it a

@@ -22,6 +22,15 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 pub(super) struct Spare(PathBuf);
 
 impl Spare {
+    /// Returns where a spare disk may be made in `dir`; there is none.
+    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+        let spare = Self(dir.join("spare.ext4"));
+        match fs::remove_file(&spare.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(spare),
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -36,11 +45,7 @@ impl Drop for Spare {
 
 /// Makes a spare disk in `dir`; who has it open keeps it when the value is dropped.
 pub(super) fn spare(dir: &Path, template: &Template) -> io::Result<Spare> {
-    let spare = Spare(dir.join("spare.ext4"));
-    match fs::remove_file(&spare.0) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let spare = Spare::new(dir)?;
     template.copy_scratch(&spare.0)?;
     Ok(spare)
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hull_guest::Guest;
-use hull_protocol::Kind;
+use hull_protocol::{Kind, Request};
 use hull_template::sparse;
-use hull_vmm::{Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
+use hull_vmm::{CloneError, Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
 use tokio::net::UnixStream;
 
 use crate::control::{Failure, FailureCode, Notice, Operation};
@@ -19,8 +19,9 @@ use crate::shape;
 use crate::state::{Mode, Origin};
 use crate::wire::{FrameReader, invalid, parse, write_json};
 
-use super::context::{Context, chain};
+use super::context::{Context, chain, failure};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
+use super::zygote::{self, Description, ZygoteError};
 use super::{RunError, rehearsal, template};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
@@ -46,7 +47,14 @@ pub(super) async fn wait(
             return Ok(None);
         }
     };
-    if write_json(control, Kind::Event, &Notice::Waiting).await.is_err() {
+    let notice = match waiting.offer(&place).await {
+        Ok(()) => Notice::Zygote,
+        Err(error) => {
+            tracing::debug!(error = chain(&error), "the machine is used once");
+            Notice::Waiting
+        }
+    };
+    if write_json(control, Kind::Event, &notice).await.is_err() {
         return Ok(None);
     }
     let claim = claim(control);
@@ -83,6 +91,29 @@ struct Waiting {
     greeted: Greeted,
 }
 
+impl Waiting {
+    /// Has the machine stand still and be cloned.
+    async fn offer(&mut self, place: &Place) -> Result<(), ZygoteError> {
+        if !self.machine.is_cloneable() {
+            return Err(ZygoteError::Clone(CloneError::Unsuited));
+        }
+        self.machine.attach_disk(Slot::Kept, &Disk::Placeholder).await?;
+        let paused = self.machine.pause().await;
+        paused.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
+        let description = Description {
+            accelerator: self.accelerator.to_owned(),
+            template: self.template.clone(),
+            kernel: self.greeted.kernel.clone(),
+            boot_log: self.greeted.boot_log.clone(),
+        };
+        let offered = zygote::offer(&mut self.machine, &place.0, description).await;
+        if offered.is_err() {
+            let _ = self.machine.resume().await;
+        }
+        offered
+    }
+}
+
 impl Launcher for Prepared {
     type Machine = <Qemu as Vmm>::Machine;
 
@@ -111,7 +142,7 @@ impl Launcher for Prepared {
                 }
             }
         }
-        QemuLauncher.launch(context).await
+        QemuLauncher::default().launch(context).await
     }
 }
 
@@ -162,6 +193,8 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
     let (guest, mut events) = Guest::resume(stream);
     rehearsal::run(&guest, &mut events, &launch.rehearsal, &launch.machine.arch).await?;
+    // What it left to be written later would be written by every clone.
+    guest.send(&Request::Sync).done().await.map_err(failure)?;
     Ok(Waiting {
         machine,
         accelerator: shape.accelerator.name(),
@@ -176,7 +209,7 @@ struct Place(PathBuf);
 
 impl Place {
     fn scratch(&self) -> PathBuf {
-        self.0.join("scratch.ext4")
+        self.0.join(paths::ZYGOTE_SCRATCH)
     }
 
     fn image(&self) -> PathBuf {

@@ -104,7 +104,7 @@ pub(crate) async fn supervise(dir: &Path) -> Control {
     let program = std::env::current_exe().unwrap();
     let program = program.parent().unwrap().parent().unwrap().join("examples/supervise");
     assert!(program.exists(), "`cargo build --example supervise` makes {}", program.display());
-    spawn(&program, dir).await.unwrap()
+    spawn(&program, dir, None).await.unwrap()
 }
 
 /// Starts a container and attaches to it before.

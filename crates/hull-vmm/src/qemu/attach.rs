@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::disk::{DISK_BYTES, Disk, DiskError, DiskFormat, Slot};
 use crate::shape::DeviceSet;
 
@@ -11,7 +13,7 @@ use super::command::{AddNode, DeleteNode, ReopenNodes};
 use super::qmp::{Monitor, QmpError};
 
 /// The nodes below the disks of a machine.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Nodes {
     devices: DeviceSet,
     /// Names of the nodes in use, in the order of [`Slot::ALL`].

@@ -49,10 +49,12 @@ pub(crate) fn render(
     line.one("-nodefaults").one("-no-user-config").one("-no-reboot");
     line.pair("-display", "none");
     if resources.sandbox {
-        line.pair(
-            "-sandbox",
-            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        );
+        let mut sandbox = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny".to_owned();
+        // Clones are processes that it makes; that none executes a program `hull-remap` sees to.
+        if !matches!(resources.origin, Origin::Fork { .. }) {
+            sandbox.push_str(",spawn=deny");
+        }
+        line.pair("-sandbox", sandbox);
     }
     machine(&mut line, shape, resources);
     guest(&mut line, shape, &resources.origin);

@@ -42,6 +42,8 @@ impl QemuMachine {
         check_memory(&memory, shape.memory_bytes())?;
         let (ours, theirs) = StdUnixStream::pair().map_err(ForkError::Channel)?;
         let ours = asynchronous(ours).map_err(ForkError::Channel)?;
+        let (control, its_control) = StdUnixStream::pair().map_err(ForkError::Channel)?;
+        let control = asynchronous(control).map_err(ForkError::Channel)?;
         let library = OwnedFd::from(library);
         // What the VMM takes for the guest's memory; it stays empty.
         let unused = platform::anonymous_memory(shape.memory_bytes()).map_err(ForkError::Memory)?;
@@ -59,8 +61,9 @@ impl QemuMachine {
                 ("HULL_RAM_FD", memory.as_raw_fd().to_string().into()),
                 ("HULL_RAM_SIZE", shape.memory_bytes().to_string().into()),
                 ("HULL_RAM_DONE", theirs.as_raw_fd().to_string().into()),
+                ("HULL_CONTROL_FD", its_control.as_raw_fd().to_string().into()),
             ],
-            inherited: vec![memory, unused, library, theirs.into()],
+            inherited: vec![memory, unused, library, theirs.into(), its_control.into()],
             early: Some(early),
             memory_use: MemoryUse::Frugal,
         };
@@ -68,6 +71,7 @@ impl QemuMachine {
         let (tell, remapped) = oneshot::channel();
         tokio::spawn(feed(ours, state, tell));
         machine.is_savable = true;
+        machine.control = Some(control);
         machine.load = Some(Load { library: path.clone(), remapped: Some(remapped) });
         Ok(machine)
     }

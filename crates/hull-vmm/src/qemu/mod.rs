@@ -2,6 +2,7 @@
 
 mod attach;
 mod blockdev;
+mod clone;
 pub mod command;
 mod command_line;
 mod fork;
@@ -10,6 +11,7 @@ mod process;
 pub mod qmp;
 mod save;
 mod version;
+mod vmm_process;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use crate::machine::{BootError, Configuration, Vmm};
 use crate::shape::{Arch, Shape};
 use crate::snapshot::{ForkError, Snapshot};
 
+pub use clone::Original;
 pub use process::QemuMachine;
 pub use version::Version;
 

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::net::unix::pipe;
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Slot};
 use crate::initrd;
 use crate::machine::{BootError, Configuration, End, Machine, PowerState};
@@ -25,21 +27,23 @@ use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError};
 
 use super::attach::Nodes;
+use super::clone::{Numbers, Original};
 use super::command::{Continue, QueryStatus, Stop};
 use super::command_line::{Origin, Resources, render};
 use super::fork::Load;
 use super::qmp::{Early, Monitor, QmpError};
-use super::{Qemu, save};
+use super::vmm_process::VmmProcess;
+use super::{Qemu, clone, save};
 
 /// A virtual machine in a QEMU process.
 #[derive(Debug)]
 pub struct QemuMachine {
-    child: Child,
+    process: VmmProcess,
     pid: Option<u32>,
     pub(super) monitor: Monitor,
     channel: Option<UnixStream>,
     share: Option<UnixStream>,
-    console: Option<ChildStdout>,
+    console: Option<pipe::Receiver>,
     errors: Option<JoinHandle<String>>,
     reason: Option<String>,
     end: Option<End>,
@@ -47,6 +51,17 @@ pub struct QemuMachine {
     /// The guest's memory is left out of the state that is saved.
     pub(super) is_savable: bool,
     pub(super) load: Option<Load>,
+    /// Where its process hears of clones to make; `None`: it cannot.
+    pub(super) control: Option<UnixStream>,
+    pub(super) numbers: Numbers,
+}
+
+/// This process's ends of what connects it with a machine's.
+pub(super) struct Streams {
+    pub(super) channel: StdUnixStream,
+    pub(super) share: StdUnixStream,
+    pub(super) console: OwnedFd,
+    pub(super) errors: OwnedFd,
 }
 
 /// What differs between machines that boot and machines that are forked.
@@ -123,6 +138,13 @@ impl QemuMachine {
             firmware: qemu.firmware.clone(),
             sandbox: cfg!(target_os = "linux"),
         };
+        let numbers = Numbers {
+            monitor: resources.monitor,
+            channel: resources.channel,
+            share: resources.share,
+        };
+        let (console, its_console) = io::pipe().map_err(BootError::Channel)?;
+        let (errors, its_errors) = io::pipe().map_err(BootError::Channel)?;
         let mut command = Command::new(&qemu.program);
         command
             .args(render(shape, configuration, &resources)?)
@@ -130,33 +152,65 @@ impl QemuMachine {
             .env_clear()
             .envs(start.environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(its_console)
+            .stderr(its_errors)
             .process_group(0)
             .kill_on_drop(true);
         let mut inherited = start.inherited;
         inherited.extend([guest_channel, guest_share, guest_monitor].map(OwnedFd::from));
         platform::prepare(&mut command, inherited, start.memory_use);
-        let mut child = command
+        let child = command
             .spawn()
             .map_err(|source| BootError::Spawn { program: qemu.program.clone(), source })?;
-        let monitor = match &start.early {
-            Some(early) => Monitor::speaking_first(monitor, early),
-            None => Monitor::new(monitor),
+        // The command has the process's ends of the pipes.
+        drop(command);
+        let streams = Streams { channel, share, console: console.into(), errors: errors.into() };
+        let process = VmmProcess::Child(child);
+        let new = move || -> io::Result<Self> {
+            let monitor = match &start.early {
+                Some(early) => Monitor::speaking_first(monitor, early),
+                None => Monitor::new(monitor),
+            };
+            Self::new(process, monitor?, streams, numbers, Nodes::new(shape.devices))
         };
+        new().map_err(BootError::Channel)
+    }
+
+    /// Returns the clone of a machine, which stands still.
+    pub(super) fn of_clone(
+        original: &Original,
+        process: VmmProcess,
+        monitor: StdUnixStream,
+        streams: Streams,
+    ) -> io::Result<Self> {
+        let monitor = Monitor::negotiated(monitor)?;
+        let Original { numbers, nodes } = original.clone();
+        let machine = Self::new(process, monitor, streams, numbers, nodes)?;
+        Ok(Self { is_savable: true, ..machine })
+    }
+
+    fn new(
+        process: VmmProcess,
+        monitor: Monitor,
+        streams: Streams,
+        numbers: Numbers,
+        nodes: Nodes,
+    ) -> io::Result<Self> {
         Ok(Self {
-            pid: child.id(),
-            monitor: monitor.map_err(BootError::Channel)?,
-            channel: Some(asynchronous(channel).map_err(BootError::Channel)?),
-            share: Some(asynchronous(share).map_err(BootError::Channel)?),
-            console: child.stdout.take(),
-            errors: child.stderr.take().map(|pipe| tokio::spawn(last_of(pipe))),
+            pid: process.id(),
+            process,
+            monitor,
+            channel: Some(asynchronous(streams.channel)?),
+            share: Some(asynchronous(streams.share)?),
+            console: Some(pipe::Receiver::from_owned_fd(streams.console)?),
+            errors: Some(tokio::spawn(last_of(pipe::Receiver::from_owned_fd(streams.errors)?))),
             reason: None,
             end: None,
-            nodes: Nodes::new(shape.devices),
+            nodes,
             is_savable: false,
             load: None,
-            child,
+            control: None,
+            numbers,
         })
     }
 
@@ -183,7 +237,7 @@ impl QemuMachine {
 }
 
 impl Machine for QemuMachine {
-    type Console = ChildStdout;
+    type Console = pipe::Receiver;
 
     fn pid(&self) -> Option<u32> {
         self.pid
@@ -197,7 +251,7 @@ impl Machine for QemuMachine {
         self.share.take()
     }
 
-    fn take_console(&mut self) -> Option<ChildStdout> {
+    fn take_console(&mut self) -> Option<pipe::Receiver> {
         self.console.take()
     }
 
@@ -221,6 +275,17 @@ impl Machine for QemuMachine {
             return Err(SaveError::Unsuited);
         }
         save::save(&mut self.monitor).await
+    }
+
+    async fn offer(&mut self, listener: OwnedFd) -> Result<Original, CloneError> {
+        let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
+        clone::listen(control, listener).await?;
+        Ok(self.original())
+    }
+
+    async fn twin(&mut self, name: &str, files: Vec<Exchange>) -> Result<Self, CloneError> {
+        let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
+        Self::clone_from(&self.original(), control, name, files).await
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {
@@ -257,8 +322,7 @@ impl Machine for QemuMachine {
     }
 
     fn kill(&mut self) {
-        // Fails only if it has ended already.
-        let _ = self.child.start_kill();
+        self.process.kill();
     }
 
     async fn wait(&mut self) -> End {
@@ -267,7 +331,7 @@ impl Machine for QemuMachine {
         }
         // The monitor closes when the process ends; an unread event would be lost.
         self.watch().await;
-        let status = self.child.wait().await;
+        let status = self.process.wait().await;
         let message = match &mut self.errors {
             // Something that QEMU left behind could hold the pipe open.
             Some(errors) => match timeout(LAST_WORDS, errors).await {
@@ -277,7 +341,6 @@ impl Machine for QemuMachine {
             None => String::new(),
         };
         self.errors = None;
-        let status = status.ok();
         let end = End {
             code: status.and_then(|status| status.code()),
             signal: status.and_then(|status| status.signal()),
@@ -307,7 +370,7 @@ pub(super) fn asynchronous(stream: StdUnixStream) -> io::Result<UnixStream> {
 }
 
 /// Reads standard error to its end and returns the last of it.
-async fn last_of(mut pipe: ChildStderr) -> String {
+async fn last_of(mut pipe: pipe::Receiver) -> String {
     let mut kept = VecDeque::new();
     let mut buffer = [0; 1024];
     loop {

@@ -69,6 +69,14 @@ impl Monitor {
         })
     }
 
+    /// Returns the monitor of a machine whose original's had been negotiated with.
+    ///
+    /// # Errors
+    /// As [`Monitor::new`].
+    pub fn negotiated(stream: StdUnixStream) -> io::Result<Self> {
+        Ok(Self { greeted: true, ..Self::new(stream)? })
+    }
+
     /// As [`Monitor::new`], with `commands` said without waiting to be spoken to: they are run as
     /// soon as there is a machine. The first use of the monitor fails if one was refused.
     ///

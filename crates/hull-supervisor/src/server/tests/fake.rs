@@ -1,6 +1,7 @@
 //! A machine whose guest is played by the test.
 
 use std::cell::RefCell;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use hull_protocol::{
     Target, VERSION,
 };
 use hull_vmm::qemu::qmp::QmpError;
-use hull_vmm::{Disk, DiskError, End, ForkError, Machine, PowerState, SaveError, Slot};
+use hull_vmm::{
+    CloneError, Disk, DiskError, End, Exchange, ForkError, Machine, Original, PowerState,
+    SaveError, Slot,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -284,6 +288,14 @@ impl Machine for FakeMachine {
 
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
         Err(SaveError::Unsuited)
+    }
+
+    async fn offer(&mut self, _listener: OwnedFd) -> Result<Original, CloneError> {
+        Err(CloneError::Unsuited)
+    }
+
+    async fn twin(&mut self, _name: &str, _files: Vec<Exchange>) -> Result<Self, CloneError> {
+        Err(CloneError::Unsuited)
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {

@@ -181,7 +181,7 @@ fn a_container_has_one_supervisor() {
     run(async {
         let bench = Bench::new(|_| {}).await;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let launcher = crate::server::machine::QemuLauncher;
+        let launcher = crate::server::machine::QemuLauncher::default();
         theirs.set_nonblocking(true).unwrap();
         let theirs = tokio::net::UnixStream::from_std(theirs).unwrap();
         let second = super::super::serve(&bench.dir, theirs, &launcher).await;

@@ -1,7 +1,9 @@
 //! `mmap` as the program calls it.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::environment::{descriptor, number};
 
 /// Replaces the C library's function of this name.
 ///
@@ -59,7 +61,6 @@ impl Memory {
         if number(c"HULL_RAM_SIZE") != Some(size as u64) {
             return None;
         }
-        let descriptor = |name| number(name).and_then(|fd| c_int::try_from(fd).ok());
         let memory = Self { fd: descriptor(c"HULL_RAM_FD")?, done: descriptor(c"HULL_RAM_DONE")? };
         (!TAKEN.swap(true, Ordering::Relaxed)).then_some(memory)
     }
@@ -102,28 +103,6 @@ unsafe fn system_mmap(
 ) -> *mut c_void {
     // SAFETY: this is what the C library's function does.
     unsafe { libc::syscall(libc::SYS_mmap, address, length, protection, flags, fd, offset) as _ }
-}
-
-/// Returns the number that the environment has under `name`.
-fn number(name: &CStr) -> Option<u64> {
-    // SAFETY: the name ends with a zero byte. QEMU never changes its environment.
-    let mut at: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
-    if at.is_null() {
-        return None;
-    }
-    let mut value = 0_u64;
-    loop {
-        // SAFETY: `at` is inside the string, or at the zero byte that ends it.
-        match unsafe { *at } as u8 {
-            0 => return Some(value),
-            digit @ b'0'..=b'9' => {
-                value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
-            }
-            _ => return None,
-        }
-        // SAFETY: the byte there is not the last.
-        at = unsafe { at.add(1) };
-    }
 }
 
 static TAKEN: AtomicBool = AtomicBool::new(false);

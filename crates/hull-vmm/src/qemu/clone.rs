@@ -1,0 +1,193 @@
+//! Clones a machine by forking its process, which `hull-remap` does inside it.
+//!
+//! Under translation a process is worth more than its guest's state: it has translated what the
+//! guest executes. A clone shares all of it, until it is written.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::clone::{CloneError, Exchange};
+
+use super::attach::Nodes;
+use super::process::{QemuMachine, Streams, asynchronous};
+use super::vmm_process::{Cloned, VmmProcess};
+
+/// What has to be known of a machine to make a clone of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Original {
+    pub(super) numbers: Numbers,
+    pub(super) nodes: Nodes,
+}
+
+/// Descriptors of a machine's process that its clones get others for.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct Numbers {
+    pub(super) monitor: RawFd,
+    pub(super) channel: RawFd,
+    pub(super) share: RawFd,
+}
+
+impl QemuMachine {
+    /// Returns whether the machine's process can be forked.
+    pub fn is_cloneable(&self) -> bool {
+        self.control.is_some() && cfg!(all(target_os = "linux", target_arch = "x86_64"))
+    }
+
+    /// Returns a clone of the machine that listens at the other end of `connection`; the host's
+    /// process list has it as `name`. All else is as
+    /// for [`Machine::twin`](crate::Machine::twin).
+    ///
+    /// # Errors
+    /// [`CloneError`].
+    pub async fn clone_of(
+        original: &Original,
+        connection: &UnixStream,
+        name: &str,
+        files: Vec<Exchange>,
+    ) -> Result<Self, CloneError> {
+        Self::clone_from(original, connection, name, files).await
+    }
+
+    pub(super) async fn clone_from(
+        original: &Original,
+        connection: &UnixStream,
+        name: &str,
+        files: Vec<Exchange>,
+    ) -> Result<Self, CloneError> {
+        let pair = || StdUnixStream::pair().map_err(CloneError::Channel);
+        let pipe = || io::pipe().map_err(CloneError::Channel);
+        let (control, its_control) = pair()?;
+        let (monitor, its_monitor) = pair()?;
+        let (channel, its_channel) = pair()?;
+        let (share, its_share) = pair()?;
+        let (console, its_console) = pipe()?;
+        let (errors, its_errors) = pipe()?;
+        let Numbers { monitor: monitor_number, channel: channel_number, share: share_number } =
+            original.numbers;
+        let mut targets = vec![
+            (CONTROL, OwnedFd::from(its_control)),
+            (monitor_number, its_monitor.into()),
+            (channel_number, its_channel.into()),
+            (share_number, its_share.into()),
+            (STDOUT, its_console.into()),
+            (STDERR, its_errors.into()),
+        ];
+        for Exchange { old, new } in files {
+            targets.extend([(FILE, old), (FILE, new)]);
+        }
+        let process = ask(connection, name, &targets).await?.ok_or(CloneError::Silent)?;
+        let streams = Streams { channel, share, console: console.into(), errors: errors.into() };
+        let machine = Self::of_clone(original, VmmProcess::Clone(process), monitor, streams);
+        let mut machine = machine.map_err(CloneError::Channel)?;
+        machine.control = Some(asynchronous(control).map_err(CloneError::Channel)?);
+        Ok(machine)
+    }
+
+    pub(super) fn original(&self) -> Original {
+        Original { numbers: self.numbers, nodes: self.nodes.clone() }
+    }
+}
+
+/// Has the process at the other end of `control` listen to `listener`.
+pub(super) async fn listen(control: &UnixStream, listener: OwnedFd) -> Result<(), CloneError> {
+    ask(control, "", &[(LISTENER, listener)]).await.map(drop)
+}
+
+/// Sends a request and returns the process that was made, if one was asked for.
+async fn ask(
+    connection: &UnixStream,
+    name: &str,
+    targets: &[(RawFd, OwnedFd)],
+) -> Result<Option<Cloned>, CloneError> {
+    let request = request(name, targets);
+    let asked = async {
+        connection.async_io(Interest::WRITABLE, || send(connection, &request, targets)).await?;
+        connection.async_io(Interest::READABLE, || receive(connection)).await
+    };
+    let (error, pid, pidfd) = match timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(CloneError::Connection)?,
+        Err(_) => return Err(CloneError::Silent),
+    };
+    if error != 0 {
+        return Err(CloneError::Refused(io::Error::from_raw_os_error(error)));
+    }
+    Ok(pidfd.map(|pidfd| Cloned::new(pid, pidfd)))
+}
+
+/// Returns the bytes of a request: version, number of descriptors, what each is for, name.
+fn request(name: &str, targets: &[(RawFd, OwnedFd)]) -> [u8; REQUEST_BYTES] {
+    let mut bytes = [0; REQUEST_BYTES];
+    let numbers = [VERSION, targets.len() as i32].into_iter();
+    let numbers = numbers.chain(targets.iter().map(|(target, _)| *target));
+    for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+        place.copy_from_slice(&number.to_ne_bytes());
+    }
+    for (place, byte) in bytes[REQUEST_BYTES - NAME_BYTES..].iter_mut().zip(name.bytes()) {
+        *place = byte;
+    }
+    bytes
+}
+
+fn send(socket: &UnixStream, bytes: &[u8], targets: &[(RawFd, OwnedFd)]) -> io::Result<()> {
+    let fds: Vec<_> = targets.iter().map(|(_, fd)| fd.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if fds.len() > MOST || !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let sent =
+        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    // So few bytes go into a socket's buffer at once or not at all.
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Returns the answer: error number, process, and a descriptor of the process.
+fn receive(socket: &UnixStream) -> io::Result<(i32, i32, Option<OwnedFd>)> {
+    let mut bytes = [0; ANSWER_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received =
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RECEIVE)?;
+    if received.bytes != ANSWER_BYTES {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let pidfd = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let number =
+        |at: usize| i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    Ok((number(0), number(4), pidfd))
+}
+
+#[cfg(target_os = "linux")]
+const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+/// Nobody sends descriptors there.
+#[cfg(not(target_os = "linux"))]
+const RECEIVE: RecvFlags = RecvFlags::empty();
+/// `hull-remap` has the same.
+const VERSION: i32 = 1;
+/// Descriptors of a request at most.
+const MOST: usize = 16;
+const CONTROL: RawFd = -1;
+const FILE: RawFd = -2;
+const LISTENER: RawFd = -3;
+const NAME_BYTES: usize = 32;
+const REQUEST_BYTES: usize = 8 + 4 * MOST + NAME_BYTES;
+const ANSWER_BYTES: usize = 8;
+const STDOUT: RawFd = 1;
+const STDERR: RawFd = 2;
+/// A clone takes some milliseconds; a loaded machine may take many times that.
+const PATIENCE: Duration = Duration::from_secs(20);
