@@ -32,6 +32,7 @@ mod tests;
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
 pub use container::create::{CreateOptions, Created};
 pub use container::exec::{ExecConfig, ExecInspect, ExecStartOptions};
+pub use container::fork::ForkOptions;
 pub use container::inspect::{Inspect, Mount};
 pub use container::list::{ListOptions, Summary};
 pub use container::logs::{LogEntry, LogOptions, LogStream};

@@ -14,7 +14,7 @@ use crate::closed::Closed;
 use crate::input::InputStream;
 use crate::output::{OutputStreams, Queue};
 use crate::request::{Pending, RequestError};
-use crate::shared::{DataFrame, OutputState, Shared};
+use crate::shared::{ControlFrame, DataFrame, OutputState, Shared};
 
 /// A guest whose agent has said Hello. Clones are the same channel; it is closed when the last
 /// one is dropped.
@@ -118,6 +118,17 @@ impl Guest {
     /// order of these calls.
     pub fn send(&self, request: &Request) -> Pending {
         Pending::send(&self.inner.shared, request)
+    }
+
+    /// As [`Guest::send`], and sends nothing after it until [`Guest::go_on`]: the machine is about
+    /// to be cloned.
+    pub fn send_last(&self, request: &Request) -> Pending {
+        Pending::send_last(&self.inner.shared, request)
+    }
+
+    /// Sends what has waited since [`Guest::send_last`].
+    pub fn go_on(&self) {
+        self.inner.shared.go_on();
     }
 
     /// Sends a request and waits for its reply.
@@ -235,20 +246,29 @@ async fn read_frames<S: AsyncRead>(
 
 async fn write<S: AsyncWrite>(
     mut writer: WriteHalf<S>,
-    mut control: UnboundedReceiver<Frame>,
+    mut control: UnboundedReceiver<ControlFrame>,
     mut data: UnboundedReceiver<DataFrame>,
     shared: Arc<Shared>,
 ) {
     let mut wire = Vec::new();
     loop {
         wire.clear();
+        let mut held = shared.held.subscribe();
+        if held.wait_for(|held| !held).await.is_err() {
+            return;
+        }
         // Given back when the frame has been written.
         let _slot = tokio::select! {
             biased;
             Some(frame) = control.recv() => {
-                frame.encode(&mut wire);
-                while let Ok(frame) = control.try_recv() {
+                let mut next = Some(frame);
+                while let Some(ControlFrame { frame, is_last }) = next {
                     frame.encode(&mut wire);
+                    if is_last {
+                        shared.held.send_replace(true);
+                        break;
+                    }
+                    next = control.try_recv().ok();
                 }
                 None
             }

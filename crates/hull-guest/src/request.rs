@@ -34,7 +34,11 @@ pub enum RequestError {
 
 impl Pending {
     pub(crate) fn send(shared: &Arc<Shared>, request: &Request) -> Self {
-        Self { outcome: queue(shared, request), shared: shared.clone() }
+        Self { outcome: queue(shared, request, false), shared: shared.clone() }
+    }
+
+    pub(crate) fn send_last(shared: &Arc<Shared>, request: &Request) -> Self {
+        Self { outcome: queue(shared, request, true), shared: shared.clone() }
     }
 
     /// Waits for the response. Dropping the future leaves the request running in the guest.
@@ -64,6 +68,7 @@ impl Pending {
 fn queue(
     shared: &Arc<Shared>,
     request: &Request,
+    is_last: bool,
 ) -> Result<oneshot::Receiver<Response>, RequestError> {
     let payload = serde_json::to_vec(request).map_err(RequestError::Encode)?;
     if payload.len() > MAX_PAYLOAD {
@@ -77,6 +82,10 @@ fn queue(
     let number = state.next_request();
     state.pending.insert(number, sender);
     // Under the lock, so that requests go out in the order of their numbers.
-    shared.send(Frame::new(Kind::Request, number, payload));
+    let frame = Frame::new(Kind::Request, number, payload);
+    match is_last {
+        true => shared.send_last(frame),
+        false => shared.send(frame),
+    }
     Ok(receiver)
 }

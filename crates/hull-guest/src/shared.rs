@@ -14,12 +14,22 @@ use crate::output::Queue;
 pub(crate) struct Shared {
     state: Mutex<State>,
     /// Requests, credits and resets: never wait behind data.
-    control: UnboundedSender<Frame>,
+    control: UnboundedSender<ControlFrame>,
+    /// Set while nothing is written after a last frame.
+    pub(crate) held: watch::Sender<bool>,
     /// Data and ends of streams, in order. Bounded by `slots`.
     data: UnboundedSender<DataFrame>,
     /// How many data frames may wait for the channel, of all streams together.
     pub(crate) slots: Arc<Semaphore>,
     closed: watch::Sender<Option<Closed>>,
+}
+
+/// A frame that is not part of a stream's data.
+#[derive(Debug)]
+pub(crate) struct ControlFrame {
+    pub(crate) frame: Frame,
+    /// Nothing is written after it until somebody lets go.
+    pub(crate) is_last: bool,
 }
 
 /// A frame of a stream and the place in the queue that it gives back when it has been written.
@@ -58,10 +68,14 @@ pub(crate) struct OutputState {
 }
 
 impl Shared {
-    pub(crate) fn new(control: UnboundedSender<Frame>, data: UnboundedSender<DataFrame>) -> Self {
+    pub(crate) fn new(
+        control: UnboundedSender<ControlFrame>,
+        data: UnboundedSender<DataFrame>,
+    ) -> Self {
         Self {
             state: Mutex::default(),
             control,
+            held: watch::Sender::new(false),
             data,
             slots: Arc::new(Semaphore::new(WAITING_DATA_FRAMES)),
             closed: watch::Sender::new(None),
@@ -75,7 +89,17 @@ impl Shared {
 
     /// Queues a frame that is not part of a stream's data. A closed channel drops it.
     pub(crate) fn send(&self, frame: Frame) {
-        let _ = self.control.send(frame);
+        let _ = self.control.send(ControlFrame { frame, is_last: false });
+    }
+
+    /// Queues a frame after which nothing is written until [`Shared::go_on`].
+    pub(crate) fn send_last(&self, frame: Frame) {
+        let _ = self.control.send(ControlFrame { frame, is_last: true });
+    }
+
+    /// Lets the channel be written to again.
+    pub(crate) fn go_on(&self) {
+        self.held.send_replace(false);
     }
 
     /// Queues a frame of a stream.

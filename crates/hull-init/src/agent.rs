@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use hull_protocol::{
@@ -43,6 +43,8 @@ pub(crate) struct Agent {
     pub(crate) children: BTreeMap<u32, Child>,
     next_key: u32,
     greeted: bool,
+    /// Nothing is said but answers: the machine is about to be cloned, or a clone.
+    pub(crate) quiet: bool,
     is_set_up: bool,
     pub(crate) configured: bool,
     /// Containers made ahead.
@@ -75,6 +77,7 @@ impl Agent {
             children: BTreeMap::new(),
             next_key: 1,
             greeted: false,
+            quiet: false,
             is_set_up: false,
             configured: false,
             shells: None,
@@ -90,6 +93,7 @@ impl Agent {
         self.read_channel();
         self.set_up();
         loop {
+            self.stay_quiet();
             self.streams.pump_waiting(&self.poller, &mut self.outbox);
             self.settle();
             self.flush();
@@ -99,6 +103,10 @@ impl Agent {
             }
             for (token, flags) in events {
                 self.dispatch(token, flags);
+                if self.quiet {
+                    // What else has happened is heard of again.
+                    break;
+                }
             }
         }
     }
@@ -132,6 +140,15 @@ impl Agent {
             Err(failure) => Response::Error(RpcError::from(failure)),
         };
         self.send(Kind::Response, request, &response);
+    }
+
+    pub(crate) fn channel_fd(&self) -> BorrowedFd<'_> {
+        self.channel.fd()
+    }
+
+    /// Whether something waits for room in the channel.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.channel_blocked
     }
 
     /// Whether this is a template, or was forked from one.
@@ -209,7 +226,7 @@ impl Agent {
         }
     }
 
-    fn read_channel(&mut self) {
+    pub(crate) fn read_channel(&mut self) {
         for _ in 0..8 {
             match self.channel.read(&mut self.input) {
                 Ok(0) => {
@@ -298,7 +315,7 @@ impl Agent {
         self.read_channel();
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if self.disconnected {
             return;
         }

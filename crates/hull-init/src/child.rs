@@ -60,6 +60,17 @@ impl Child {
         }
     }
 
+    /// Notes that the container `old` is called `new`.
+    pub(crate) fn rename_container(&mut self, old: &str, new: &str) {
+        let name = match &mut self.role {
+            Role::Process(process) => Some(&mut process.target.container),
+            Role::Task { container, .. } => container.as_mut(),
+        };
+        if let Some(name) = name.filter(|name| *name == old) {
+            new.clone_into(name);
+        }
+    }
+
     /// Kills it if it is a helper.
     pub(crate) fn cancel(&self) {
         if let Role::Task { .. } = self.role {

@@ -13,6 +13,8 @@ mod agent;
 mod archive;
 mod channel;
 mod child;
+mod clone;
+mod connections;
 mod console;
 mod container;
 mod disks;

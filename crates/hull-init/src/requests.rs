@@ -109,6 +109,15 @@ impl Agent {
                 identity::set_clock(clock_ns)?;
                 done()
             }
+            Request::Quiet => {
+                self.quiet = true;
+                done()
+            }
+            Request::Speak => {
+                self.quiet = false;
+                done()
+            }
+            Request::Adopt(adopt) => self.become_another(&adopt).map(Some),
             Request::Shutdown => {
                 self.begin_shutdown(number);
                 Ok(None)

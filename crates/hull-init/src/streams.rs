@@ -67,6 +67,30 @@ impl Streams {
         }
     }
 
+    /// Gives streams new numbers, and windows as if they were new; forgets all others.
+    pub(crate) fn rename(&mut self, names: &BTreeMap<u32, u32>, poller: &Poller) {
+        for (stream, mut output) in std::mem::take(&mut self.outputs) {
+            output.unregister(poller);
+            if let Some(new) = names.get(&stream) {
+                output.registered = false;
+                output.window = SendWindow::default();
+                self.outputs.insert(*new, output);
+            }
+        }
+        for (stream, input) in std::mem::take(&mut self.inputs) {
+            poller.remove(&input.fd);
+            if let Some(new) = names.get(&stream) {
+                let interest = match input.waiting {
+                    true => EventFlags::OUT,
+                    false => EventFlags::empty(),
+                };
+                let _ = poller.add(&input.fd, Token::Input(*new), interest);
+                let input = Input { window: RecvWindow::default(), ended: false, ..input };
+                self.inputs.insert(*new, input);
+            }
+        }
+    }
+
     /// Forgets the outputs of a container, whether all was sent or not.
     pub(crate) fn remove_owned(&mut self, owner: u32, poller: &Poller) {
         let owned = self.outputs.extract_if(.., |_, output| output.owner == Some(owner));

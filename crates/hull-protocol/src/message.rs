@@ -91,6 +91,14 @@ pub enum Request {
     Prepare(Box<Prepare>),
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
     Clock { clock_ns: u64 },
+    /// Has the agent say nothing after the reply until [`Request::Speak`] or [`Request::Adopt`]: the
+    /// machine is about to be cloned, and a clone must not begin in the middle of a frame.
+    Quiet,
+    /// Ends [`Request::Quiet`] where it was asked for.
+    Speak,
+    /// Ends [`Request::Quiet`] in a clone: a running, frozen container becomes another one and goes on.
+    /// Takes the place of [`Request::Configure`]. Replies [`Reply::Started`].
+    Adopt(Box<Adopt>),
     /// Kills all containers, unmounts, syncs, and ends the virtual machine. The reply comes before
     /// the machine ends.
     Shutdown,
@@ -117,6 +125,25 @@ pub struct Configure {
     /// Kernel parameters of the whole guest (`net.*` and others that have no namespace here).
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
+}
+
+/// What a running container becomes in a clone of its machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Adopt {
+    /// Its name until now.
+    pub container: String,
+    /// Its name from now on.
+    pub name: String,
+    pub identity: Configure,
+    /// Host name of the container itself.
+    pub hostname: String,
+    /// As in [`Create::files`]; those that were there then get new content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Streams of its init process until now.
+    pub from: Stdio,
+    /// Streams of its init process from now on; windows are full. All other streams end.
+    pub stdio: Stdio,
 }
 
 /// What a template makes ready.

@@ -78,6 +78,12 @@ pub enum Operation {
     CopyOut {
         path: String,
     },
+    /// Freezes the container for a moment and makes a copy of its machine, which stands still and
+    /// is cloned by supervisors whose [`crate::Launch::clone_of`] is `dir`. `dir` exists and is
+    /// empty. The copy is there until the client closes the connection.
+    Fork {
+        dir: PathBuf,
+    },
     /// Sends the stop signal, waits, kills; answers `Exit` when the container has ended.
     Stop(Stop),
     /// Ends the virtual machine at once, whatever its guest does. Answers `Exit`.

@@ -19,6 +19,10 @@ pub struct Launch {
     /// Templates to fork the machine from; `None`: it boots.
     #[serde(default)]
     pub templates: Option<TemplatesLaunch>,
+    /// Directory of a machine that stands still, with a container in it that this one is a copy of
+    /// ([`crate::control::Operation::Fork`]): it goes on where that one was.
+    #[serde(default)]
+    pub clone_of: Option<PathBuf>,
     pub disks: Disks,
     /// OCI runtime specification. `root.path` is ignored; `linux.seccomp` is compiled by the
     /// supervisor and not sent to the guest.

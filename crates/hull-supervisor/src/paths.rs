@@ -20,5 +20,3 @@ pub const WAIT: &str = "wait.json";
 pub const FORK_SOCKET: &str = "fork.sock";
 /// What clones need to know, in the directory of a zygote.
 pub const ZYGOTE: &str = "zygote.json";
-/// The writable disk of a machine that waits, in its directory.
-pub const ZYGOTE_SCRATCH: &str = "scratch.ext4";

@@ -53,18 +53,19 @@ fn a_machine_waits_and_is_cloned_by_any_number_of_starts() {
     assert_eq!(run(&home, &image, &[]), "pool");
     assert_eq!(waiting(&home), first);
     // Clones have nothing to do with what becomes of it.
-    home.hull(&["system", "stop"]).success();
-    eventually("the pool is gone", || home.pids("hull-pool").is_empty());
-    assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+    kill(first.0);
+    eventually("it has gone", || !home.pids("supervisor --wait").contains(&first.1));
     assert_eq!(home.hull(&["exec", "three", "echo", "alive"]).success(), "alive");
-    let supervisors = home.pids("supervisor");
+    let supervisors = home.pids("supervisor --zygote");
+    assert_eq!(supervisors.len(), 4);
     kill(supervisors[0]);
     eventually("a machine ends with its supervisor", || {
-        home.pids("qemu-system").len() == supervisors.len() - 1
+        home.pids("-name hull-").len() - home.pids("-name hull-pool").len() == 3
     });
     home.hull(&["rm", "-f", "one", "two", "three", "four"]).success();
     home.hull(&["system", "stop"]).success();
     eventually("nothing is left", || home.processes().is_empty());
+    assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
 }
 
 #[test]

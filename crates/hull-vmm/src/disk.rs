@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::qemu::qmp::QmpError;
@@ -55,7 +56,8 @@ impl Disk {
 }
 
 /// A place for a disk. The guest knows it by its serial number, which is [`Slot::name`].
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Slot {
     /// Read-only file system of an image.
     Image,

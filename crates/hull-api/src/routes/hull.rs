@@ -7,7 +7,7 @@ use axum::response::IntoResponse as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::header;
-use hull_engine::{ListOptions, StopOptions};
+use hull_engine::{ForkOptions, ListOptions, StopOptions};
 use serde_json::{Value, json};
 
 use super::{Answer, ok};
@@ -26,6 +26,30 @@ pub(super) async fn boot_log(State(server): State<Server>, Path(id): Path<String
 /// `GET /hull/doctor`: checks of the host.
 pub(super) async fn doctor(State(server): State<Server>) -> Answer {
     ok(&server.engine.doctor().await.iter().map(wire::check).collect())
+}
+
+/// `POST /hull/fork/{id}`: `{"Count": n, "Name": "..."}`, both optional; answers with the ids of
+/// containers that go on where this one is, when they run.
+pub(super) async fn fork(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    Json(body): Json,
+) -> Answer {
+    let count = match &body["Count"] {
+        Value::Null => 1,
+        count => count
+            .as_u64()
+            .and_then(|count| u32::try_from(count).ok())
+            .ok_or_else(|| ApiError::bad_request(format!("invalid Count: {count}")))?,
+    };
+    let name = match &body["Name"] {
+        Value::Null => None,
+        Value::String(name) => Some(name.clone()).filter(|name| !name.is_empty()),
+        other => return Err(ApiError::bad_request(format!("invalid Name: {other}"))),
+    };
+    let made = server.engine.fork(&id, ForkOptions { count, name }).await?;
+    let ids: Vec<_> = made.into_iter().map(|created| created.id).collect();
+    ok(&json!({"Ids": ids}))
 }
 
 /// `GET /hull/kernel`: the kernel of new containers.

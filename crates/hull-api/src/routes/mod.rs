@@ -67,6 +67,7 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/volumes", get(system::volumes))
         .route("/hull/boot/{id}", get(hull::boot_log))
         .route("/hull/doctor", get(hull::doctor))
+        .route("/hull/fork/{id}", post(hull::fork))
         .route("/hull/kernel", get(hull::kernel).put(hull::set_kernel))
         .route("/hull/stop", post(hull::stop))
         .route("/hull/templates", get(templates::list).post(templates::build))

@@ -2,8 +2,8 @@
 
 use super::group::{Group, Member};
 use super::{
-    attach, create, exec, inspect, kill, logs, pause, ps, rename, restart, rm, run, start, stop,
-    top, unpause, wait,
+    attach, create, exec, fork, inspect, kill, logs, pause, ps, rename, restart, rm, run, start,
+    stop, top, unpause, wait,
 };
 
 pub(super) const GROUP: Group = Group {
@@ -13,6 +13,7 @@ pub(super) const GROUP: Group = Group {
         (&["attach"], Member::Command(&attach::COMMAND)),
         (&["create"], Member::Command(&create::COMMAND)),
         (&["exec"], Member::Command(&exec::COMMAND)),
+        (&["fork"], Member::Command(&fork::COMMAND)),
         (&["inspect"], Member::Command(&inspect::CONTAINER)),
         (&["kill"], Member::Command(&kill::COMMAND)),
         (&["logs"], Member::Command(&logs::COMMAND)),

@@ -7,6 +7,7 @@ mod create;
 mod creation;
 mod daemon;
 mod exec;
+mod fork;
 mod group;
 mod image;
 mod images;
@@ -109,6 +110,7 @@ const COMMON: &[&Command] = &[
 const OTHERS: &[&Command] = &[
     &attach::COMMAND,
     &create::COMMAND,
+    &fork::COMMAND,
     &inspect::COMMAND,
     &kill::COMMAND,
     &load::COMMAND,

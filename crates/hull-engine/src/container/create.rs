@@ -75,29 +75,40 @@ impl Engine {
         hull_plan::merge_image(&mut config, &image.config)?;
         let id = random::id()?;
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
-        let reserved = match given {
-            Some(name) => {
-                self.inner.containers.reserve(name, &id)?;
-                name.to_owned()
-            }
-            None => self.inner.containers.reserve_generated(&id)?,
-        };
-        let reservation = Reservation { engine: self, name: Some(&reserved) };
         let record = Record {
             version: Record::VERSION,
             id: id.clone(),
-            name: reserved.clone(),
+            name: String::new(),
             created: Timestamp::now(),
             image: image.record,
             path: plan.path,
             args: plan.args,
             config,
         };
+        self.insert(given, record).await?;
+        Ok(Created { id, warnings: Vec::new() })
+    }
+
+    /// Makes the container of `record`, with the name that is given or one that is made up.
+    pub(crate) async fn insert(
+        &self,
+        given: Option<&str>,
+        mut record: Record,
+    ) -> Result<Arc<Container>> {
+        record.name = match given {
+            Some(name) => {
+                self.inner.containers.reserve(name, &record.id)?;
+                name.to_owned()
+            }
+            None => self.inner.containers.reserve_generated(&record.id)?,
+        };
+        let reserved = record.name.clone();
+        let reservation = Reservation { engine: self, name: Some(&reserved) };
         let built = self.clone();
         let record = tokio::task::spawn_blocking(move || built.build(&record).map(|()| record))
             .await
             .map_err(|error| Error::internal("creating a container was interrupted", error))??;
-        let dir = self.inner.layout.container(&id);
+        let dir = self.inner.layout.container(&record.id);
         let container = Arc::new(Container::new(dir, record, Live::default()));
         self.inner.containers.insert(Arc::clone(&container));
         reservation.keep();
@@ -105,7 +116,7 @@ impl Engine {
             settle(&container, self.inner.layout.containers());
         }
         self.tell(&container, "create", &[]);
-        Ok(Created { id, warnings: Vec::new() })
+        Ok(container)
     }
 
     /// Makes a container's directory: complete or not at all.

@@ -23,10 +23,11 @@ impl Engine {
         dir: &Path,
         record: &Record,
         plan: &Plan,
+        clone_of: Option<PathBuf>,
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
-        let launch = self.launch(dir, record, plan, image, scratch)?;
+        let launch = Launch { clone_of, ..self.launch(dir, record, plan, image, scratch)? };
         set_previous_aside(dir)?;
         let path = dir.join(paths::LAUNCH);
         let json = serde_json::to_vec(&launch)
@@ -55,6 +56,7 @@ impl Engine {
             container: record.id.clone(),
             machine: self.machine(kernel, plan.vm.vcpus, config.host.memory),
             templates: self.templates_launch()?,
+            clone_of: None,
             disks: Disks { image, image_type: "erofs".into(), scratch: Some(scratch) },
             spec,
             user: plan.user.clone(),

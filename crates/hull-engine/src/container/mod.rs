@@ -5,6 +5,7 @@ pub(crate) mod create;
 mod detach;
 pub(crate) mod entry;
 pub(crate) mod exec;
+pub(crate) mod fork;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod launch;

@@ -123,9 +123,10 @@ impl Engine {
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
         self.wait_for_predecessor(container, driver).await?;
         let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
+        let clone_of = container.take_clone_of();
         let launch = tokio::task::spawn_blocking(move || {
             let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
-            engine.prepare_launch(&dir, &prepared, &plan)
+            engine.prepare_launch(&dir, &prepared, &plan, clone_of)
         })
         .await
         .map_err(|error| Error::internal("preparing a start was interrupted", error))??;

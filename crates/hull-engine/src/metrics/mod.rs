@@ -81,7 +81,6 @@ impl Metrics {
     }
 
     /// A running container was forked into so many others.
-    #[allow(dead_code, reason = "for `hull fork`")]
     pub(crate) fn forked(&self, children: usize) {
         self.recorded().forks += children as u64;
     }

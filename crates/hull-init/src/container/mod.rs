@@ -104,6 +104,11 @@ impl Container {
         self.cgroup_events = None;
     }
 
+    /// Returns the kinds of namespaces (`CLONE_NEW*`) that it does not share with the guest.
+    pub(crate) fn namespaces(&self) -> i32 {
+        self.namespaces
+    }
+
     /// Returns the root with all mounts of the container while it lives, then without them.
     pub(crate) fn view(&self) -> Result<OwnedFd> {
         match &self.live_root {

@@ -30,6 +30,12 @@ pub struct Client {
     dir: PathBuf,
 }
 
+/// A copy of a running container that stands still. Dropping it removes the copy.
+#[derive(Debug)]
+pub struct Frozen {
+    _connection: Connection,
+}
+
 impl Client {
     /// Returns a client of the supervisor of the container in `dir`; nothing is connected yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -87,6 +93,19 @@ impl Client {
     ) -> Result<(), ClientError> {
         let exec = exec.map(str::to_owned);
         self.ask(Operation::Resize { exec, rows, columns }).await.map(drop)
+    }
+
+    /// Makes a copy of the running container's machine in `dir`, an empty directory. Containers
+    /// whose [`crate::Launch::clone_of`] is `dir` go on from there, until the result is dropped.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] if it does not run or cannot be copied; it runs on in any case.
+    pub async fn fork(&self, dir: &Path) -> Result<Frozen, ClientError> {
+        let mut connection = Connection::open(&self.dir).await?;
+        match connection.ask(&Operation::Fork { dir: dir.to_owned() }).await? {
+            Answered::Done => Ok(Frozen { _connection: connection }),
+            _ => Err(ClientError::Unexpected),
+        }
     }
 
     /// Waits until the container has ended and its machine is gone. Works at any time: a

@@ -13,7 +13,7 @@ use crate::state::Status;
 use crate::wire::{FrameReader, parse, write_json};
 
 use super::context::{Context, failure};
-use super::{attach, copy, exec, stop};
+use super::{attach, copy, exec, offspring, stop};
 
 /// A client's connection after its operation.
 pub(super) struct Client {
@@ -32,7 +32,7 @@ impl Client {
     }
 
     /// Returns when the client has gone; what it still sends is dropped.
-    async fn gone(&mut self) {
+    pub(super) async fn gone(&mut self) {
         while let Ok(Some(_)) = self.reader.next().await {}
     }
 }
@@ -79,6 +79,7 @@ async fn converse(stream: UnixStream, context: Arc<Context>) {
             copy::copy_in(&context, client, path, no_overwrite_dir_non_dir).await
         }
         Operation::CopyOut { path } => copy::copy_out(&context, client, path).await,
+        Operation::Fork { dir } => offspring::serve(context, client, dir).await,
         operation => {
             let answer = tokio::select! {
                 answer = answer(&context, operation) => answer,
@@ -130,7 +131,8 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Operation::Attach(_)
         | Operation::Exec(_)
         | Operation::CopyIn { .. }
-        | Operation::CopyOut { .. } => {
+        | Operation::CopyOut { .. }
+        | Operation::Fork { .. } => {
             return Err(Failure::new(FailureCode::Invalid, "not such an operation"));
         }
     };

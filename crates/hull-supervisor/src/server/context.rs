@@ -15,6 +15,7 @@ use crate::launch::Launch;
 use crate::state::{State, Status, Timings};
 
 use super::hub::Hub;
+use super::offspring::Wanted;
 use super::stdin::Stdin;
 
 #[derive(Debug)]
@@ -34,6 +35,9 @@ pub(super) struct Context {
     pub(super) stdin: Stdin,
     /// Somebody wants the machine gone at once.
     pub(super) destroy: Notify,
+    /// Copies of the machine that somebody wants.
+    copies: Mutex<Vec<Wanted>>,
+    copies_changed: Notify,
 }
 
 impl Context {
@@ -63,6 +67,8 @@ impl Context {
             execs: Mutex::default(),
             hub: Hub::default(),
             destroy: Notify::new(),
+            copies: Mutex::default(),
+            copies_changed: Notify::new(),
         }
     }
 
@@ -170,6 +176,23 @@ impl Context {
                 .map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Asks whoever has the machine for a copy of it.
+    pub(super) fn ask_for_copy(&self, wanted: Wanted) {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).push(wanted);
+        self.copies_changed.notify_one();
+    }
+
+    /// Waits until somebody wants a copy of the machine.
+    pub(super) async fn copy_wanted(&self) -> Wanted {
+        loop {
+            let next = self.copies.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match next {
+                Some(wanted) => return wanted,
+                None => self.copies_changed.notified().await,
+            }
+        }
     }
 
     /// Registers an exec; its exit comes to the receiver. `None`: the name is taken.

@@ -1,8 +1,7 @@
 //! Makes the container's machine: a fork of a template, or a cold boot.
 
-use std::fs;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use hull_guest::{Events, Guest};
@@ -14,14 +13,15 @@ use crate::launch::TemplatesLaunch;
 use crate::shape;
 use crate::state::{Mode, Origin};
 
+use super::cloned::{self, OpenDisk};
 use super::context::{Context, chain};
 use super::scratch;
 use super::template::{self, RestoreError};
-use super::zygote::{self, Zygote, ZygoteError};
+use super::zygote::Running;
 
 /// Makes machines; tests have one of their own.
 pub(super) trait Launcher {
-    type Machine: Machine;
+    type Machine: Machine + Send + 'static;
 
     /// Starts the machine that `context` asks for.
     fn launch(
@@ -39,6 +39,10 @@ pub(super) struct Launched<M> {
     pub(super) writable: Slot,
     /// The agent has been greeted by the template's builder; the guest runs.
     pub(super) greeted: Option<Greeted>,
+    /// Writable disks of a machine that can be cloned.
+    pub(super) disks: Vec<OpenDisk>,
+    /// The container, if it runs already.
+    pub(super) running: Option<Running>,
 }
 
 /// What the agent of a fork said when its template was built.
@@ -74,8 +78,13 @@ impl Launcher for QemuLauncher {
     type Machine = <Qemu as Vmm>::Machine;
 
     async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
+        if let Some(dir) = &context.launch.clone_of {
+            let launched = cloned::clone(context, dir).await;
+            // It is that container or none.
+            return launched.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)));
+        }
         if let Some(zygote) = &self.zygote {
-            match clone(context, zygote).await {
+            match cloned::clone(context, zygote).await {
                 Ok(launched) => return Ok(launched),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "a machine of the pool is of no use");
@@ -95,46 +104,6 @@ impl Launcher for QemuLauncher {
         };
         boot(context, &qemu, &shape, reason).await
     }
-}
-
-/// Clones the machine that waits in the directory `place`.
-async fn clone(
-    context: &Context,
-    place: &Path,
-) -> Result<Launched<<Qemu as Vmm>::Machine>, ZygoteError> {
-    let disks = &context.launch.disks;
-    let zygote = Zygote::read(place)?;
-    context.note(|state| state.accelerator = Some(zygote.accelerator.clone()));
-    let kept = disks.scratch.as_deref().filter(|path| path.exists());
-    // The guest has a disk mounted that a container which starts again will not use.
-    let (scratch, spare) = match &disks.scratch {
-        Some(path) if kept.is_none() => (path.clone(), None),
-        _ => {
-            let spare = scratch::Spare::new(context.dir()).map_err(ZygoteError::Disk)?;
-            (spare.path().to_owned(), Some(spare))
-        }
-    };
-    let cloned = async {
-        let mut machine = zygote.clone_machine(place, &name_of(context), &scratch).await?;
-        context.mark(|timings| &mut timings.vmm_spawned);
-        zygote::furnish(&mut machine, &disks.image, kept).await?;
-        Ok(machine)
-    };
-    let machine = match cloned.await {
-        Ok(machine) => machine,
-        Err(error) => {
-            // Nobody has written to it; the next way to get a machine makes its own.
-            let _ = fs::remove_file(&scratch);
-            return Err(error);
-        }
-    };
-    // It is open, and nobody else needs its name.
-    drop(spare);
-    context.mark(|timings| &mut timings.restored);
-    let origin = Origin { mode: Mode::Pool, reason: None, template: Some(zygote.template.clone()) };
-    let writable = if kept.is_some() { Slot::Kept } else { Slot::Scratch };
-    let greeted = Greeted { kernel: zygote.kernel, boot_log: zygote.boot_log, channel: None };
-    Ok(Launched { machine, origin, writable, greeted: Some(greeted) })
 }
 
 /// Forks the machine from a template, which is built if there is none. Returns why not.
@@ -190,6 +159,15 @@ async fn fork_from(
     let spawned = || context.mark(|timings| &mut timings.vmm_spawned);
     let machine =
         template::restore(template, qemu, shape, configuration(context, disks), spawned).await?;
+    let opened = match (&context.launch.disks.scratch, &spare) {
+        (Some(kept), Some(spare)) => {
+            vec![(Slot::Scratch, spare.path()), (Slot::Kept, kept.as_path())]
+        }
+        (Some(scratch), None) => vec![(Slot::Scratch, scratch.as_path())],
+        (None, _) => Vec::new(),
+    };
+    let opened = opened.into_iter().map(|(slot, path)| OpenDisk::open(slot, path));
+    let opened = opened.collect::<Result<_, _>>().map_err(Error::Disk)?;
     // It is open, and nobody else needs its name.
     drop(spare);
     context.mark(|timings| &mut timings.restored);
@@ -198,7 +176,8 @@ async fn fork_from(
         reason: None,
         template: Some(template.key().as_str().to_owned()),
     };
-    Ok(Launched { machine, origin, writable, greeted: Some(Greeted::of(template, None)) })
+    let greeted = Some(Greeted::of(template, None));
+    Ok(Launched { machine, origin, writable, greeted, disks: opened, running: None })
 }
 
 /// Boots a machine because of `reason`.
@@ -226,7 +205,8 @@ async fn boot(
     let machine = machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))?;
     context.mark(|timings| &mut timings.vmm_spawned);
     let origin = Origin { mode: Mode::Cold, reason: Some(reason), template: None };
-    Ok(Launched { machine, origin, writable: Slot::Scratch, greeted: None })
+    let writable = Slot::Scratch;
+    Ok(Launched { machine, origin, writable, greeted: None, disks: Vec::new(), running: None })
 }
 
 fn configuration(context: &Context, disks: Disks) -> Configuration {
@@ -238,7 +218,7 @@ fn configuration(context: &Context, disks: Disks) -> Configuration {
 }
 
 /// What the host's process list calls the machine.
-fn name_of(context: &Context) -> String {
+pub(super) fn name_of(context: &Context) -> String {
     let container = &context.launch.container;
     format!("hull-{}", container.get(..12).unwrap_or(container))
 }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod clock;
+mod cloned;
 mod connection;
 mod console;
 mod context;
@@ -12,6 +13,7 @@ mod hub;
 mod identity;
 mod log;
 mod machine;
+mod offspring;
 mod output;
 mod rehearsal;
 mod scratch;

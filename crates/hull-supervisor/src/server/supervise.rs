@@ -16,11 +16,13 @@ use tokio::time::timeout;
 use crate::control::{Exit, Failure, FailureCode, Notice};
 use crate::state::{State, Status};
 
+use super::cloned::OpenDisk;
 use super::console::{self, Tail};
 use super::context::{Context, chain, failure};
 use super::daemon::Daemon;
 use super::identity;
 use super::machine::{Launched, Launcher};
+use super::offspring::{self, Source};
 use super::output;
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
@@ -84,6 +86,11 @@ struct Running {
     output: JoinHandle<()>,
     console: JoinHandle<()>,
     tail: Tail,
+    disks: Vec<OpenDisk>,
+    writable: Slot,
+    stdio: Stdio,
+    /// What the kernel had logged before the machine was cloned or forked.
+    boot_messages: String,
 }
 
 /// Boots the machine, creates the container, waits for the daemon's word and starts it.
@@ -98,7 +105,7 @@ async fn start<L: Launcher>(
     let arch = context.launch.machine.arch.clone();
     let compiling =
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
-    let Launched { machine: launched, origin, writable, greeted } =
+    let Launched { machine: launched, origin, writable, greeted, disks, running } =
         launcher.launch(context).await?;
     let machine = machine.insert(launched);
     context.note(|state| state.start = Some(origin));
@@ -110,10 +117,12 @@ async fn start<L: Launcher>(
         Some(pipe) => tokio::task::spawn_local(console::keep(pipe, boot_log, tail.clone())),
         None => tokio::task::spawn_local(async {}),
     };
+    let mut boot_messages = String::new();
     let (guest, events) = match greeted {
         Some(greeted) => {
             context.note(|state| state.guest_kernel = greeted.kernel);
             console::append(context.dir(), &console::without_priorities(&greeted.boot_log));
+            boot_messages = greeted.boot_log;
             match greeted.channel {
                 Some(channel) => channel,
                 None => Guest::resume(machine.take_channel().ok_or_else(unfit)?),
@@ -129,18 +138,38 @@ async fn start<L: Launcher>(
         .map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))?
         .map_err(|error| Failure::new(FailureCode::Invalid, chain(&error)))?;
 
-    let configured =
-        guest.send(&Request::Configure(identity::of(&context.launch).map_err(internal)?));
     let (create, outputs, stdin) = creation(context, &guest, writable, spec, seccomp);
-    let created = guest.send(&Request::Create(Box::new(create)));
+    let stdio = create.stdio.clone();
+    let begun = match running {
+        None => {
+            let identity = identity::of(&context.launch).map_err(internal)?;
+            let configured = guest.send(&Request::Configure(identity));
+            Begun::Created { configured, created: guest.send(&Request::Create(Box::new(create))) }
+        }
+        Some(running) => {
+            let adopt = offspring::adopt(&context.launch, running, stdio.clone());
+            Begun::Running(adopt.map_err(internal)?)
+        }
+    };
     if let Some(stdin) = stdin {
         context.stdin.connect(stdin).await;
     }
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
-    let running = Running { guest, events, output, console, tail };
-    let started = running.create_and_start(context, machine, daemon, configured, created).await;
+    let running =
+        Running { guest, events, output, console, tail, disks, writable, stdio, boot_messages };
+    let started = running.create_and_start(context, machine, daemon, begun).await;
     Ok((running, started))
+}
+
+/// What the guest has been asked for before the container may start.
+enum Begun {
+    Created {
+        configured: Pending,
+        created: Pending,
+    },
+    /// Nothing: the container runs, frozen, and becomes what is described.
+    Running(Request),
 }
 
 /// Waits for the agent of a machine that boots.
@@ -190,18 +219,29 @@ impl Running {
         context: &Arc<Context>,
         machine: &mut impl Machine,
         daemon: &Daemon,
-        configured: Pending,
-        created: Pending,
+        begun: Begun,
     ) -> Result<(), Failure> {
         let guest = self.guest.clone();
-        let prepare = async {
-            configured.done().await.map_err(failure)?;
-            context.mark(|timings| &mut timings.configured);
-            match created.reply().await.map_err(failure)? {
-                Reply::Created { pid } => context.note(|state| state.guest_pid = Some(pid)),
-                _ => return Err(unfit()),
+        let mut adopt = None;
+        let (configured, created) = match begun {
+            Begun::Created { configured, created } => (Some(configured), Some(created)),
+            Begun::Running(request) => {
+                adopt = Some(request);
+                (None, None)
             }
-            context.mark(|timings| &mut timings.created);
+        };
+        let prepare = async {
+            if let Some(configured) = configured {
+                configured.done().await.map_err(failure)?;
+                context.mark(|timings| &mut timings.configured);
+            }
+            if let Some(created) = created {
+                match created.reply().await.map_err(failure)? {
+                    Reply::Created { pid } => context.note(|state| state.guest_pid = Some(pid)),
+                    _ => return Err(unfit()),
+                }
+                context.mark(|timings| &mut timings.created);
+            }
             daemon.tell(&Notice::Created(context.state().timings)).await;
             Ok(())
         };
@@ -209,7 +249,8 @@ impl Running {
             daemon.start_requested().await;
             // Sent without waiting for the creation: the guest does one after the other.
             let container = context.launch.container.clone();
-            guest.send(&Request::Start { container }).reply().await
+            let request = adopt.take().unwrap_or(Request::Start { container });
+            guest.send(&request).reply().await
         };
         let both = async {
             tokio::pin!(start);
@@ -244,7 +285,7 @@ impl Running {
     async fn until_exit(
         &mut self,
         context: &Arc<Context>,
-        machine: &mut impl Machine,
+        machine: &mut (impl Machine + Send + 'static),
         terminate: &mut Terminate,
     ) -> Exit {
         loop {
@@ -259,6 +300,17 @@ impl Running {
                     None => return self.broken(machine).await,
                 },
                 () = context.destroy.notified() => machine.kill(),
+                wanted = context.copy_wanted() => {
+                    let source = Source {
+                        machine: &mut *machine,
+                        guest: &self.guest,
+                        disks: &self.disks,
+                        writable: self.writable,
+                        stdio: &self.stdio,
+                        boot_log: &self.boot_messages,
+                    };
+                    offspring::copy(context, source, wanted).await;
+                }
                 () = terminate.received() => {
                     let context = context.clone();
                     tokio::task::spawn_local(async move {

@@ -19,9 +19,10 @@ use crate::shape;
 use crate::state::{Mode, Origin};
 use crate::wire::{FrameReader, invalid, parse, write_json};
 
+use super::cloned::OpenDisk;
 use super::context::{Context, chain, failure};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
-use super::zygote::{self, Description, ZygoteError};
+use super::zygote::{self, About, ZygoteError};
 use super::{RunError, rehearsal, template};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
@@ -100,13 +101,15 @@ impl Waiting {
         self.machine.attach_disk(Slot::Kept, &Disk::Placeholder).await?;
         let paused = self.machine.pause().await;
         paused.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
-        let description = Description {
+        let about = About {
             accelerator: self.accelerator.to_owned(),
-            template: self.template.clone(),
+            template: Some(self.template.clone()),
             kernel: self.greeted.kernel.clone(),
             boot_log: self.greeted.boot_log.clone(),
+            disks: vec![Slot::Scratch],
+            running: None,
         };
-        let offered = zygote::offer(&mut self.machine, &place.0, description).await;
+        let offered = zygote::offer(&mut self.machine, &place.0, about).await;
         if offered.is_err() {
             let _ = self.machine.resume().await;
         }
@@ -121,7 +124,7 @@ impl Launcher for Prepared {
         let prepared = self.0.borrow_mut().take();
         if let Some((mut waiting, place)) = prepared {
             match furnish(context, &mut waiting, &place).await {
-                Ok(writable) => {
+                Ok((writable, disks)) => {
                     context.note(|state| state.accelerator = Some(waiting.accelerator.to_owned()));
                     context.mark(|timings| &mut timings.restored);
                     return Ok(Launched {
@@ -133,6 +136,8 @@ impl Launcher for Prepared {
                         },
                         writable,
                         greeted: Some(waiting.greeted),
+                        disks,
+                        running: None,
                     });
                 }
                 Err(error) => {
@@ -151,23 +156,30 @@ async fn furnish(
     context: &Context,
     waiting: &mut Waiting,
     place: &Place,
-) -> Result<Slot, DiskError> {
+) -> Result<(Slot, Vec<OpenDisk>), DiskError> {
     let disks = &context.launch.disks;
     let machine = &mut waiting.machine;
+    let read = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DiskError::Read { path, source }
+    };
+    let mounted = place.scratch();
+    let mut open = vec![OpenDisk::open(Slot::Scratch, &mounted).map_err(read(&mounted))?];
     machine.attach_disk(Slot::Image, &Disk::at(&disks.image)).await?;
-    match &disks.scratch {
+    let writable = match &disks.scratch {
         Some(path) if path.exists() => {
             machine.attach_disk(Slot::Kept, &Disk::at(path)).await?;
-            Ok(Slot::Kept)
+            open.push(OpenDisk::open(Slot::Kept, path).map_err(read(path))?);
+            Slot::Kept
         }
         Some(path) => {
             // The machine has it open: under whatever name, it is the container's now.
-            fs::rename(place.scratch(), path)
-                .map_err(|source| DiskError::Read { path: path.clone(), source })?;
-            Ok(Slot::Scratch)
+            fs::rename(&mounted, path).map_err(read(path))?;
+            Slot::Scratch
         }
-        None => Ok(Slot::Scratch),
-    }
+        None => Slot::Scratch,
+    };
+    Ok((writable, open))
 }
 
 async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
@@ -209,7 +221,7 @@ struct Place(PathBuf);
 
 impl Place {
     fn scratch(&self) -> PathBuf {
-        self.0.join(paths::ZYGOTE_SCRATCH)
+        zygote::disk(&self.0, Slot::Scratch)
     }
 
     fn image(&self) -> PathBuf {

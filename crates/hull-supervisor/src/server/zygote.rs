@@ -1,15 +1,18 @@
-//! A machine that stands still after its rehearsal, and the machines that are cloned from it.
+//! Machines that stand still, and the machines that are cloned from them.
 //!
-//! Whatever the guest has executed in the zygote is translated in its clones: they start as fast as
-//! a machine that has run a container before, and share what they do not change.
+//! One stands still after its rehearsal: whatever its guest has executed is translated in its
+//! clones, which start as fast as a machine that has run a container before and share what they do
+//! not change. Another is a running container's, as it was at one moment.
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
+use hull_protocol::Stdio;
 use hull_template::sparse;
 use hull_vmm::qemu::QemuMachine;
-use hull_vmm::{CloneError, Disk, DiskError, Exchange, Machine, Original, Slot};
+use hull_vmm::{CloneError, DiskError, Exchange, Machine, Original, Slot};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -18,87 +21,87 @@ use crate::paths;
 use crate::socket::{self, Address};
 use crate::wire::invalid;
 
-/// What clones need to know of a zygote: `zygote.json` in its directory.
+/// What clones need to know: `zygote.json` in the directory of a machine that stands still.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Zygote {
     original: Original,
+    pub(super) about: About,
+}
+
+/// What a machine that stands still says of itself.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct About {
     pub(super) accelerator: String,
     /// Key of the template that it was forked from.
-    pub(super) template: String,
+    pub(super) template: Option<String>,
     /// `uname -r` and `uname -m` of the guest.
     pub(super) kernel: Option<String>,
     pub(super) boot_log: String,
+    /// Slots of its writable disks, which are in its directory, too.
+    pub(super) disks: Vec<Slot>,
+    /// The container that runs in it.
+    pub(super) running: Option<Running>,
 }
 
-/// What a zygote says of itself.
-pub(super) struct Description {
-    pub(super) accelerator: String,
-    pub(super) template: String,
-    pub(super) kernel: Option<String>,
-    pub(super) boot_log: String,
+/// A container that is frozen in a machine that stands still.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Running {
+    pub(super) container: String,
+    /// Where its writable disk is.
+    pub(super) writable: Slot,
+    /// Its streams as the guest knows them.
+    pub(super) stdio: Stdio,
 }
 
 /// Has `machine`, which must be paused, be cloned by whoever finds it in `dir`.
 pub(super) async fn offer(
-    machine: &mut QemuMachine,
+    machine: &mut impl Machine,
     dir: &Path,
-    description: Description,
+    about: About,
 ) -> Result<(), ZygoteError> {
     let address = Address::new(dir, paths::FORK_SOCKET).map_err(ZygoteError::Socket)?;
     let listener = socket::listen(&address).map_err(ZygoteError::Socket)?;
     let listener = listener.into_std().map_err(ZygoteError::Socket)?;
     let original = machine.offer(listener.into()).await?;
-    let Description { accelerator, template, kernel, boot_log } = description;
-    let zygote = Zygote { original, accelerator, template, kernel, boot_log };
-    let json = serde_json::to_vec(&zygote).map_err(invalid);
+    let json = serde_json::to_vec(&Zygote { original, about }).map_err(invalid);
     json.and_then(|json| fs::write(dir.join(paths::ZYGOTE), json)).map_err(ZygoteError::File)
 }
 
+/// Returns where the disk in `slot` of a machine that stands still is.
+pub(super) fn disk(dir: &Path, slot: Slot) -> PathBuf {
+    dir.join(format!("{}.ext4", slot.name()))
+}
+
+/// Copies `file` to `path`, and returns what a clone of its machine has open instead.
+pub(super) fn copy(file: &File, path: &Path) -> io::Result<Exchange> {
+    // It may have no name any more.
+    sparse::copy(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), path)?;
+    let new = File::options().read(true).write(true).open(path)?;
+    Ok(Exchange { old: file.try_clone()?.into(), new: new.into() })
+}
+
 impl Zygote {
-    /// Finds the zygote in `dir`.
+    /// Finds the machine in `dir`.
     pub(super) fn read(dir: &Path) -> Result<Self, ZygoteError> {
-        let bytes = fs::read(dir.join(paths::ZYGOTE));
-        bytes
-            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(invalid))
-            .map_err(ZygoteError::File)
+        let read = || serde_json::from_slice(&fs::read(dir.join(paths::ZYGOTE))?).map_err(invalid);
+        read().map_err(ZygoteError::File)
     }
 
-    /// Returns a clone of the zygote in `dir`, called `name`, which stands still. Its guest has mounted the disk in
-    /// [`Slot::Scratch`]: `scratch` becomes a copy of the zygote's.
+    /// Returns a clone of the machine in `dir`, called `name`, which stands still, too. Its disks
+    /// become copies at the paths that `place` says.
     pub(super) async fn clone_machine(
         &self,
         dir: &Path,
         name: &str,
-        scratch: &Path,
+        place: impl Fn(Slot) -> PathBuf,
     ) -> Result<QemuMachine, ZygoteError> {
-        let old = dir.join(paths::ZYGOTE_SCRATCH);
-        sparse::copy(&old, scratch).map_err(ZygoteError::Disk)?;
-        let exchange = Exchange {
-            old: File::open(&old).map_err(ZygoteError::Disk)?.into(),
-            new: File::options()
-                .read(true)
-                .write(true)
-                .open(scratch)
-                .map_err(ZygoteError::Disk)?
-                .into(),
-        };
+        let disks = self.about.disks.iter();
+        let exchanges = disks.map(|slot| copy(&File::open(disk(dir, *slot))?, &place(*slot)));
+        let exchanges = exchanges.collect::<io::Result<_>>().map_err(ZygoteError::Disk)?;
         let address = Address::new(dir, paths::FORK_SOCKET).map_err(ZygoteError::Socket)?;
         let connection = UnixStream::connect(address.path()).await.map_err(ZygoteError::Socket)?;
-        Ok(QemuMachine::clone_of(&self.original, &connection, name, vec![exchange]).await?)
+        Ok(QemuMachine::clone_of(&self.original, &connection, name, exchanges).await?)
     }
-}
-
-/// Gives a clone its disks, and lets it go on.
-pub(super) async fn furnish(
-    machine: &mut QemuMachine,
-    image: &Path,
-    kept: Option<&Path>,
-) -> Result<(), ZygoteError> {
-    machine.attach_disk(Slot::Image, &Disk::at(image)).await?;
-    if let Some(kept) = kept {
-        machine.attach_disk(Slot::Kept, &Disk::at(kept)).await?;
-    }
-    machine.resume().await.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))
 }
 
 /// Why a machine was not cloned.
@@ -108,10 +111,10 @@ pub(super) enum ZygoteError {
     Attach(#[from] DiskError),
     #[error(transparent)]
     Clone(#[from] CloneError),
-    #[error("cannot copy the zygote's disk")]
+    #[error("cannot copy the machine's disk")]
     Disk(#[source] io::Error),
     #[error("cannot read or write what clones need to know")]
     File(#[source] io::Error),
-    #[error("cannot use the zygote's socket")]
+    #[error("cannot use the socket of the machine that is cloned")]
     Socket(#[source] io::Error),
 }

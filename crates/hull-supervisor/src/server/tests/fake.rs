@@ -245,7 +245,9 @@ impl Launcher for FakeLauncher {
     async fn launch(&self, _: &Context) -> Result<Launched<FakeMachine>, Failure> {
         let machine = self.0.borrow_mut().take().unwrap();
         let origin = Origin { mode: Mode::Cold, reason: None, template: None };
-        Ok(Launched { machine, origin, writable: Slot::Scratch, greeted: None })
+        let writable = Slot::Scratch;
+        let (greeted, disks, running) = (None, Vec::new(), None);
+        Ok(Launched { machine, origin, writable, greeted, disks, running })
     }
 }
 

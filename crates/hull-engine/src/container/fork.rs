@@ -1,0 +1,145 @@
+//! Fork: containers that go on where a running one is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use hull_supervisor::client::Client;
+use jiff::Timestamp;
+
+use super::create::Created;
+use super::entry::Container;
+use super::names;
+use super::record::Record;
+use super::remove::RemoveOptions;
+use super::start::Occasion;
+use super::timings::Stopwatch;
+use crate::{Engine, Error, Result, host, random};
+
+/// How to fork a container.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForkOptions {
+    /// How many containers to make.
+    pub count: u32,
+    /// Name of the new container; of several it is followed by a hyphen and a number from 1.
+    /// `None`: names are made up.
+    pub name: Option<String>,
+}
+
+impl Engine {
+    /// Makes containers that go on where a running one is: with its memory, its processes and what
+    /// they have open, and its file system. Each has its own name, host name, entropy and clock;
+    /// connections with other machines stay with the one that is forked. Returns when they run.
+    ///
+    /// # Errors
+    /// No such container; it does not run, or is paused; its machine cannot be copied; a name is in
+    /// use. All are made or none.
+    pub async fn fork(&self, container: &str, options: ForkOptions) -> Result<Vec<Created>> {
+        let container = self.inner.containers.find(container)?;
+        if options.count == 0 || options.count > MOST_CHILDREN {
+            return Err(Error::InvalidParameter(format!(
+                "cannot fork a container into {} containers: 1 to {MOST_CHILDREN} are possible",
+                options.count
+            )));
+        }
+        self.detached(move |engine| async move { engine.fork_container(&container, options).await })
+            .await
+    }
+
+    async fn fork_container(
+        &self,
+        source: &Arc<Container>,
+        options: ForkOptions,
+    ) -> Result<Vec<Created>> {
+        let _busy = self.inner.pool.busy();
+        let _gate = source.gate.lock().await;
+        if !source.is_running() {
+            return Err(Error::Conflict(format!("container {} is not running", source.id)));
+        }
+        let frozen = FrozenDir::new(self)?;
+        let held = Client::new(&source.dir).fork(&frozen.0).await;
+        let held = held.map_err(Error::supervisor("cannot fork the container"))?;
+        let names = (1..=options.count).map(|number| match &options.name {
+            Some(name) if options.count == 1 => Some(name.clone()),
+            Some(name) => Some(format!("{name}-{number}")),
+            None => None,
+        });
+        let names: Vec<_> = names.collect();
+        let mut made = Vec::new();
+        let mut failure = None;
+        for name in names {
+            match self.make_child(source, name).await {
+                Ok(child) => made.push(child),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if failure.is_none() {
+            let starts = made.iter().map(|child| self.start_child(child, &frozen.0));
+            failure = join_all(starts).await.into_iter().find_map(Result::err);
+        }
+        drop(held);
+        if let Some(error) = failure {
+            for child in &made {
+                let options = RemoveOptions { force: true, ..RemoveOptions::default() };
+                // What cannot be removed is listed.
+                let _ = self.remove(&child.id, options).await;
+            }
+            return Err(error);
+        }
+        self.inner.metrics.forked(made.len());
+        let created =
+            |child: Arc<Container>| Created { id: child.id.clone(), warnings: Vec::new() };
+        Ok(made.into_iter().map(created).collect())
+    }
+
+    async fn make_child(&self, source: &Container, name: Option<String>) -> Result<Arc<Container>> {
+        let parent = source.record();
+        let given = name.as_deref().map(names::parse).transpose()?;
+        let id = random::id()?;
+        let config = parent.config.clone();
+        let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
+        let record = Record {
+            version: Record::VERSION,
+            id,
+            name: String::new(),
+            created: Timestamp::now(),
+            image: parent.image.clone(),
+            path: plan.path,
+            args: plan.args,
+            config,
+        };
+        self.insert(given, record).await
+    }
+
+    async fn start_child(&self, child: &Arc<Container>, frozen: &Path) -> Result<()> {
+        child.set_clone_of(frozen.to_owned());
+        self.start_container(child, Stopwatch::start(), Occasion::Asked).await
+    }
+}
+
+/// The directory of a copy that stands still.
+struct FrozenDir(PathBuf);
+
+impl FrozenDir {
+    fn new(engine: &Engine) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+
+        let path = engine.inner.layout.tmp().join(format!("fork-{}", &random::id()?[..12]));
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(Error::file("make", &path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for FrozenDir {
+    fn drop(&mut self) {
+        // What is left goes when the engine opens next.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const MOST_CHILDREN: u32 = 1000;
