@@ -13,6 +13,8 @@ pub(crate) mod container {
     pub(crate) const PREVIOUS: &str = "previous.json";
     /// The writable disk.
     pub(crate) const SCRATCH: &str = "scratch.ext4";
+    /// Directory of its checkpoints, by name.
+    pub(crate) const CHECKPOINTS: &str = "checkpoints";
 }
 
 /// Paths in one state directory.

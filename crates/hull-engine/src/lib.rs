@@ -30,6 +30,7 @@ mod template;
 mod tests;
 
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
+pub use container::checkpoint::CheckpointOptions;
 pub use container::create::{CreateOptions, Created};
 pub use container::exec::{ExecConfig, ExecInspect, ExecStartOptions};
 pub use container::fork::ForkOptions;

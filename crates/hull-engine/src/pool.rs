@@ -112,8 +112,8 @@ impl Pool {
 
     /// Returns a machine for `launch` that waits; `None` if none fits.
     pub(crate) fn take(&self, launch: &Launch) -> Option<Taken> {
-        let is_fork = launch.clone_of.is_some();
-        let templates = launch.templates.as_ref().filter(|_| self.is_on() && !is_fork)?;
+        let goes_on = launch.from.is_some();
+        let templates = launch.templates.as_ref().filter(|_| self.is_on() && !goes_on)?;
         self.reap();
         let mut inside = self.inside();
         let fits = |member: &Member| member.machine == launch.machine;

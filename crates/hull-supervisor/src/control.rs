@@ -79,10 +79,16 @@ pub enum Operation {
         path: String,
     },
     /// Freezes the container for a moment and makes a copy of its machine, which stands still and
-    /// is cloned by supervisors whose [`crate::Launch::clone_of`] is `dir`. `dir` exists and is
+    /// is cloned by supervisors that start [from](crate::Launch::from) `dir`. `dir` exists and is
     /// empty. The copy is there until the client closes the connection.
     Fork {
         dir: PathBuf,
+    },
+    /// Writes the container as it is at this moment to `dir`, an empty directory, and syncs it. The
+    /// container then ends, unless `leave_running` is set or it fails.
+    Checkpoint {
+        dir: PathBuf,
+        leave_running: bool,
     },
     /// Sends the stop signal, waits, kills; answers `Exit` when the container has ended.
     Stop(Stop),

@@ -19,10 +19,9 @@ pub struct Launch {
     /// Templates to fork the machine from; `None`: it boots.
     #[serde(default)]
     pub templates: Option<TemplatesLaunch>,
-    /// Directory of a machine that stands still, with a container in it that this one is a copy of
-    /// ([`crate::control::Operation::Fork`]): it goes on where that one was.
+    /// What the container goes on from; `None`: it begins.
     #[serde(default)]
-    pub clone_of: Option<PathBuf>,
+    pub from: Option<StartFrom>,
     pub disks: Disks,
     /// OCI runtime specification. `root.path` is ignored; `linux.seccomp` is compiled by the
     /// supervisor and not sent to the guest.
@@ -55,6 +54,17 @@ pub struct Launch {
     /// the machine is ended at once.
     #[serde(default)]
     pub discard: bool,
+}
+
+/// Where a container that goes on is. It gets copies of the disks there.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartFrom {
+    /// Directory of a machine that stands still, with the container in it that this one is a copy
+    /// of ([`crate::control::Operation::Fork`]).
+    Clone(PathBuf),
+    /// Directory of a checkpoint ([`crate::control::Operation::Checkpoint`]).
+    Checkpoint(PathBuf),
 }
 
 /// What a supervisor without a container yet is told: `wait.json`.

@@ -20,3 +20,7 @@ pub const WAIT: &str = "wait.json";
 pub const FORK_SOCKET: &str = "fork.sock";
 /// What clones need to know, in the directory of a zygote.
 pub const ZYGOTE: &str = "zygote.json";
+/// What a checkpoint is of, in its directory.
+pub const CHECKPOINT: &str = "checkpoint.json";
+/// Memory and devices of a machine, in the directory of a checkpoint.
+pub const MACHINE: &str = "machine";

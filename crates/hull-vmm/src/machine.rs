@@ -55,6 +55,20 @@ pub trait Vmm {
         configuration: Configuration,
         snapshot: Snapshot,
     ) -> impl Future<Output = Result<Self::Machine, ForkError>>;
+
+    /// Starts a machine that is as the one was that [`Machine::save_whole`] wrote to `state`, a file
+    /// opened for reading, and stands still as that one did. `shape` must be the same. What
+    /// sets it apart is missing as after [`Vmm::fork`]. The thread must live on as for
+    /// [`Vmm::boot`].
+    ///
+    /// # Errors
+    /// [`ForkError`]; then nothing is left of it.
+    fn restore(
+        &self,
+        shape: &Shape,
+        configuration: Configuration,
+        state: OwnedFd,
+    ) -> impl Future<Output = Result<Self::Machine, ForkError>>;
 }
 
 /// A virtual machine. Dropping it kills it.
@@ -99,6 +113,13 @@ pub trait Machine {
     /// # Errors
     /// [`SaveError`].
     fn save(&mut self) -> impl Future<Output = Result<Vec<u8>, SaveError>>;
+
+    /// Writes all of this machine, which must be paused, to `file`: memory and devices, not its
+    /// disks. No disk may be one that cannot be saved ([`crate::DiskFormat::Vmdk`]).
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    fn save_whole(&mut self, file: OwnedFd) -> impl Future<Output = Result<(), SaveError>>;
 
     /// Has others clone this machine, who connect to `listener`, and returns what they need to know.
     /// It must be paused for as long as anybody does.

@@ -7,7 +7,7 @@ use hull_engine::{CreateOptions, Filters, ListOptions, RemoveOptions, Status, St
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Answer, json, no_content, ok};
+use super::{Answer, checkpoints, json, no_content, ok};
 use crate::body::Json;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -53,8 +53,13 @@ pub(super) async fn start(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    parameters.refuse(&["checkpoint", "checkpoint-dir"])?;
-    server.engine.start(&id).await?;
+    match parameters.text("checkpoint").filter(|name| !name.is_empty()) {
+        Some(name) => {
+            let dir = checkpoints::directory(&parameters, "checkpoint-dir");
+            server.engine.start_from_checkpoint(&id, name, dir.as_deref()).await?;
+        }
+        None => server.engine.start(&id).await?,
+    }
     if !parameters.switch("timings") {
         return no_content();
     }

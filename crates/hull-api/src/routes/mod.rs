@@ -1,6 +1,7 @@
 //! The routes, one file per group.
 
 mod attach;
+mod checkpoints;
 mod containers;
 mod events;
 mod exec;
@@ -40,6 +41,8 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/containers/create", post(containers::create))
         .route("/containers/prune", post(containers::prune))
         .route("/containers/{id}", delete(containers::remove))
+        .route("/containers/{id}/checkpoints", get(checkpoints::list).post(checkpoints::create))
+        .route("/containers/{id}/checkpoints/{name}", delete(checkpoints::remove))
         .route("/containers/{id}/json", get(containers::inspect))
         .route("/containers/{id}/start", post(containers::start))
         .route("/containers/{id}/stop", post(containers::stop))

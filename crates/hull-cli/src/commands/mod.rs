@@ -2,6 +2,7 @@
 
 mod attach;
 mod attachment;
+mod checkpoint;
 mod container;
 mod create;
 mod creation;
@@ -128,6 +129,6 @@ const OTHERS: &[&Command] = &[
     &wait::COMMAND,
 ];
 
-const GROUPS: &[&Group] = &[&container::GROUP, &image::GROUP, &system::GROUP];
+const GROUPS: &[&Group] = &[&checkpoint::GROUP, &container::GROUP, &image::GROUP, &system::GROUP];
 
 const HIDDEN: &[&Command] = &[&daemon::COMMAND];

@@ -21,7 +21,11 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut attach = false;
     let mut interactive = false;
     let mut detach_keys = String::new();
+    let mut checkpoint = String::new();
+    let mut checkpoint_dir = String::new();
     let mut flags = invocation.flags();
+    flags.long(&mut checkpoint, "checkpoint", "Restore from this checkpoint");
+    flags.long(&mut checkpoint_dir, "checkpoint-dir", "Use a custom checkpoint storage directory");
     flags.both(&mut attach, 'a', "attach", "Attach STDOUT/STDERR and forward signals");
     flags.long(
         &mut detach_keys,
@@ -31,23 +35,33 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.both(&mut interactive, 'i', "interactive", "Attach container's STDIN");
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
     let client = invocation.client();
+    let query = match checkpoint.as_str() {
+        "" => String::new(),
+        name => {
+            let dir = encode(&checkpoint_dir);
+            format!("?checkpoint={}&checkpoint-dir={dir}", encode(name))
+        }
+    };
+    if !query.is_empty() && containers.len() > 1 {
+        return Err(Failure::new("you cannot restore multiple containers at once"));
+    }
     invocation.wait_for(async {
         match containers.as_slice() {
             [container] if attach || interactive => {
-                attached(&client, container, interactive, detach_keys).await
+                attached(&client, container, interactive, detach_keys, &query).await
             }
             _ if attach || interactive => {
                 Err(Failure::new("you cannot start and attach multiple containers at once"))
             }
-            containers => all(&client, containers).await,
+            containers => all(&client, containers, &query).await,
         }
     })
 }
 
-async fn all(client: &Client<'_>, containers: &[String]) -> Result<(), Failure> {
+async fn all(client: &Client<'_>, containers: &[String], query: &str) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for container in containers {
-        let path = format!("/containers/{}/start", encode(container));
+        let path = format!("/containers/{}/start{query}", encode(container));
         match client.post(&path, None).await {
             Ok(_) => output::line(container)?,
             Err(error) => {
@@ -71,6 +85,7 @@ async fn attached(
     container: &str,
     interactive: bool,
     detach_keys: String,
+    query: &str,
 ) -> Result<(), Failure> {
     let about = client.get(&format!("/containers/{}/json", encode(container))).await?;
     let config = &about["Config"];
@@ -90,7 +105,7 @@ async fn attached(
         attachment.connect(client),
         Wait::register(client, &attachment.id, condition),
     )?;
-    let path = format!("/containers/{}/start", encode(&attachment.id));
+    let path = format!("/containers/{}/start{query}", encode(&attachment.id));
     let begin = async {
         client.post(&path, None).await?;
         Ok(())

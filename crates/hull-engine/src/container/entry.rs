@@ -30,8 +30,6 @@ pub(crate) struct Container {
     execs: Mutex<BTreeSet<String>>,
     /// A restart is under way: its end is not the end that `auto_remove` waits for.
     pub(crate) restarting: AtomicBool,
-    /// Where the machine is that its next start is a clone of.
-    clone_of: Mutex<Option<PathBuf>>,
 }
 
 /// What changes while a container lives.
@@ -90,7 +88,6 @@ impl Container {
             streams: Mutex::new(Streams::Waiting(Vec::new())),
             execs: Mutex::default(),
             restarting: AtomicBool::new(false),
-            clone_of: Mutex::default(),
         }
     }
 
@@ -100,16 +97,6 @@ impl Container {
 
     pub(crate) fn set_record(&self, record: Record) {
         *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
-    }
-
-    /// Has the next start be a clone of the machine in the directory `place`.
-    pub(crate) fn set_clone_of(&self, place: PathBuf) {
-        *self.clone_of.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
-    }
-
-    /// Returns where the machine is that this start is a clone of.
-    pub(crate) fn take_clone_of(&self) -> Option<PathBuf> {
-        self.clone_of.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns a copy of what is so now.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use hull_supervisor::client::Client;
+use hull_supervisor::launch::StartFrom;
 use jiff::Timestamp;
 
 use super::create::Created;
@@ -116,8 +117,8 @@ impl Engine {
     }
 
     async fn start_child(&self, child: &Arc<Container>, frozen: &Path) -> Result<()> {
-        child.set_clone_of(frozen.to_owned());
-        self.start_container(child, Stopwatch::start(), Occasion::Asked).await
+        let occasion = Occasion::From(StartFrom::Clone(frozen.to_owned()));
+        self.start_container(child, Stopwatch::start(), occasion).await
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use hull_plan::{ContainerConfig, Host, HostConfig, Plan, VmSize};
 use hull_supervisor::launch::{
-    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StdioLaunch, StopLaunch,
-    TemplatesLaunch,
+    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StartFrom, StdioLaunch,
+    StopLaunch, TemplatesLaunch,
 };
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
@@ -23,11 +23,11 @@ impl Engine {
         dir: &Path,
         record: &Record,
         plan: &Plan,
-        clone_of: Option<PathBuf>,
+        from: Option<StartFrom>,
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
-        let launch = Launch { clone_of, ..self.launch(dir, record, plan, image, scratch)? };
+        let launch = Launch { from, ..self.launch(dir, record, plan, image, scratch)? };
         set_previous_aside(dir)?;
         let path = dir.join(paths::LAUNCH);
         let json = serde_json::to_vec(&launch)
@@ -56,7 +56,7 @@ impl Engine {
             container: record.id.clone(),
             machine: self.machine(kernel, plan.vm.vcpus, config.host.memory),
             templates: self.templates_launch()?,
-            clone_of: None,
+            from: None,
             disks: Disks { image, image_type: "erofs".into(), scratch: Some(scratch) },
             spec,
             user: plan.user.clone(),

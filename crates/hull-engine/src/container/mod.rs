@@ -1,6 +1,7 @@
 //! Containers.
 
 pub(crate) mod attach;
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 mod detach;
 pub(crate) mod entry;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hull_supervisor::client::{ClientError, Liveness};
+use hull_supervisor::launch::StartFrom;
 use hull_supervisor::{Exit, FailureCode, Mode, state as supervisor};
 use jiff::Timestamp;
 use tracing::{debug, warn};
@@ -80,7 +81,11 @@ impl Engine {
         if occasion != Occasion::Policy {
             container.user_starts();
         }
-        match self.launch_container(container, &mut watch).await {
+        let from = match occasion {
+            Occasion::From(from) => Some(from),
+            _ => None,
+        };
+        match self.launch_container(container, &mut watch, from).await {
             Ok(state) => {
                 let (timings, took) = watch.finish();
                 let phases = timings::merge(&timings, &state.timings);
@@ -118,15 +123,15 @@ impl Engine {
         &self,
         container: &Arc<Container>,
         watch: &mut Stopwatch,
+        from: Option<StartFrom>,
     ) -> Result<supervisor::State> {
         let record = container.record();
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
         self.wait_for_predecessor(container, driver).await?;
         let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
-        let clone_of = container.take_clone_of();
         let launch = tokio::task::spawn_blocking(move || {
             let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
-            engine.prepare_launch(&dir, &prepared, &plan, clone_of)
+            engine.prepare_launch(&dir, &prepared, &plan, from)
         })
         .await
         .map_err(|error| Error::internal("preparing a start was interrupted", error))??;
@@ -295,13 +300,15 @@ impl Engine {
 }
 
 /// Why a container is started.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Occasion {
     Asked,
     /// The engine has opened, and its restart policy wants it to run.
     Opened,
     /// It has ended, and its restart policy wants it to run.
     Policy,
+    /// Somebody wants it to go on from there.
+    From(StartFrom),
 }
 
 /// The failure of what needs to know what a container is.

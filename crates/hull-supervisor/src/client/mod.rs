@@ -96,7 +96,7 @@ impl Client {
     }
 
     /// Makes a copy of the running container's machine in `dir`, an empty directory. Containers
-    /// whose [`crate::Launch::clone_of`] is `dir` go on from there, until the result is dropped.
+    /// that start [from](crate::Launch::from) `dir` go on from there, until the result is dropped.
     ///
     /// # Errors
     /// [`ClientError::Failed`] if it does not run or cannot be copied; it runs on in any case.
@@ -106,6 +106,16 @@ impl Client {
             Answered::Done => Ok(Frozen { _connection: connection }),
             _ => Err(ClientError::Unexpected),
         }
+    }
+
+    /// Writes the running container to `dir`, an empty directory, to be started from there again,
+    /// and ends it unless `leave_running` is set.
+    ///
+    /// # Errors
+    /// As [`Client::fork`].
+    pub async fn checkpoint(&self, dir: &Path, leave_running: bool) -> Result<(), ClientError> {
+        let dir = dir.to_owned();
+        self.ask(Operation::Checkpoint { dir, leave_running }).await.map(drop)
     }
 
     /// Waits until the container has ended and its machine is gone. Works at any time: a

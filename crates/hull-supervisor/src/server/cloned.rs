@@ -61,7 +61,7 @@ pub(super) async fn clone(
         }
     };
     context.mark(|timings| &mut timings.restored);
-    let About { template, kernel, boot_log, running, .. } = zygote.about;
+    let About { shape, template, kernel, boot_log, running, .. } = zygote.about;
     let (mode, reason) = match &running {
         Some(running) => (Mode::Fork, Some(format!("fork of container {}", running.container))),
         None => (Mode::Pool, None),
@@ -71,6 +71,7 @@ pub(super) async fn clone(
         origin: Origin { mode, reason, template },
         writable,
         greeted: Some(Greeted { kernel, boot_log, channel: None }),
+        shape: Some(shape),
         disks,
         running,
     })

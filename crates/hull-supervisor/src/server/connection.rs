@@ -13,7 +13,8 @@ use crate::state::Status;
 use crate::wire::{FrameReader, parse, write_json};
 
 use super::context::{Context, failure};
-use super::{attach, copy, exec, offspring, stop};
+use super::offspring::{self, Purpose};
+use super::{attach, copy, exec, stop};
 
 /// A client's connection after its operation.
 pub(super) struct Client {
@@ -79,7 +80,10 @@ async fn converse(stream: UnixStream, context: Arc<Context>) {
             copy::copy_in(&context, client, path, no_overwrite_dir_non_dir).await
         }
         Operation::CopyOut { path } => copy::copy_out(&context, client, path).await,
-        Operation::Fork { dir } => offspring::serve(context, client, dir).await,
+        Operation::Fork { dir } => offspring::serve(context, client, dir, Purpose::Fork).await,
+        Operation::Checkpoint { dir, leave_running } => {
+            offspring::serve(context, client, dir, Purpose::Checkpoint { leave_running }).await;
+        }
         operation => {
             let answer = tokio::select! {
                 answer = answer(&context, operation) => answer,
@@ -132,6 +136,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         | Operation::Exec(_)
         | Operation::CopyIn { .. }
         | Operation::CopyOut { .. }
+        | Operation::Checkpoint { .. }
         | Operation::Fork { .. } => {
             return Err(Failure::new(FailureCode::Invalid, "not such an operation"));
         }

@@ -9,12 +9,13 @@ use hull_template::Template;
 use hull_vmm::{Configuration, Disk, Disks, Machine, Qemu, Shape, Slot, Vmm};
 
 use crate::control::{Failure, FailureCode};
-use crate::launch::TemplatesLaunch;
+use crate::launch::{StartFrom, TemplatesLaunch};
 use crate::shape;
 use crate::state::{Mode, Origin};
 
 use super::cloned::{self, OpenDisk};
 use super::context::{Context, chain};
+use super::restored;
 use super::scratch;
 use super::template::{self, RestoreError};
 use super::zygote::Running;
@@ -39,7 +40,9 @@ pub(super) struct Launched<M> {
     pub(super) writable: Slot,
     /// The agent has been greeted by the template's builder; the guest runs.
     pub(super) greeted: Option<Greeted>,
-    /// Writable disks of a machine that can be cloned.
+    /// What the machine is; `None`: it cannot be copied.
+    pub(super) shape: Option<Shape>,
+    /// Writable disks of a machine that can be copied.
     pub(super) disks: Vec<OpenDisk>,
     /// The container, if it runs already.
     pub(super) running: Option<Running>,
@@ -78,10 +81,14 @@ impl Launcher for QemuLauncher {
     type Machine = <Qemu as Vmm>::Machine;
 
     async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
-        if let Some(dir) = &context.launch.clone_of {
-            let launched = cloned::clone(context, dir).await;
+        match &context.launch.from {
             // It is that container or none.
-            return launched.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)));
+            Some(StartFrom::Clone(dir)) => {
+                let launched = cloned::clone(context, dir).await;
+                return launched.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)));
+            }
+            Some(StartFrom::Checkpoint(dir)) => return restored::restore(context, dir).await,
+            None => {}
         }
         if let Some(zygote) = &self.zygote {
             match cloned::clone(context, zygote).await {
@@ -177,7 +184,8 @@ async fn fork_from(
         template: Some(template.key().as_str().to_owned()),
     };
     let greeted = Some(Greeted::of(template, None));
-    Ok(Launched { machine, origin, writable, greeted, disks: opened, running: None })
+    let (shape, disks) = (Some(shape.clone()), opened);
+    Ok(Launched { machine, origin, writable, greeted, shape, disks, running: None })
 }
 
 /// Boots a machine because of `reason`.
@@ -205,11 +213,18 @@ async fn boot(
     let machine = machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))?;
     context.mark(|timings| &mut timings.vmm_spawned);
     let origin = Origin { mode: Mode::Cold, reason: Some(reason), template: None };
-    let writable = Slot::Scratch;
-    Ok(Launched { machine, origin, writable, greeted: None, disks: Vec::new(), running: None })
+    Ok(Launched {
+        machine,
+        origin,
+        writable: Slot::Scratch,
+        greeted: None,
+        shape: None,
+        disks: Vec::new(),
+        running: None,
+    })
 }
 
-fn configuration(context: &Context, disks: Disks) -> Configuration {
+pub(super) fn configuration(context: &Context, disks: Disks) -> Configuration {
     Configuration {
         name: name_of(context),
         working_dir: context.launch.machine.home.clone(),

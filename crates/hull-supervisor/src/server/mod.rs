@@ -16,6 +16,7 @@ mod machine;
 mod offspring;
 mod output;
 mod rehearsal;
+mod restored;
 mod scratch;
 mod stdin;
 mod stop;

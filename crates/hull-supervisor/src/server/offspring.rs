@@ -1,47 +1,68 @@
-//! `hull fork`: a running container stands still for a moment, and is copied.
+//! `hull fork` and `hull checkpoint`: a running container stands still for a moment, and is copied.
 
 use std::any::Any;
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hull_guest::Guest;
-use hull_protocol::{Adopt, Request, Stdio};
-use hull_vmm::{Machine, Slot};
+use hull_protocol::{Adopt, Request, Stdio, VERSION};
+use hull_vmm::{Disk, Machine, Shape, Slot};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::control::{Answered, Failure, FailureCode};
 use crate::launch::Launch;
+use crate::paths;
 use crate::state::Status;
+use crate::wire::invalid;
 
 use super::cloned::OpenDisk;
 use super::connection::Client;
 use super::context::{Context, chain, failure};
 use super::identity;
+use super::restored::Checkpoint;
 use super::zygote::{self, About, Running};
 
 /// A client wants a copy of the machine in `dir`.
 #[derive(Debug)]
 pub(super) struct Wanted {
     dir: PathBuf,
+    purpose: Purpose,
     answer: oneshot::Sender<Result<Held, Failure>>,
+}
+
+/// What a copy is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// It stands still, and is cloned.
+    Fork,
+    /// It is written to files.
+    Checkpoint { leave_running: bool },
 }
 
 /// A machine that stands still until this is dropped.
 type Held = Box<dyn Any + Send>;
 
-/// Serves [`crate::control::Operation::Fork`]: the copy is there until the client goes.
-pub(super) async fn serve(context: Arc<Context>, mut client: Client, dir: PathBuf) {
+/// Serves an operation that needs a copy, which is there until the client goes.
+pub(super) async fn serve(
+    context: Arc<Context>,
+    mut client: Client,
+    dir: PathBuf,
+    purpose: Purpose,
+) {
     let status = context.state().status;
     let asked = match status {
         Status::Running => {
             let (answer, held) = oneshot::channel();
-            context.ask_for_copy(Wanted { dir, answer });
+            context.ask_for_copy(Wanted { dir, purpose, answer });
             held.await.unwrap_or_else(|_| Err(not_running()))
         }
         Status::Paused => Err(Failure::new(
             FailureCode::Invalid,
-            "a paused container cannot be forked, unpause it first",
+            "a paused container cannot be copied, unpause it first",
         )),
         _ => Err(not_running()),
     };
@@ -59,6 +80,7 @@ pub(super) async fn serve(context: Arc<Context>, mut client: Client, dir: PathBu
 pub(super) struct Source<'a, M> {
     pub(super) machine: &'a mut M,
     pub(super) guest: &'a Guest,
+    pub(super) shape: Option<&'a Shape>,
     pub(super) disks: &'a [OpenDisk],
     pub(super) writable: Slot,
     pub(super) stdio: &'a Stdio,
@@ -68,60 +90,151 @@ pub(super) struct Source<'a, M> {
 /// Does what is `wanted`.
 pub(super) async fn copy<M: Machine + Send + 'static>(
     context: &Context,
-    source: Source<'_, M>,
+    mut source: Source<'_, M>,
     wanted: Wanted,
 ) {
-    let made = freeze(context, source, &wanted.dir).await;
-    // The client may have gone; then so does the copy.
-    let _ = wanted.answer.send(made.map(|machine| Box::new(machine) as Held));
+    let Wanted { dir, purpose, answer } = wanted;
+    let about = match about(context, &source) {
+        Ok(about) => about,
+        Err(failure) => {
+            // The client may have gone; so below.
+            let _ = answer.send(Err(failure));
+            return;
+        }
+    };
+    let frozen = freeze(context, &mut source, &dir).await;
+    if purpose == (Purpose::Checkpoint { leave_running: false }) {
+        let saved = match frozen {
+            Ok(machine) => save(machine, &dir, about).await,
+            Err(failure) => Err(failure),
+        };
+        match &saved {
+            Ok(()) => context.destroy.notify_one(),
+            Err(_) => drop(thaw(context, &mut source).await),
+        }
+        let _ = answer.send(saved.map(|()| Box::new(()) as Held));
+        return;
+    }
+    let thawed = thaw(context, &mut source).await;
+    let machine = match thawed.and(frozen) {
+        Ok(machine) => machine,
+        Err(failure) => {
+            let _ = answer.send(Err(failure));
+            return;
+        }
+    };
+    // The container has been held up enough.
+    tokio::task::spawn_local(async move {
+        let held = match purpose {
+            Purpose::Fork => offer(machine, &dir, about).await.map(|it| Box::new(it) as Held),
+            Purpose::Checkpoint { .. } => {
+                save(machine, &dir, about).await.map(|()| Box::new(()) as Held)
+            }
+        };
+        let _ = answer.send(held);
+    });
 }
 
-async fn freeze<M: Machine>(
-    context: &Context,
-    source: Source<'_, M>,
-    dir: &Path,
-) -> Result<M, Failure> {
-    let Source { machine, guest, disks, writable, stdio, boot_log } = source;
-    let container = context.launch.container.clone();
-    let pause = Request::Pause { container: container.clone() };
-    guest.send(&pause).done().await.map_err(failure)?;
-    // What the guest has said when this is answered is all that it says.
-    let twin = match guest.send_last(&Request::Quiet).done().await {
-        Ok(()) => twin(machine, disks, dir).await,
-        Err(error) => Err(failure(error)),
+fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure> {
+    let Some(shape) = source.shape else {
+        let why = context.state().start.and_then(|origin| origin.reason);
+        return Err(Failure {
+            code: FailureCode::Unsupported,
+            message: format!(
+                "the machine of this container booted and cannot be copied: {}",
+                why.unwrap_or_else(|| "no reason known".to_owned())
+            ),
+            hint: Some("containers that start from a template can be".to_owned()),
+        });
     };
-    let resumed = machine.resume().await;
-    guest.go_on();
-    let spoken = guest.send(&Request::Speak);
-    guest.send(&Request::Resume { container: container.clone() }).done().await.map_err(failure)?;
-    spoken.done().await.map_err(failure)?;
-    resumed.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
-
-    let mut twin = twin?;
     let state = context.state();
-    let about = About {
+    Ok(About {
+        shape: shape.clone(),
         accelerator: state.accelerator.unwrap_or_default(),
         template: state.start.and_then(|origin| origin.template),
         kernel: state.guest_kernel,
-        boot_log: boot_log.to_owned(),
-        disks: disks.iter().map(|disk| disk.slot).collect(),
-        running: Some(Running { container, writable, stdio: stdio.clone() }),
-    };
-    let offered = zygote::offer(&mut twin, dir, about).await;
-    offered.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
-    Ok(twin)
+        boot_log: source.boot_log.to_owned(),
+        disks: source.disks.iter().map(|disk| disk.slot).collect(),
+        running: Some(Running {
+            container: context.launch.container.clone(),
+            writable: source.writable,
+            stdio: source.stdio.clone(),
+        }),
+    })
 }
 
-/// Stops the machine and returns a copy of it, with copies of its disks in `dir`.
-async fn twin<M: Machine>(machine: &mut M, disks: &[OpenDisk], dir: &Path) -> Result<M, Failure> {
+/// Freezes the container and stops the machine; returns a copy of it, with copies of its disks in
+/// `dir`.
+async fn freeze<M: Machine>(
+    context: &Context,
+    source: &mut Source<'_, M>,
+    dir: &Path,
+) -> Result<M, Failure> {
     let failed = |error: &dyn std::error::Error| {
-        Failure::new(FailureCode::Failed, format!("cannot fork the machine: {}", chain(error)))
+        Failure::new(FailureCode::Failed, format!("cannot copy the machine: {}", chain(error)))
     };
-    machine.pause().await.map_err(|error| failed(&error))?;
-    let exchanges =
-        disks.iter().map(|disk| zygote::copy(&disk.file, &zygote::disk(dir, disk.slot)));
-    let exchanges = exchanges.collect::<Result<_, _>>().map_err(|error| failed(&error))?;
-    machine.twin("hull-fork", exchanges).await.map_err(|error| failed(&error))
+    let container = context.launch.container.clone();
+    source.guest.send(&Request::Pause { container }).done().await.map_err(failure)?;
+    // What the guest has said when this is answered is all that it says.
+    source.guest.send_last(&Request::Quiet).done().await.map_err(failure)?;
+    source.machine.pause().await.map_err(|error| failed(&error))?;
+    let copy = |disk: &OpenDisk| zygote::copy(&disk.file, &zygote::disk(dir, disk.slot));
+    let exchanges = source.disks.iter().map(copy).collect::<Result<_, _>>();
+    let exchanges = exchanges.map_err(|error| failed(&error))?;
+    source.machine.twin("hull-fork", exchanges).await.map_err(|error| failed(&error))
+}
+
+/// Lets machine and container go on, however far [`freeze`] got.
+async fn thaw<M: Machine>(context: &Context, source: &mut Source<'_, M>) -> Result<(), Failure> {
+    let resumed = source.machine.resume().await;
+    source.guest.go_on();
+    let spoken = source.guest.send(&Request::Speak);
+    let container = context.launch.container.clone();
+    source.guest.send(&Request::Resume { container }).done().await.map_err(failure)?;
+    spoken.done().await.map_err(failure)?;
+    resumed.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))
+}
+
+/// Has a copy be cloned by whoever finds it in `dir`.
+async fn offer<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<M, Failure> {
+    let offered = zygote::offer(&mut machine, dir, about).await;
+    offered.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
+    Ok(machine)
+}
+
+/// Writes a copy to `dir`, whose disks are there already, and syncs all of it.
+async fn save<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<(), Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new(FailureCode::Failed, format!("cannot save the machine: {}", chain(error)))
+    };
+    // An image's disk cannot be part of what is saved.
+    let exchanged = machine.attach_disk(Slot::Image, &Disk::Placeholder).await;
+    exchanged.map_err(|error| failed(&error))?;
+    let create = |name: &str| {
+        let path = dir.join(name);
+        fs::File::options().write(true).create_new(true).mode(0o600).open(path)
+    };
+    let file = create(paths::MACHINE).map_err(|error| failed(&error))?;
+    let target = file.try_clone().map_err(|error| failed(&error))?;
+    machine.save_whole(target.into()).await.map_err(|error| failed(&error))?;
+    machine.kill();
+    machine.wait().await;
+    let disks: Vec<_> = about.disks.iter().map(|slot| zygote::disk(dir, *slot)).collect();
+    let dir = dir.to_owned();
+    let finish = move || -> io::Result<()> {
+        let checkpoint = Checkpoint { protocol: VERSION, about };
+        let path = dir.join(paths::CHECKPOINT);
+        fs::write(&path, serde_json::to_vec(&checkpoint).map_err(invalid)?)?;
+        file.sync_all()?;
+        for path in disks.iter().chain([&path, &dir]) {
+            fs::File::open(path)?.sync_all()?;
+        }
+        Ok(())
+    };
+    match tokio::task::spawn_blocking(finish).await {
+        Ok(finished) => finished.map_err(|error| failed(&error)),
+        Err(error) => Err(failed(&error)),
+    }
 }
 
 /// Returns what has the container that was `running` become the one of `launch`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hull_guest::{Events, Guest, OutputStreams, Pending};
 use hull_protocol::{Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
-use hull_vmm::{Machine, Slot};
+use hull_vmm::{Machine, Shape, Slot};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
@@ -86,6 +86,7 @@ struct Running {
     output: JoinHandle<()>,
     console: JoinHandle<()>,
     tail: Tail,
+    shape: Option<Shape>,
     disks: Vec<OpenDisk>,
     writable: Slot,
     stdio: Stdio,
@@ -105,7 +106,7 @@ async fn start<L: Launcher>(
     let arch = context.launch.machine.arch.clone();
     let compiling =
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
-    let Launched { machine: launched, origin, writable, greeted, disks, running } =
+    let Launched { machine: launched, origin, writable, greeted, shape, disks, running } =
         launcher.launch(context).await?;
     let machine = machine.insert(launched);
     context.note(|state| state.start = Some(origin));
@@ -156,8 +157,18 @@ async fn start<L: Launcher>(
     }
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
-    let running =
-        Running { guest, events, output, console, tail, disks, writable, stdio, boot_messages };
+    let running = Running {
+        guest,
+        events,
+        output,
+        console,
+        tail,
+        shape,
+        disks,
+        writable,
+        stdio,
+        boot_messages,
+    };
     let started = running.create_and_start(context, machine, daemon, begun).await;
     Ok((running, started))
 }
@@ -304,6 +315,7 @@ impl Running {
                     let source = Source {
                         machine: &mut *machine,
                         guest: &self.guest,
+                        shape: self.shape.as_ref(),
                         disks: &self.disks,
                         writable: self.writable,
                         stdio: &self.stdio,

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use hull_guest::Guest;
 use hull_protocol::{Kind, Request};
 use hull_template::sparse;
-use hull_vmm::{CloneError, Configuration, Disk, DiskError, Disks, Machine, Qemu, Slot, Vmm};
+use hull_vmm::{
+    CloneError, Configuration, Disk, DiskError, Disks, Machine, Qemu, Shape, Slot, Vmm,
+};
 use tokio::net::UnixStream;
 
 use crate::control::{Failure, FailureCode, Notice, Operation};
@@ -88,6 +90,7 @@ pub(super) struct Prepared(RefCell<Option<(Waiting, Place)>>);
 struct Waiting {
     machine: <Qemu as Vmm>::Machine,
     accelerator: &'static str,
+    shape: Shape,
     template: String,
     greeted: Greeted,
 }
@@ -102,6 +105,7 @@ impl Waiting {
         let paused = self.machine.pause().await;
         paused.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
         let about = About {
+            shape: self.shape.clone(),
             accelerator: self.accelerator.to_owned(),
             template: Some(self.template.clone()),
             kernel: self.greeted.kernel.clone(),
@@ -136,6 +140,7 @@ impl Launcher for Prepared {
                         },
                         writable,
                         greeted: Some(waiting.greeted),
+                        shape: Some(waiting.shape),
                         disks,
                         running: None,
                     });
@@ -210,6 +215,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     Ok(Waiting {
         machine,
         accelerator: shape.accelerator.name(),
+        shape,
         template: template.key().as_str().to_owned(),
         greeted: Greeted::of(&template, Some((guest, events))),
     })

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use hull_protocol::Stdio;
 use hull_template::sparse;
 use hull_vmm::qemu::QemuMachine;
-use hull_vmm::{CloneError, DiskError, Exchange, Machine, Original, Slot};
+use hull_vmm::{CloneError, DiskError, Exchange, Machine, Original, Shape, Slot};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -29,8 +29,9 @@ pub(super) struct Zygote {
 }
 
 /// What a machine that stands still says of itself.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct About {
+    pub(super) shape: Shape,
     pub(super) accelerator: String,
     /// Key of the template that it was forked from.
     pub(super) template: Option<String>,

@@ -105,6 +105,16 @@ pub(super) async fn listen(control: &UnixStream, listener: OwnedFd) -> Result<()
     ask(control, "", &[(LISTENER, listener)]).await.map(drop)
 }
 
+/// Returns whether the process at the other end of `control` answers at all.
+pub(super) async fn is_loaded(control: &UnixStream) -> bool {
+    let nothing = [0; REQUEST_BYTES];
+    let asked = async {
+        control.async_io(Interest::WRITABLE, || send(control, &nothing, &[])).await?;
+        control.async_io(Interest::READABLE, || receive(control)).await
+    };
+    matches!(timeout(PATIENCE, asked).await, Ok(Ok((error, ..))) if error != 0)
+}
+
 /// Sends a request and returns the process that was made, if one was asked for.
 async fn ask(
     connection: &UnixStream,
@@ -144,7 +154,9 @@ fn send(socket: &UnixStream, bytes: &[u8], targets: &[(RawFd, OwnedFd)]) -> io::
     let fds: Vec<_> = targets.iter().map(|(_, fd)| fd.as_fd()).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if fds.len() > MOST || !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+    let fits = fds.len() <= MOST
+        && (fds.is_empty() || control.push(SendAncillaryMessage::ScmRights(&fds)));
+    if !fits {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let sent =

@@ -79,7 +79,15 @@ struct Capability {
 
 impl IgnoreShared {
     pub(super) fn new() -> Self {
-        Self { capabilities: [Capability { capability: "x-ignore-shared", state: true }] }
+        Self::set(true)
+    }
+
+    pub(super) fn off() -> Self {
+        Self::set(false)
+    }
+
+    fn set(state: bool) -> Self {
+        Self { capabilities: [Capability { capability: "x-ignore-shared", state }] }
     }
 }
 

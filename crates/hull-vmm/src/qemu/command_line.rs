@@ -33,6 +33,8 @@ pub(crate) enum Origin {
     Template { initrd: PathBuf, memory: PathBuf },
     /// It is in the memory that is mapped in place of this file, and a device state to come.
     Fork { memory: PathBuf },
+    /// It is in a state to come, memory and all.
+    Restore,
 }
 
 /// Returns the arguments that make a machine of `shape`.
@@ -51,7 +53,7 @@ pub(crate) fn render(
     if resources.sandbox {
         let mut sandbox = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny".to_owned();
         // Clones are processes that it makes; that none executes a program `hull-remap` sees to.
-        if !matches!(resources.origin, Origin::Fork { .. }) {
+        if !matches!(resources.origin, Origin::Fork { .. } | Origin::Restore) {
             sandbox.push_str(",spawn=deny");
         }
         line.pair("-sandbox", sandbox);
@@ -75,7 +77,7 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
         "-machine",
         match resources.origin {
             Origin::Boot { .. } => machine.to_owned(),
-            Origin::Template { .. } | Origin::Fork { .. } => {
+            Origin::Template { .. } | Origin::Fork { .. } | Origin::Restore => {
                 format!("{machine},memory-backend={MEMORY}")
             }
         },
@@ -105,6 +107,12 @@ fn guest(line: &mut Line, shape: &Shape, origin: &Origin) {
         Origin::Fork { memory } => {
             line.pair("-object", shared_memory(shape, memory));
             // No kernel: it is in the memory already.
+            line.pair("-incoming", "defer");
+            return;
+        }
+        Origin::Restore => {
+            let size = shape.memory_mib;
+            line.pair("-object", format!("memory-backend-ram,id={MEMORY},size={size}M"));
             line.pair("-incoming", "defer");
             return;
         }
@@ -352,6 +360,12 @@ mod tests {
         let origin =
             Origin::Template { initrd: "/proc/self/fd/7".into(), memory: "/proc/self/fd/8".into() };
         insta::assert_snapshot!(lines(&shape(Arch::X86_64, Accelerator::Tcg), origin));
+    }
+
+    #[test]
+    fn restore() {
+        let shape = shape(Arch::X86_64, Accelerator::Tcg);
+        insta::assert_snapshot!(lines(&shape, Origin::Restore));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Starts a machine from a template.
 
-use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use crate::snapshot::{ForkError, Snapshot};
 use super::Qemu;
 use super::command::{IgnoreShared, MigrateIncoming};
 use super::command_line::Origin;
+use super::preload::Preload;
 use super::process::{QemuMachine, Start, asynchronous};
 use super::qmp::{Early, Monitor};
 
@@ -32,19 +32,11 @@ impl QemuMachine {
         configuration: &Configuration,
         snapshot: Snapshot,
     ) -> Result<Self, ForkError> {
-        if !cfg!(target_os = "linux") {
-            return Err(ForkError::Unsupported);
-        }
-        let path = qemu.library.as_ref().ok_or(ForkError::NoLibrary)?;
-        let library =
-            File::open(path).map_err(|source| ForkError::Library { path: path.clone(), source })?;
+        let preload = Preload::new(qemu)?;
         let Snapshot { memory, state } = snapshot;
         check_memory(&memory, shape.memory_bytes())?;
         let (ours, theirs) = StdUnixStream::pair().map_err(ForkError::Channel)?;
         let ours = asynchronous(ours).map_err(ForkError::Channel)?;
-        let (control, its_control) = StdUnixStream::pair().map_err(ForkError::Channel)?;
-        let control = asynchronous(control).map_err(ForkError::Channel)?;
-        let library = OwnedFd::from(library);
         // What the VMM takes for the guest's memory; it stays empty.
         let unused = platform::anonymous_memory(shape.memory_bytes()).map_err(ForkError::Memory)?;
         let early = Early::new()
@@ -53,17 +45,18 @@ impl QemuMachine {
                 early.and(&MigrateIncoming { uri: format!("fd:{}", theirs.as_raw_fd()) })
             })
             .map_err(ForkError::Monitor)?;
+        let mut environment = vec![
+            ("HULL_RAM_FD", memory.as_raw_fd().to_string().into()),
+            ("HULL_RAM_SIZE", shape.memory_bytes().to_string().into()),
+            ("HULL_RAM_DONE", theirs.as_raw_fd().to_string().into()),
+        ];
+        environment.extend(preload.environment());
+        let (inherited, control, path) = preload.into_parts();
+        let origin = Origin::Fork { memory: platform::descriptor_path(&unused) };
         let start = Start {
-            origin: Origin::Fork { memory: platform::descriptor_path(&unused) },
-            environment: vec![
-                // By its descriptor: the loader would split a path at colons and spaces.
-                ("LD_PRELOAD", platform::descriptor_path(&library).into()),
-                ("HULL_RAM_FD", memory.as_raw_fd().to_string().into()),
-                ("HULL_RAM_SIZE", shape.memory_bytes().to_string().into()),
-                ("HULL_RAM_DONE", theirs.as_raw_fd().to_string().into()),
-                ("HULL_CONTROL_FD", its_control.as_raw_fd().to_string().into()),
-            ],
-            inherited: vec![memory, unused, library, theirs.into(), its_control.into()],
+            origin,
+            environment,
+            inherited: [memory, unused, theirs.into()].into_iter().chain(inherited).collect(),
             early: Some(early),
             memory_use: MemoryUse::Frugal,
         };
@@ -72,7 +65,7 @@ impl QemuMachine {
         tokio::spawn(feed(ours, state, tell));
         machine.is_savable = true;
         machine.control = Some(control);
-        machine.load = Some(Load { library: path.clone(), remapped: Some(remapped) });
+        machine.load = Some(Load { library: path, remapped: Some(remapped) });
         Ok(machine)
     }
 }
@@ -139,6 +132,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -6,14 +6,17 @@ mod clone;
 pub mod command;
 mod command_line;
 mod fork;
+mod preload;
 pub mod probe;
 mod process;
 pub mod qmp;
+mod restore;
 mod save;
 mod version;
 mod vmm_process;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -87,6 +90,15 @@ impl Vmm for Qemu {
         snapshot: Snapshot,
     ) -> Result<QemuMachine, ForkError> {
         QemuMachine::fork(self, shape, &configuration, snapshot)
+    }
+
+    async fn restore(
+        &self,
+        shape: &Shape,
+        configuration: Configuration,
+        state: OwnedFd,
+    ) -> Result<QemuMachine, ForkError> {
+        QemuMachine::restore(self, shape, &configuration, state).await
     }
 }
 

@@ -277,6 +277,13 @@ impl Machine for QemuMachine {
         save::save(&mut self.monitor).await
     }
 
+    async fn save_whole(&mut self, file: OwnedFd) -> Result<(), SaveError> {
+        if !self.is_savable || self.load.is_some() {
+            return Err(SaveError::Unsuited);
+        }
+        save::save_whole(&mut self.monitor, file).await
+    }
+
     async fn offer(&mut self, listener: OwnedFd) -> Result<Original, CloneError> {
         let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
         clone::listen(control, listener).await?;

@@ -1,6 +1,6 @@
-//! Saves a template's device state.
+//! Saves a template's device state, or all of a machine.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) async fn save(monitor: &mut Monitor) -> Result<Vec<u8>, SaveError> {
     }
     let (ours, theirs) = StdUnixStream::pair().map_err(SaveError::Channel)?;
     let stream = asynchronous(ours).map_err(SaveError::Channel)?;
-    begin(monitor, theirs).await?;
+    begin(monitor, &IgnoreShared::new(), theirs.into()).await?;
     let mut state = Vec::new();
     let read = stream.take(MOST_STATE as u64 + 1).read_to_end(&mut state).await;
     read.map_err(SaveError::Read)?;
@@ -29,25 +29,40 @@ pub(super) async fn save(monitor: &mut Monitor) -> Result<Vec<u8>, SaveError> {
         return Err(SaveError::TooLarge(MOST_STATE));
     }
     // The end of the stream comes before the end of the migration, if only just.
+    finish(monitor, POLL).await.map(|()| state)
+}
+
+/// Writes the state of the machine at the other end of `monitor`, its memory included, to `file`.
+pub(super) async fn save_whole(monitor: &mut Monitor, file: OwnedFd) -> Result<(), SaveError> {
+    begin(monitor, &IgnoreShared::off(), file).await?;
+    finish(monitor, SLOW_POLL).await
+}
+
+/// Waits for the end of the migration.
+async fn finish(monitor: &mut Monitor, poll: Duration) -> Result<(), SaveError> {
     loop {
         let migration = monitor.execute(&QueryMigrate {}).await.map_err(SaveError::Monitor)?;
         match migration.status.as_deref() {
-            Some("completed") => return Ok(state),
+            Some("completed") => return Ok(()),
             Some("failed" | "cancelled") => {
                 let reason = migration.error_desc.unwrap_or_else(|| "no reason known".to_owned());
                 return Err(SaveError::Failed(reason));
             }
-            _ => tokio::time::sleep(POLL).await,
+            _ => tokio::time::sleep(poll).await,
         }
     }
 }
 
-/// Starts the migration to `stream`.
-async fn begin(monitor: &mut Monitor, stream: StdUnixStream) -> Result<(), SaveError> {
+/// Starts the migration to `target`.
+async fn begin(
+    monitor: &mut Monitor,
+    memory: &IgnoreShared,
+    target: OwnedFd,
+) -> Result<(), SaveError> {
     let prepare = async {
-        monitor.execute(&IgnoreShared::new()).await?;
+        monitor.execute(memory).await?;
         monitor.execute(&SaveSpeed { max_bandwidth: UNLIMITED }).await?;
-        monitor.execute_with(&NameDescriptor { fdname: NAME }, stream.as_fd()).await
+        monitor.execute_with(&NameDescriptor { fdname: NAME }, target.as_fd()).await
     };
     prepare.await.map_err(SaveError::Monitor)?;
     match monitor.execute(&Migrate { uri: format!("fd:{NAME}") }).await {
@@ -63,3 +78,5 @@ const UNLIMITED: u64 = 1 << 40;
 /// Device state is a third of a MiB.
 const MOST_STATE: usize = 64 << 20;
 const POLL: Duration = Duration::from_millis(1);
+/// For what takes a second.
+const SLOW_POLL: Duration = Duration::from_millis(10);

@@ -246,8 +246,8 @@ impl Launcher for FakeLauncher {
         let machine = self.0.borrow_mut().take().unwrap();
         let origin = Origin { mode: Mode::Cold, reason: None, template: None };
         let writable = Slot::Scratch;
-        let (greeted, disks, running) = (None, Vec::new(), None);
-        Ok(Launched { machine, origin, writable, greeted, disks, running })
+        let (greeted, shape, disks, running) = (None, None, Vec::new(), None);
+        Ok(Launched { machine, origin, writable, greeted, shape, disks, running })
     }
 }
 
@@ -289,6 +289,10 @@ impl Machine for FakeMachine {
     }
 
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
+        Err(SaveError::Unsuited)
+    }
+
+    async fn save_whole(&mut self, _file: OwnedFd) -> Result<(), SaveError> {
         Err(SaveError::Unsuited)
     }
 

@@ -1,0 +1,186 @@
+//! Checkpoints: a running container on disk, to go on from there one day.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use hull_supervisor::client::Client;
+use hull_supervisor::launch::StartFrom;
+
+use super::entry::Container;
+use super::start::Occasion;
+use super::timings::Stopwatch;
+use crate::{Engine, Error, Result, durable, layout};
+
+/// What to write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckpointOptions {
+    pub name: String,
+    /// The container runs on; else it ends when the checkpoint is on disk.
+    pub leave_running: bool,
+    /// Where the checkpoint is kept instead of in the container's directory, an absolute path.
+    pub dir: Option<PathBuf>,
+}
+
+impl Engine {
+    /// Writes a running container, as it is at one moment, to disk: memory, processes, devices and
+    /// its file system. It survives a reboot of the host.
+    ///
+    /// # Errors
+    /// No such container; it does not run, or is paused; its machine cannot be copied; the name is
+    /// in use or is none; the disk is full. Nothing is left behind then, and the container runs on.
+    pub async fn create_checkpoint(
+        &self,
+        container: &str,
+        options: CheckpointOptions,
+    ) -> Result<()> {
+        let container = self.inner.containers.find(container)?;
+        let place = place(&container, options.dir.as_deref(), &options.name)?;
+        self.detached(move |engine| async move {
+            let _gate = container.gate.lock().await;
+            if !container.is_running() {
+                return Err(Error::Conflict(format!("Container {} not running", container.id)));
+            }
+            if place.exists() {
+                return Err(Error::Conflict(format!(
+                    "checkpoint with name {} already exists for container {}",
+                    options.name,
+                    container.record().name
+                )));
+            }
+            let building = place.with_file_name(format!(".{}.new", options.name));
+            remove(&building)?;
+            let make = fs::DirBuilder::new().recursive(true).mode(0o700).create(&building);
+            make.map_err(Error::file("make", &building))?;
+            let client = Client::new(&container.dir);
+            let saved = client.checkpoint(&building, options.leave_running).await;
+            let kept =
+                saved.map_err(Error::supervisor("cannot save the container")).and_then(|()| {
+                    fs::rename(&building, &place).map_err(Error::file("rename", &building))?;
+                    let all = place.parent().unwrap_or(&place);
+                    durable::sync_directory(all).map_err(Error::file("sync", all))
+                });
+            if kept.is_err() {
+                // What cannot be removed now is when a checkpoint of this name is made next.
+                let _ = remove(&building);
+            }
+            kept?;
+            engine.tell(&container, "checkpoint", &[]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns the names of a container's checkpoints, in `dir` if they are not in its own
+    /// directory, in alphabetical order.
+    ///
+    /// # Errors
+    /// No such container; the directory cannot be read.
+    pub async fn checkpoints(&self, container: &str, dir: Option<&Path>) -> Result<Vec<String>> {
+        let container = self.inner.containers.find(container)?;
+        let all = home(&container, dir);
+        let entries = match fs::read_dir(&all) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("read", &all)(error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| is_name(name)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a checkpoint.
+    ///
+    /// # Errors
+    /// No such container or checkpoint; it cannot be removed.
+    pub async fn remove_checkpoint(
+        &self,
+        container: &str,
+        name: &str,
+        dir: Option<&Path>,
+    ) -> Result<()> {
+        let container = self.inner.containers.find(container)?;
+        let place = self.find_checkpoint(&container, name, dir)?;
+        // Gone at once, whatever happens in the middle.
+        let leaving = place.with_file_name(format!(".{name}.old"));
+        remove(&leaving)?;
+        fs::rename(&place, &leaving).map_err(Error::file("rename", &place))?;
+        remove(&leaving)
+    }
+
+    /// Starts a container that does not run as it was when a checkpoint was made, with the file
+    /// system that it had then.
+    ///
+    /// # Errors
+    /// No such container or checkpoint; as [`Engine::start`]; the checkpoint was made by another
+    /// QEMU or agent, or is damaged. The container is as it was before then.
+    pub async fn start_from_checkpoint(
+        &self,
+        container: &str,
+        name: &str,
+        dir: Option<&Path>,
+    ) -> Result<()> {
+        let watch = Stopwatch::start();
+        let container = self.inner.containers.find(container)?;
+        let place = self.find_checkpoint(&container, name, dir)?;
+        self.detached(move |engine| async move {
+            let occasion = Occasion::From(StartFrom::Checkpoint(place));
+            engine.start_container(&container, watch, occasion).await
+        })
+        .await
+    }
+
+    fn find_checkpoint(
+        &self,
+        container: &Container,
+        name: &str,
+        dir: Option<&Path>,
+    ) -> Result<PathBuf> {
+        let place = place(container, dir, name)?;
+        match place.is_dir() {
+            true => Ok(place),
+            false => Err(Error::NotFound(format!(
+                "checkpoint {name} does not exist for container {}",
+                container.record().name
+            ))),
+        }
+    }
+}
+
+/// Returns where a container's checkpoints are.
+fn home(container: &Container, dir: Option<&Path>) -> PathBuf {
+    dir.map_or_else(|| container.dir.join(layout::container::CHECKPOINTS), Path::to_owned)
+}
+
+fn place(container: &Container, dir: Option<&Path>, name: &str) -> Result<PathBuf> {
+    if !is_name(name) {
+        return Err(Error::InvalidParameter(format!(
+            "Invalid checkpoint ID ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )));
+    }
+    if let Some(dir) = dir.filter(|dir| !dir.is_absolute()) {
+        return Err(Error::InvalidParameter(format!(
+            "the directory of checkpoints must be absolute: {}",
+            dir.display()
+        )));
+    }
+    Ok(home(container, dir).join(name))
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.len() <= 128
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("remove", dir)(error))
+        }
+        _ => Ok(()),
+    }
+}
