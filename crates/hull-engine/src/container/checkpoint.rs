@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 
-use super::entry::Container;
+use super::entry::{Container, Live};
 use super::start::Occasion;
+use super::state::Status;
 use super::timings::Stopwatch;
 use crate::{Engine, Error, Result, durable, layout};
 
@@ -38,7 +39,7 @@ impl Engine {
         let container = self.inner.containers.find(container)?;
         let place = place(&container, options.dir.as_deref(), &options.name)?;
         self.detached(move |engine| async move {
-            let _gate = container.gate.lock().await;
+            let gate = container.gate.lock().await;
             if !container.is_running() {
                 return Err(Error::Conflict(format!("Container {} not running", container.id)));
             }
@@ -67,6 +68,12 @@ impl Engine {
             }
             kept?;
             engine.tell(&container, "checkpoint", &[]);
+            drop(gate);
+            if !options.leave_running {
+                let ended = |live: &Live| live.state.status != Status::Running;
+                // Fails only if the container is forgotten.
+                let _ = container.watch().wait_for(ended).await;
+            }
             Ok(())
         })
         .await

@@ -299,6 +299,7 @@ impl Running {
         machine: &mut (impl Machine + Send + 'static),
         terminate: &mut Terminate,
     ) -> Exit {
+        let mut is_killed = false;
         loop {
             tokio::select! {
                 biased;
@@ -308,9 +309,15 @@ impl Running {
                             return exit;
                         }
                     }
+                    None if is_killed => {
+                        return Exit { code: 137, signal: Some(9), oom_killed: false, error: None };
+                    }
                     None => return self.broken(machine).await,
                 },
-                () = context.destroy.notified() => machine.kill(),
+                () = context.destroy.notified() => {
+                    is_killed = true;
+                    machine.kill();
+                }
                 wanted = context.copy_wanted() => {
                     let source = Source {
                         machine: &mut *machine,
