@@ -63,7 +63,7 @@ impl Failure {
         };
         let any = |texts: &[&str]| texts.iter().any(|part| text.contains(part));
         let code = if any(&["executable file not found", "no such file or directory"])
-            && text.contains("unable to start container process")
+            && any(&["unable to start container process", "error gathering device information"])
         {
             127
         } else if any(&["permission denied", "is a directory"])

@@ -46,7 +46,11 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
-pub use hull_plan::{ContainerConfig, HostConfig, ImageConfig, RestartMode, RestartPolicy, Ulimit};
+pub use hull_plan::{
+    ContainerConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, RestartMode, RestartPolicy,
+    Ulimit,
+};
+pub use hull_supervisor::health::{Health, HealthStatus};
 pub use hull_supervisor::{Mode, Origin};
 pub use info::{Info, Version};
 pub use kernel::KernelInfo;

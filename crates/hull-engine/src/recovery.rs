@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hull_supervisor::client::Liveness;
+use hull_supervisor::health::Health;
 use hull_supervisor::state as supervisor;
 use tracing::{error, info, warn};
 
@@ -130,7 +131,11 @@ fn examine(engine: &Engine, dir: &Path) -> Result<Option<Examined>> {
         Liveness::Dead(state) => state.clone(),
     };
     let previous = read_previous(dir);
-    let mut live = Live { restart: Restart::read(dir), ..Live::default() };
+    let health = Health::read(dir).unwrap_or_else(|error| {
+        warn!(container = record.short_id(), %error, "cannot read what its checks have found");
+        None
+    });
+    let mut live = Live { restart: Restart::read(dir), health, ..Live::default() };
     // With nothing of the last run, the run before it is what there is to say.
     if let Some(state) = on_disk.as_ref().or(previous.as_ref()) {
         live.state = State::from_supervisor(state, previous.as_ref());

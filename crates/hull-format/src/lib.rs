@@ -1,6 +1,7 @@
 //! Go-template subset, tables, units and times as Docker prints them.
 #![deny(unsafe_code)]
 
+mod duration;
 mod list;
 mod table;
 mod template;
@@ -8,6 +9,7 @@ mod text;
 mod time;
 mod units;
 
+pub use duration::GoDuration;
 pub use list::{Format, Listing, Row};
 pub use table::align;
 pub use template::{Data, Error, Template};
@@ -15,4 +17,7 @@ pub use text::{command, command_line, ellipsis, short_id};
 pub use time::{
     ParseTimeError, Status, ago, human_duration, local_time, log_time, parse_time, rfc3339,
 };
-pub use units::{ParseSizeError, bytes_size, human_size, human_size_with_precision, ram_in_bytes};
+pub use units::{
+    ParseSizeError, bytes_size, human_size, human_size_in_bytes, human_size_with_precision,
+    ram_in_bytes,
+};

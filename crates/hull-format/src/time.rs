@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
+
+use crate::duration::parse_duration;
 
 /// Prints a time as Go's `RFC3339Nano` in UTC: no trailing zeros behind the second.
 pub fn rfc3339(time: Timestamp) -> String {
@@ -59,9 +61,19 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
     Created,
-    Running { started: Timestamp, paused: bool },
-    Restarting { code: i32, finished: Timestamp },
-    Exited { code: i32, finished: Timestamp },
+    /// `note` is what is said of it in parentheses: `Paused`, `healthy`; empty: nothing.
+    Running {
+        started: Timestamp,
+        note: &'static str,
+    },
+    Restarting {
+        code: i32,
+        finished: Timestamp,
+    },
+    Exited {
+        code: i32,
+        finished: Timestamp,
+    },
     Removing,
     Dead,
 }
@@ -71,9 +83,12 @@ impl Status {
     pub fn describe(self, now: Timestamp) -> String {
         match self {
             Self::Created => "Created".into(),
-            Self::Running { started, paused } => {
-                let paused = if paused { " (Paused)" } else { "" };
-                format!("Up {}{paused}", human_duration(between(started, now)))
+            Self::Running { started, note } => {
+                let up = human_duration(between(started, now));
+                match note {
+                    "" => format!("Up {up}"),
+                    note => format!("Up {up} ({note})"),
+                }
             }
             Self::Restarting { code, finished } => {
                 format!("Restarting ({code}) {}", ago(finished, now))
@@ -147,50 +162,6 @@ fn parse_offset(text: &str) -> Option<Offset> {
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
     (hours < 24 && minutes < 60)
         .then(|| Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok())?
-}
-
-/// Go's `time.ParseDuration`: `-1.5h`, `1h2m3s4ms5us6ns`, `0`.
-fn parse_duration(text: &str) -> Option<SignedDuration> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(SignedDuration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanos: i128 = 0;
-    while !rest.is_empty() {
-        let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(length);
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-            return None;
-        }
-        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, next) = after.split_at(end);
-        let scale: i128 = match unit {
-            "ns" => 1,
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        nanos = nanos.checked_add(whole.checked_mul(scale)?)?;
-        let mut place = scale;
-        for digit in fraction.bytes() {
-            place /= 10;
-            nanos += place * i128::from(digit - b'0');
-        }
-        rest = next;
-    }
-    let nanos = i64::try_from(sign * nanos).ok()?;
-    Some(SignedDuration::from_nanos(nanos))
 }
 
 /// Nothing if `then` is in the future: clocks of two machines differ.
@@ -268,9 +239,9 @@ mod tests {
         let then = at("2026-11-21T11:55:00Z");
         for (status, text) in [
             (Status::Created, "Created"),
-            (Status::Running { started: then, paused: false }, "Up 5 minutes"),
-            (Status::Running { started: then, paused: true }, "Up 5 minutes (Paused)"),
-            (Status::Running { started: now, paused: false }, "Up Less than a second"),
+            (Status::Running { started: then, note: "" }, "Up 5 minutes"),
+            (Status::Running { started: then, note: "Paused" }, "Up 5 minutes (Paused)"),
+            (Status::Running { started: now, note: "" }, "Up Less than a second"),
             (Status::Exited { code: 137, finished: then }, "Exited (137) 5 minutes ago"),
             (Status::Restarting { code: 1, finished: then }, "Restarting (1) 5 minutes ago"),
             (Status::Dead, "Dead"),

@@ -31,6 +31,15 @@ pub enum ParseSizeError {
 /// Reads a size with binary units: `512m`, `1.5 GiB`, `64kb`, in any case; the number alone is
 /// bytes. What is too large for the type becomes its greatest value.
 pub fn ram_in_bytes(text: &str) -> Result<i64, ParseSizeError> {
+    size_in_bytes(text, 1024.0)
+}
+
+/// Reads a size with decimal units: `10m` is ten million (go-units' `FromHumanSize`).
+pub fn human_size_in_bytes(text: &str) -> Result<i64, ParseSizeError> {
+    size_in_bytes(text, 1000.0)
+}
+
+fn size_in_bytes(text: &str, base: f64) -> Result<i64, ParseSizeError> {
     let (number, suffix) = match text.split_once(' ') {
         Some(split) => split,
         None => match text.rfind(|c: char| c.is_ascii_digit() || c == '.') {
@@ -47,18 +56,18 @@ pub fn ram_in_bytes(text: &str) -> Result<i64, ParseSizeError> {
         return Err(ParseSizeError::Size(text.into()));
     }
     let lower = suffix.to_lowercase();
-    let shift = match lower.as_str() {
+    let power = match lower.as_str() {
         "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        "p" | "pb" | "pib" => 50,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        "p" | "pb" | "pib" => 5,
         // Docker shows a suffix that is too long as it was written.
         _ if suffix.len() > 3 => return Err(ParseSizeError::Suffix(suffix.into())),
         _ => return Err(ParseSizeError::Suffix(lower)),
     };
-    Ok((value * (1u64 << shift) as f64) as i64)
+    Ok((value * base.powi(power)) as i64)
 }
 
 fn scaled(bytes: u64, base: f64, digits: usize, units: &[&str]) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::RestartPolicy;
+use crate::{Healthcheck, LogConfig, RestartPolicy};
 
 /// A container as its creator asked for it, Docker's `Config` object.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -42,6 +42,8 @@ pub struct ContainerConfig {
     pub exposed_ports: BTreeSet<String>,
     /// `os/arch[/variant]` that the image was asked for in; `None`: the host's.
     pub platform: Option<String>,
+    /// `None`: the image's.
+    pub healthcheck: Option<Healthcheck>,
     pub host: HostConfig,
 }
 
@@ -96,6 +98,13 @@ pub struct HostConfig {
     pub cgroupns_mode: String,
     pub auto_remove: bool,
     pub restart_policy: RestartPolicy,
+    pub log: LogConfig,
+    /// Nodes of the guest beside those that every container has.
+    pub devices: Vec<DeviceMapping>,
+    /// `type major:minor access`, for example `c 42:* rwm`.
+    pub device_cgroup_rules: Vec<String>,
+    /// Relative weight of block I/O, 10 to 1000.
+    pub blkio_weight: u16,
     /// `vm` (also empty and `default`) or `process`.
     pub isolation: String,
     /// Path of another guest kernel.
@@ -108,6 +117,17 @@ pub struct HostConfig {
     pub dns_options: Vec<String>,
     /// Key-value annotations of the specification.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A device node for a container, Docker's `DeviceMapping`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeviceMapping {
+    /// In the guest: a container has no devices of the host.
+    pub path_on_host: String,
+    pub path_in_container: String,
+    /// Some of `rwm`.
+    pub cgroup_permissions: String,
 }
 
 /// One resource limit; -1 is unlimited. `name` is without `RLIMIT_`, lower case.
@@ -138,10 +158,12 @@ pub struct ImageConfig {
     #[serde(deserialize_with = "null_as_default")]
     pub exposed_ports: BTreeMap<String, serde_json::Value>,
     pub stop_signal: Option<String>,
+    /// Docker's extension of the specification.
+    pub healthcheck: Option<Healthcheck>,
 }
 
 /// Images in the field hold `null` where the specification asks for an empty list or object.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,

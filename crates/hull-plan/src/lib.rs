@@ -11,7 +11,9 @@ mod devices;
 mod environment;
 mod error;
 mod files;
+mod health;
 mod limits;
+mod logging;
 mod merge;
 mod mounts;
 mod path;
@@ -22,10 +24,14 @@ mod signal;
 mod sysctl;
 mod validate;
 
-pub use config::{ContainerConfig, HostConfig, ImageConfig, Ulimit};
+pub use config::{ContainerConfig, DeviceMapping, HostConfig, ImageConfig, Ulimit};
 pub use environment::overlay as overlay_environment;
 pub use error::Error;
-pub use limits::{DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, parse_nano_cpus};
+pub use health::Healthcheck;
+pub use limits::{
+    DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, discard_unsupported, parse_nano_cpus,
+};
+pub use logging::{LogConfig, LogDriver, LogFacts, LogPlan};
 pub use merge::merge_image;
 pub use plan::{Host, Plan, effective_user, plan};
 pub use restart::{RestartMode, RestartPolicy};

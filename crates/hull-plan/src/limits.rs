@@ -131,6 +131,31 @@ pub(crate) fn validate(config: &HostConfig, host: &Host) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes out what control groups of version 2 do not offer, as Docker does on such a host, and
+/// returns sentences for the user about it.
+pub fn discard_unsupported(config: &mut HostConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.oom_kill_disable == Some(true) {
+        config.oom_kill_disable = None;
+        warnings.push("Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+    }
+    if config.memory_swappiness.is_some_and(|value| (0..=100).contains(&value)) {
+        config.memory_swappiness = None;
+        warnings.push(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not \
+             mounted. Memory swappiness discarded.",
+        );
+    }
+    if config.blkio_weight > 0 {
+        config.blkio_weight = 0;
+        warnings.push(
+            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight \
+             discarded.",
+        );
+    }
+    warnings.into_iter().map(str::to_owned).collect()
+}
+
 pub(crate) fn rlimits(config: &HostConfig) -> Vec<Rlimit> {
     let value = |limit: i64| limit as u64;
     let mut rlimits: Vec<_> = config
@@ -184,7 +209,7 @@ pub(crate) fn resources(config: &ContainerConfig) -> Resources {
         cpu.quota = Some(host.cpu_quota);
     }
     Resources {
-        devices: devices::rules(host.privileged),
+        devices: devices::rules(host),
         memory: Some(memory),
         cpu: (cpu != Cpu::default()).then_some(cpu),
         pids: host.pids_limit.map(|limit| Pids { limit: if limit <= 0 { -1 } else { limit } }),
@@ -261,10 +286,8 @@ fn validate_memory(config: &HostConfig) -> Result<(), Error> {
         "Minimum memory limit can not be less than memory reservation limit, see usage"
     } else {
         return match config.memory_swappiness {
-            None | Some(-1) => Ok(()),
-            Some(0..=100) => Err(Error::unsupported(
-                "memory swappiness is not supported: control groups of version 2 have none",
-            )),
+            // Those that make sense are discarded when the container is created.
+            None | Some(-1..=100) => Ok(()),
             Some(value) => Err(Error::invalid(format!(
                 "Invalid value: {value}, valid memory swappiness range is 0-100"
             ))),

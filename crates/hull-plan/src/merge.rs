@@ -33,6 +33,11 @@ pub fn merge_image(config: &mut ContainerConfig, image: &ImageConfig) -> Result<
     if config.stop_signal.as_deref().unwrap_or("").is_empty() {
         config.stop_signal.clone_from(&image.stop_signal);
     }
+    match (&mut config.healthcheck, &image.healthcheck) {
+        (Some(own), Some(image)) => own.merge(image),
+        (own @ None, image) => own.clone_from(image),
+        (Some(_), None) => {}
+    }
 
     let host = &mut config.host;
     if host.memory > 0 && host.memory_swap == 0 {

@@ -102,7 +102,7 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         annotations: config.host.annotations.clone(),
         linux: Some(Linux {
             namespaces: namespaces(config),
-            devices: devices::nodes(config.host.privileged),
+            devices: devices::nodes(&config.host),
             cgroups_path: format!("/hull/{id}"),
             resources: Some(limits::resources(config)),
             rootfs_propagation: String::new(),

@@ -1,8 +1,8 @@
 //! Checks of everything that does not depend on the image.
 
 use crate::{
-    ContainerConfig, Error, Host, HostConfig, capabilities, files, limits, mounts, parse_signal,
-    restart, security::Security, sysctl,
+    ContainerConfig, Error, Host, HostConfig, capabilities, devices, files, health, limits, mounts,
+    parse_signal, restart, security::Security, sysctl,
 };
 
 /// Checks everything about `config` that can be checked without its image, in Docker's words.
@@ -31,6 +31,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
             )));
         }
     }
+    health::validate(config)?;
     files::validate(&config.host)?;
     capabilities::granted(&config.host)?;
     isolation(&config.host.isolation)?;
@@ -58,11 +59,8 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
         }
     }
     limits::validate(&config.host, host)?;
-    if config.host.oom_kill_disable == Some(true) {
-        return Err(Error::unsupported(
-            "the OOM killer cannot be disabled: control groups of version 2 do not offer it",
-        ));
-    }
+    devices::validate(&config.host)?;
+    config.host.log.plan()?;
     namespaces(&config.host)?;
     mounts::validate(config)?;
     Security::parse(&config.host.security_opt)?;

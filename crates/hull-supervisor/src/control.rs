@@ -9,6 +9,7 @@
 //! The connection that a supervisor inherits (see [`crate::client::spawn`]) is special: the
 //! supervisor sends [`Notice`]s on it, and the daemon's only operation is [`Operation::Start`].
 
+use crate::health::Health;
 use std::path::PathBuf;
 
 use hull_protocol::{ErrorCode, Process, RpcError, Stat, Statistics};
@@ -55,6 +56,10 @@ pub enum Operation {
     Wait,
     Pause,
     Resume,
+    /// Answers `Health` once that is not what had the number `seen`, 0 for none.
+    Health {
+        seen: u64,
+    },
     /// Answers `Statistics`.
     Statistics,
     /// Answers `Processes`.
@@ -146,6 +151,7 @@ pub enum Answer {
 pub enum Answered {
     Done,
     Exit(Exit),
+    Health(Box<Health>),
     Processes(Vec<Process>),
     Started { pid: i32 },
     Stat(Stat),

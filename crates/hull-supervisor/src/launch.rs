@@ -50,6 +50,9 @@ pub struct Launch {
     pub log: LogLaunch,
     #[serde(default)]
     pub stop: StopLaunch,
+    /// How its health is checked; `None`: it is not.
+    #[serde(default)]
+    pub health: Option<HealthLaunch>,
     /// The container is removed when it ends (`--rm`): nothing on its disks is worth a sync, and
     /// the machine is ended at once.
     #[serde(default)]
@@ -65,6 +68,25 @@ pub enum StartFrom {
     Clone(PathBuf),
     /// Directory of a checkpoint ([`crate::control::Operation::Checkpoint`]).
     Checkpoint(PathBuf),
+}
+
+/// How the health of a container is checked. Times are nanoseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct HealthLaunch {
+    /// OCI `process` object: it is healthy if that ends with 0.
+    pub process: Box<RawValue>,
+    /// As in [`hull_protocol::Create::user`].
+    pub user: Option<String>,
+    /// The container is privileged.
+    pub privileged: bool,
+    pub interval: u64,
+    pub timeout: u64,
+    /// From the start, time in which failures do not count.
+    pub start_period: u64,
+    /// Instead of `interval`, in that time, until it is healthy.
+    pub start_interval: u64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: u32,
 }
 
 /// What a supervisor without a container yet is told: `wait.json`.
@@ -164,6 +186,9 @@ pub enum LogLaunch {
         /// How many files are kept, the current one among them; 0 and 1 mean one.
         #[serde(default)]
         max_file: u32,
+        /// What every record says beside its line.
+        #[serde(default)]
+        attributes: BTreeMap<String, String>,
     },
     /// Docker's `none`.
     #[default]

@@ -10,6 +10,7 @@ pub mod client;
 pub mod control;
 #[allow(unsafe_code)]
 mod descriptors;
+pub mod health;
 pub mod launch;
 pub mod paths;
 pub mod server;

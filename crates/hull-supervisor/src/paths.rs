@@ -4,6 +4,8 @@
 pub const LAUNCH: &str = "launch.json";
 /// [`crate::State`], JSON, replaced atomically.
 pub const STATE: &str = "state.json";
+/// [`crate::health::Health`], JSON, replaced atomically; absent if health is not checked.
+pub const HEALTH: &str = "health.json";
 /// Held by flock(2) for as long as the supervisor lives.
 pub const LOCK: &str = "lock";
 /// Unix socket on which the supervisor serves [`crate::control::Operation`]s, mode 0600.

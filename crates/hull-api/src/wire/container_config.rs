@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hull_engine::ContainerConfig;
+use hull_engine::{ContainerConfig, Healthcheck};
 use serde_json::{Value, json};
 
 use super::fields::{Fields, is_zero, unsupported};
@@ -40,16 +40,33 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         volumes: keys(&mut fields, "Volumes")?,
         exposed_ports: keys(&mut fields, "ExposedPorts")?,
         platform: None,
+        healthcheck: healthcheck(fields.value("Healthcheck"))?,
         host,
     };
     // No network at all is what Hull gives today, so that a container that wants none gets it.
     fields.accept("NetworkDisabled", &[json!(true)])?;
     // Set by clients for images built on Windows; means nothing elsewhere.
     fields.value("ArgsEscaped");
-    fields.accept("Healthcheck", &[json!({"Test": ["NONE"]})])?;
     endpoints(fields.value("NetworkingConfig"), &config.host.network_mode)?;
     fields.finish()?;
     Ok(config)
+}
+
+fn healthcheck(value: Value) -> Result<Option<Healthcheck>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let mut fields = Fields::new("Healthcheck", value)?;
+    let check = Healthcheck {
+        test: fields.take("Test")?,
+        interval: fields.take("Interval")?,
+        timeout: fields.take("Timeout")?,
+        start_period: fields.take("StartPeriod")?,
+        start_interval: fields.take("StartInterval")?,
+        retries: fields.take("Retries")?,
+    };
+    fields.finish()?;
+    Ok(Some(check))
 }
 
 /// A command line: a list, or one word as a string.
@@ -130,14 +147,12 @@ mod tests {
             refused(json!({"Image": "x", "HostConfig": {field: value}}))
         };
         assert!(host("Binds", json!(["/a:/b"])).starts_with("HostConfig.Binds is not supported"));
-        assert!(
-            host("Devices", json!([{"PathOnHost": "/dev/fuse"}])).contains("HostConfig.Devices")
-        );
+        assert!(host("DeviceRequests", json!([{"Count": 1}])).contains("HostConfig.DeviceReq"));
         assert!(host("NetworkMode", json!("host")).contains("HostConfig.NetworkMode"));
-        assert!(host("LogConfig", json!({"Type": "syslog"})).contains("HostConfig.LogConfig"));
+        assert!(host("Runtime", json!("runc")).contains("invalid runtime name: runc"));
         assert!(host("RestartPolicy", json!({"Name": "never"})).contains("unknown policy"));
         assert!(host("FutureField", json!(1)).contains("HostConfig.FutureField"));
-        assert!(refused(json!({"Healthcheck": {"Test": ["CMD", "x"]}})).contains("Healthcheck"));
+        assert!(refused(json!({"Healthcheck": {"Pulse": 1}})).contains("Healthcheck.Pulse"));
         assert!(refused(json!({"MacAddress": "02:42:ac:11:00:02"})).contains("MacAddress"));
         assert!(
             refused(json!({"NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}))

@@ -1,6 +1,6 @@
 //! `GET /containers/{id}/json`.
 
-use hull_engine::{ContainerConfig, Inspect, Mount, Origin, Status, Timing};
+use hull_engine::{ContainerConfig, Health, Inspect, Mount, Origin, Status, Timing};
 use serde_json::{Map, Value, json};
 
 use super::host_config::{host_config_json, shown_network};
@@ -33,7 +33,7 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",
-        "LogPath": path(&container.log_path),
+        "LogPath": container.log_path.as_deref().map(path).unwrap_or_default(),
         "Name": format!("/{}", container.name),
         "RestartCount": container.restart_count,
         "Driver": "hull",
@@ -45,6 +45,9 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "HostConfig": host_config_json(&container.config.host),
         "GraphDriver": {"Data": null, "Name": "hull"},
     });
+    if let Some(health) = &container.health {
+        value["State"]["Health"] = health_json(health);
+    }
     if let Some(size) = container.size_rw {
         value["SizeRw"] = json!(size);
     }
@@ -60,6 +63,27 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "Timings": timings(&container.timings),
     });
     value
+}
+
+/// Writes what its checks have found.
+fn health_json(health: &Health) -> Value {
+    let checks: Vec<Value> = health
+        .log
+        .iter()
+        .map(|check| {
+            json!({
+                "Start": time(Some(check.start)),
+                "End": time(Some(check.end)),
+                "ExitCode": check.exit_code,
+                "Output": check.output,
+            })
+        })
+        .collect();
+    json!({
+        "Status": health.status.as_str(),
+        "FailingStreak": health.failing_streak,
+        "Log": checks,
+    })
 }
 
 /// Writes how a container's machine came to be.
@@ -133,6 +157,9 @@ fn config(id: &str, config: &ContainerConfig) -> Value {
     });
     if !config.exposed_ports.is_empty() {
         value["ExposedPorts"] = set(&config.exposed_ports);
+    }
+    if let Some(check) = &config.healthcheck {
+        value["Healthcheck"] = json!(check);
     }
     if let Some(signal) = &config.stop_signal {
         value["StopSignal"] = json!(signal);

@@ -1,6 +1,6 @@
 //! `GET /containers/json`.
 
-use hull_engine::{State, Status, Summary};
+use hull_engine::{HealthStatus, Status, Summary};
 use hull_format::{Status as Shown, command_line};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
     }
     value["Labels"] = json!(container.labels);
     value["State"] = json!(container.state.status.as_str());
-    value["Status"] = json!(status(&container.state, now));
+    value["Status"] = json!(status(container, now));
     value["HostConfig"] = json!({"NetworkMode": network});
     value["NetworkSettings"] = json!({"Networks": networks(network)});
     value["Mounts"] = container.mounts.iter().map(mount).collect();
@@ -41,7 +41,8 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
 }
 
 /// Docker's `Up 5 minutes`, `Exited (0) 3 hours ago` and so on.
-fn status(state: &State, now: Timestamp) -> String {
+fn status(container: &Summary, now: Timestamp) -> String {
+    let state = &container.state;
     let code = state.exit_code;
     let started = state.started_at.unwrap_or(now);
     let finished = state.finished_at.unwrap_or(now);
@@ -51,9 +52,15 @@ fn status(state: &State, now: Timestamp) -> String {
         Status::Exited => Shown::Exited { code, finished },
         Status::Removing => Shown::Removing,
         Status::Restarting => Shown::Restarting { code, finished },
-        status @ (Status::Paused | Status::Running) => {
-            Shown::Running { started, paused: status == Status::Paused }
-        }
+        Status::Paused => Shown::Running { started, note: "Paused" },
+        Status::Running => Shown::Running {
+            started,
+            note: match container.health {
+                None => "",
+                Some(HealthStatus::Starting) => "health: starting",
+                Some(health) => health.as_str(),
+            },
+        },
     }
     .describe(now)
 }

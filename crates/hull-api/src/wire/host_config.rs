@@ -1,6 +1,6 @@
 //! `HostConfig` in both directions.
 
-use hull_engine::{HostConfig, RestartPolicy, Ulimit};
+use hull_engine::{HostConfig, LogConfig, RestartPolicy, Ulimit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -57,10 +57,15 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         dns_options: fields.take("DnsOptions")?,
         annotations: fields.take("Annotations")?,
         restart_policy: restart_policy(fields.value("RestartPolicy"))?,
+        log: log_config(fields.value("LogConfig"))?,
+        devices: fields.take("Devices")?,
+        device_cgroup_rules: fields.take("DeviceCgroupRules")?,
+        blkio_weight: fields.take("BlkioWeight")?,
     };
-    let mut log = Fields::new("HostConfig.LogConfig", fields.value("LogConfig"))?;
-    log.accept("Type", &[json!("json-file")])?;
-    log.finish()?;
+    let runtime: String = fields.take("Runtime")?;
+    if !matches!(runtime.as_str(), "" | "hull") {
+        return Err(ApiError::bad_request(format!("unknown or invalid runtime name: {runtime}")));
+    }
     // Says where the client keeps the identifier: nothing for the engine to do.
     fields.value("ContainerIDFile");
     // The size of the client's terminal. Clients set it again with `resize` after the start.
@@ -74,7 +79,7 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
     let mut value = json!({
         "Binds": null,
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": {"Type": or(&config.log.driver, "json-file"), "Config": config.log.options},
         "NetworkMode": shown_network(&config.network_mode),
         "PortBindings": {},
         "RestartPolicy": {
@@ -140,7 +145,7 @@ fn resources(config: &HostConfig) -> Value {
         "Memory": config.memory,
         "NanoCpus": config.nano_cpus,
         "CgroupParent": "",
-        "BlkioWeight": 0,
+        "BlkioWeight": config.blkio_weight,
         "BlkioWeightDevice": [],
         "BlkioDeviceReadBps": [],
         "BlkioDeviceWriteBps": [],
@@ -152,8 +157,8 @@ fn resources(config: &HostConfig) -> Value {
         "CpuRealtimeRuntime": 0,
         "CpusetCpus": config.cpuset_cpus,
         "CpusetMems": config.cpuset_mems,
-        "Devices": [],
-        "DeviceCgroupRules": null,
+        "Devices": config.devices,
+        "DeviceCgroupRules": list(&config.device_cgroup_rules),
         "DeviceRequests": null,
         "MemoryReservation": config.memory_reservation,
         "MemorySwap": config.memory_swap,
@@ -171,6 +176,13 @@ fn resources(config: &HostConfig) -> Value {
 /// The networks that there are today: none at all, under two names.
 pub(crate) fn shown_network(mode: &str) -> &str {
     or(mode, "default")
+}
+
+fn log_config(value: Value) -> Result<LogConfig, ApiError> {
+    let mut fields = Fields::new("HostConfig.LogConfig", value)?;
+    let config = LogConfig { driver: fields.take("Type")?, options: fields.take("Config")? };
+    fields.finish()?;
+    Ok(config)
 }
 
 /// Reads Docker's `RestartPolicy`.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::absolute;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
+use super::health::HealthOptions;
+use super::resources::{Devices, Limits};
+use super::surroundings::Surroundings;
 use super::{
-    Attach, Cpus, Env, Labels, Memory, Sysctls, Ulimits, read_env_file, read_label_file,
+    Attach, Env, Labels, Memory, Sparse, Sysctls, Ulimits, read_env_file, read_label_file,
     restart_policy,
 };
 use crate::error::Failure;
@@ -24,27 +27,28 @@ pub(crate) struct ContainerOptions {
     pub(crate) cidfile: String,
     cap_add: Vec<String>,
     cap_drop: Vec<String>,
-    cpus: Cpus,
+    devices: Devices,
     domainname: String,
     entrypoint: Option<String>,
     env: Env,
     env_file: Vec<String>,
+    health: HealthOptions,
     hostname: String,
     init: Option<bool>,
     isolation: String,
     kernel: String,
     labels: Labels,
     label_file: Vec<String>,
-    memory: Memory,
+    limits: Limits,
     network: Option<String>,
     net: Option<String>,
-    pids_limit: i64,
     privileged: bool,
     read_only: bool,
     restart: String,
     shm_size: Memory,
     stop_signal: String,
     stop_timeout: Option<i64>,
+    surroundings: Surroundings,
     sysctls: Sysctls,
     tmpfs: Vec<String>,
     ulimits: Ulimits,
@@ -57,11 +61,14 @@ impl ContainerOptions {
     #[rustfmt::skip]
     pub(crate) fn register<'a>(&'a mut self, flags: &mut FlagSet<'a>) {
         flags.stop_at_argument();
+        self.devices.register(flags);
+        self.health.register(flags);
+        self.limits.register(flags);
+        self.surroundings.register(flags);
         flags.both(&mut self.attach, 'a', "attach", "Attach to STDIN, STDOUT or STDERR");
         flags.long(&mut self.cap_add, "cap-add", "Add Linux capabilities");
         flags.long(&mut self.cap_drop, "cap-drop", "Drop Linux capabilities");
         flags.long(&mut self.cidfile, "cidfile", "Write the container ID to the file");
-        flags.long(&mut self.cpus, "cpus", "Number of CPUs (2 if not given)");
         flags.long(&mut self.domainname, "domainname", "Container NIS domain name");
         flags.long(&mut self.entrypoint, "entrypoint", "Overwrite the default ENTRYPOINT of the image");
         flags.both(&mut self.env, 'e', "env", "Set environment variables");
@@ -73,11 +80,9 @@ impl ContainerOptions {
         flags.long(&mut self.kernel, "kernel", "Boot the container's machine with this kernel");
         flags.both(&mut self.labels, 'l', "label", "Set meta data on a container");
         flags.long(&mut self.label_file, "label-file", "Read in a line delimited file of labels");
-        flags.both(&mut self.memory, 'm', "memory", "Memory limit (1 GiB if not given)");
         flags.long(&mut self.name, "name", "Assign a name to the container");
         flags.long(&mut self.network, "network", "Connect a container to a network: \"none\" and the default give a loopback interface only, there are no others yet");
         flags.hidden(&mut self.net, "net");
-        flags.long(&mut self.pids_limit, "pids-limit", "Tune container pids limit (set -1 for unlimited)");
         flags.long(&mut self.platform, "platform", "Set platform if server is multi-platform capable");
         flags.long(&mut self.privileged, "privileged", "Give extended privileges to this container");
         flags.long(&mut self.read_only, "read-only", "Mount the container's root filesystem as read only");
@@ -137,6 +142,7 @@ impl ContainerOptions {
         body.put("WorkingDir", json!(self.workdir));
         body.put("Labels", json!(labels.0));
         body.put("StopSignal", json!(self.stop_signal));
+        body.put("Healthcheck", self.health.json()?);
         if let Some(entrypoint) = &self.entrypoint {
             // An empty one takes the image's away.
             body.0.insert("Entrypoint".into(), json!([entrypoint]));
@@ -170,6 +176,9 @@ impl ContainerOptions {
             ));
         }
         let mut host = Sparse::default();
+        self.limits.fill(&mut host);
+        self.devices.fill(&mut host)?;
+        self.surroundings.fill(&mut host)?;
         if !self.restart.is_empty() {
             host.put("RestartPolicy", restart_policy(&self.restart)?);
         }
@@ -179,9 +188,6 @@ impl ContainerOptions {
         host.put("CapDrop", json!(self.cap_drop));
         host.put("Isolation", json!(self.isolation));
         host.put("Kernel", json!(kernel));
-        host.put("Memory", json!(self.memory.0));
-        host.put("NanoCpus", json!(self.cpus.0));
-        host.put("PidsLimit", json!(self.pids_limit));
         host.put("Privileged", json!(self.privileged));
         host.put("ReadonlyRootfs", json!(self.read_only));
         host.put("ShmSize", json!(self.shm_size.0));
@@ -192,25 +198,5 @@ impl ContainerOptions {
             host.0.insert("Init".into(), json!(init));
         }
         Ok(Json::Object(host.0))
-    }
-}
-
-/// An object without the fields that say nothing.
-#[derive(Default)]
-struct Sparse(Map<String, Json>);
-
-impl Sparse {
-    fn put(&mut self, name: &str, value: Json) {
-        let says_nothing = match &value {
-            Json::Null => true,
-            Json::Bool(value) => !value,
-            Json::Number(value) => value.as_i64() == Some(0),
-            Json::String(value) => value.is_empty(),
-            Json::Array(values) => values.is_empty(),
-            Json::Object(values) => values.is_empty(),
-        };
-        if !says_nothing {
-            self.0.insert(name.into(), value);
-        }
     }
 }

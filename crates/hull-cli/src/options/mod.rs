@@ -3,12 +3,17 @@
 mod attach;
 mod container;
 mod cpus;
+mod duration;
 mod env;
 mod files;
 mod filter;
+mod health;
 mod labels;
 mod memory;
+mod resources;
 mod restart;
+mod sparse;
+mod surroundings;
 mod sysctl;
 mod ulimit;
 
@@ -19,7 +24,8 @@ pub(crate) use env::Env;
 pub(crate) use files::{read_env_file, read_label_file};
 pub(crate) use filter::Filter;
 pub(crate) use labels::Labels;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, MemorySwap};
 pub(crate) use restart::restart_policy;
+pub(crate) use sparse::Sparse;
 pub(crate) use sysctl::Sysctls;
 pub(crate) use ulimit::Ulimits;

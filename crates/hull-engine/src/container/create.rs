@@ -72,6 +72,7 @@ impl Engine {
             None | Some("") => None,
             Some(name) => Some(names::parse(name)?),
         };
+        let warnings = hull_plan::discard_unsupported(&mut config.host);
         hull_plan::merge_image(&mut config, &image.config)?;
         let id = random::id()?;
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
@@ -86,7 +87,7 @@ impl Engine {
             config,
         };
         self.insert(given, record).await?;
-        Ok(Created { id, warnings: Vec::new() })
+        Ok(Created { id, warnings })
     }
 
     /// Makes the container of `record`, with the name that is given or one that is made up.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use hull_supervisor::health::Health;
 use hull_supervisor::{Mode, Origin};
 use tokio::sync::watch;
 
@@ -36,6 +37,8 @@ pub(crate) struct Container {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
     pub(crate) state: State,
+    /// What its checks have found, if there are any.
+    pub(crate) health: Option<Health>,
     /// What decides whether it is started again.
     pub(crate) restart: Restart,
     /// Its removal has begun.

@@ -9,13 +9,14 @@ use hull_spec::ConsoleSize;
 use hull_supervisor::client::ClientError;
 use hull_supervisor::control::{self, Attach};
 use hull_supervisor::{Exit, FailureCode};
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
 
 use super::attach::{Attached, Detach, pair};
 use super::detach::Keys;
 use super::entry::Container;
 use super::kill::{self, failed};
+use super::record::Record;
 use super::state::Status;
 use crate::{Engine, Error, Result, host, random};
 
@@ -373,6 +374,21 @@ fn exec_request(
         privileged: config.privileged,
         attach: wanted,
     })
+}
+
+/// Returns the process that checks the health of a container, and the user who runs it.
+pub(crate) fn process_of_check(
+    record: &Record,
+    command: Vec<String>,
+) -> Result<(Box<RawValue>, String)> {
+    let mut config = record.config.clone();
+    config.tty = false;
+    let plan = hull_plan::plan(&record.id, &config, &host::plan_host())?;
+    let mut process = plan.spec.process.unwrap_or_default();
+    process.args = command;
+    let process = to_raw_value(&process)
+        .map_err(|error| Error::internal("cannot encode a process", error))?;
+    Ok((process, hull_plan::effective_user(&record.config.user).to_owned()))
 }
 
 fn exec_error(container: &Container, error: ClientError) -> Error {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use hull_plan::ContainerConfig;
 use hull_supervisor::Origin;
+use hull_supervisor::health::Health;
 use jiff::Timestamp;
 
 use super::entry::{Container, Live};
@@ -24,6 +25,8 @@ pub struct Inspect {
     pub path: String,
     pub args: Vec<String>,
     pub state: State,
+    /// What its checks have found, if there are any.
+    pub health: Option<Health>,
     /// Image id, `sha256:<hex>`.
     pub image: String,
     /// Docker's `Platform`: the operating system of the image.
@@ -35,7 +38,8 @@ pub struct Inspect {
     pub mounts: Vec<Mount>,
     /// Ids of execs that run.
     pub execs: Vec<String>,
-    pub log_path: PathBuf,
+    /// Where users may read its log; only `json-file` shows it.
+    pub log_path: Option<PathBuf>,
     pub restart_count: u64,
     /// Bytes, if asked for.
     pub size_rw: Option<u64>,
@@ -82,13 +86,15 @@ impl Engine {
             path: record.path.clone(),
             args: record.args.clone(),
             state: container.shown_state(&live),
+            health: live.health.clone(),
             image: record.image.id.clone(),
             os: record.image.os.clone(),
             architecture,
             config: record.config.clone(),
             mounts: mounts(&record),
             execs: container.execs().iter().cloned().collect(),
-            log_path: launch::log_path(&container.dir, &container.id),
+            log_path: launch::log_path(&container.dir, &record)
+                .filter(|_| record.config.host.log.driver != "local"),
             restart_count: live.restart.count.into(),
             size_rw,
             size_root_fs,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hull_plan::{ContainerConfig, Host, HostConfig, Plan, VmSize};
+use hull_plan::{ContainerConfig, Host, HostConfig, LogFacts, LogPlan, Plan, VmSize};
 use hull_supervisor::launch::{
     AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StartFrom, StdioLaunch,
     StopLaunch, TemplatesLaunch,
@@ -70,15 +70,12 @@ impl Engine {
                 open_stdin: config.open_stdin,
                 stdin_once: config.stdin_once,
             },
-            log: LogLaunch::JsonFile {
-                path: log_path(dir, &record.id),
-                max_size: None,
-                max_file: 0,
-            },
+            log: log_launch(dir, record)?,
             stop: StopLaunch {
                 signal: plan.stop_signal,
                 timeout: config.stop_timeout.unwrap_or(self.inner.settings.stop_timeout),
             },
+            health: super::health::launch(record)?,
             discard: config.host.auto_remove,
         })
     }
@@ -154,9 +151,28 @@ impl Engine {
     }
 }
 
-/// Where a container's log is.
-pub(crate) fn log_path(dir: &Path, id: &str) -> PathBuf {
-    dir.join(format!("{id}-json.log"))
+/// Where a container's log is; `None` if it has none.
+pub(crate) fn log_path(dir: &Path, record: &Record) -> Option<PathBuf> {
+    match record.config.host.log.driver.as_str() {
+        "none" => None,
+        "local" => Some(dir.join("local.log")),
+        _ => Some(dir.join(format!("{}-json.log", record.id))),
+    }
+}
+
+fn log_launch(dir: &Path, record: &Record) -> Result<LogLaunch> {
+    let log = &record.config.host.log;
+    let LogPlan { max_size, max_file, .. } = log.plan()?;
+    let facts = LogFacts { id: &record.id, name: &record.name, image_id: &record.image.id };
+    Ok(match log_path(dir, record) {
+        None => LogLaunch::None,
+        Some(path) => LogLaunch::JsonFile {
+            path,
+            max_size,
+            max_file,
+            attributes: log.attributes(&record.config, facts)?,
+        },
+    })
 }
 
 /// Puts what the run before left aside, so that a start that fails early leaves no stale state.

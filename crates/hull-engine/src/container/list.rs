@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hull_supervisor::health::HealthStatus;
 use jiff::Timestamp;
 
 use super::entry::{Container, Live};
@@ -40,6 +41,8 @@ pub struct Summary {
     pub created: Timestamp,
     pub labels: BTreeMap<String, String>,
     pub state: State,
+    /// What its checks have found last, if there are any.
+    pub health: Option<HealthStatus>,
     pub network_mode: String,
     pub mounts: Vec<Mount>,
     /// Bytes on the host that the container's own files take; with [`ListOptions::size`].
@@ -93,6 +96,7 @@ impl Engine {
             created: record.created,
             labels: record.config.labels.clone(),
             state: container.shown_state(&live),
+            health: live.health.as_ref().map(|health| health.status),
             network_mode: record.config.host.network_mode.clone(),
             mounts: mounts(record),
             size_rw,
@@ -200,6 +204,7 @@ impl Query {
             "" | "default" => "vm",
             isolation => isolation,
         };
+        let health = live.health.as_ref().map_or("none", |health| health.status.as_str());
         let volumes = mounts(record);
         let volume = !filters.contains("volume")
             || filters.values("volume").iter().any(|value| {
@@ -214,7 +219,7 @@ impl Query {
             && (self.exited.is_empty()
                 || has_exited && self.exited.contains(&live.state.exit_code))
             && filters.matches("status", state.status.as_str())
-            && filters.is_exactly("health", "none")
+            && filters.is_exactly("health", health)
             && filters.is_exactly("network", network)
             && filters.is_exactly("isolation", isolation)
             && volume

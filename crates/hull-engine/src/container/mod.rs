@@ -7,6 +7,7 @@ mod detach;
 pub(crate) mod entry;
 pub(crate) mod exec;
 pub(crate) mod fork;
+pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod launch;

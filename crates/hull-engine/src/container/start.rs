@@ -103,6 +103,7 @@ impl Engine {
                     live.engine_timings = timings;
                     live.take_run(state);
                 });
+                container.begin_health();
                 self.tell(container, "start", &[]);
                 self.monitor(container);
                 Ok(())
@@ -217,6 +218,7 @@ impl Engine {
     /// Watches a running container for its end, in the background.
     pub(crate) fn monitor(&self, container: &Arc<Container>) {
         let Some(task) = container.task() else { return };
+        self.follow_health(container, Arc::clone(&task));
         let (engine, container) = (self.downgrade(), Arc::clone(container));
         tokio::spawn(async move {
             let exit = task.wait().await;
@@ -281,6 +283,7 @@ impl Engine {
                 live.take_run(left);
             }
         });
+        container.end_health();
         if let Some(delay) = delay {
             self.restart_later(container, delay);
         }

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use hull_protocol::{Process, Statistics};
 use hull_supervisor::client::{ClientError, Liveness};
 use hull_supervisor::control::{Attach, Exec};
+use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,6 +74,8 @@ pub(crate) trait Task: Debug + Send + Sync {
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>>;
+    /// Returns what checks have found, once that is not what had the number `seen`.
+    fn health(&self, seen: u64) -> BoxFuture<'_, Result<Health, ClientError>>;
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>>;
     /// Ends the container at once, whatever it does.
     fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;

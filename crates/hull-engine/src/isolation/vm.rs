@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use hull_protocol::{Process, Statistics};
 use hull_supervisor::client::{self, Client, ClientError, Control, Liveness};
 use hull_supervisor::control::Exec;
+use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -157,6 +158,10 @@ impl Task for Machine {
 
     fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>> {
         self.client.statistics().boxed()
+    }
+
+    fn health(&self, seen: u64) -> BoxFuture<'_, Result<Health, ClientError>> {
+        self.client.health(seen).boxed()
     }
 
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>> {

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use hull_protocol::{Process, Statistics};
 use hull_supervisor::client::{self, ClientError, Liveness};
 use hull_supervisor::control::{Attach, Exec};
+use hull_supervisor::health::{Health, HealthStatus};
 use hull_supervisor::{Exit, Failure, FailureCode, Launch, State, Status, Timings};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -248,6 +249,21 @@ impl Task for Machine {
 
     fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>> {
         async { Ok(Statistics::default()) }.boxed()
+    }
+
+    fn health(&self, seen: u64) -> BoxFuture<'_, Result<Health, ClientError>> {
+        async move {
+            if seen == 0 {
+                return Ok(Health {
+                    status: HealthStatus::Healthy,
+                    serial: 1,
+                    ..Health::default()
+                });
+            }
+            self.wait().await?;
+            Err(ClientError::Gone)
+        }
+        .boxed()
     }
 
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>> {

@@ -6,6 +6,7 @@ mod copy;
 mod liveness;
 mod spawn;
 
+use crate::health::Health;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -145,6 +146,15 @@ impl Client {
     pub async fn statistics(&self) -> Result<Statistics, ClientError> {
         match self.ask(Operation::Statistics).await? {
             Answered::Statistics(statistics) => Ok(*statistics),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Returns what checks of the container's health have found, once that is not what had the
+    /// number `seen`; 0: once there is anything.
+    pub async fn health(&self, seen: u64) -> Result<Health, ClientError> {
+        match self.ask(Operation::Health { seen }).await? {
+            Answered::Health(health) => Ok(*health),
             _ => Err(ClientError::Unexpected),
         }
     }

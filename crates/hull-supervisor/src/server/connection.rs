@@ -123,6 +123,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Operation::Resume => {
             return freeze(context, Request::Resume { container }, Status::Running).await;
         }
+        Operation::Health { seen } => return health(context, seen).await,
         Operation::Statistics => Request::Statistics { container },
         Operation::Processes => Request::Processes { container },
         Operation::Update { resources } => Request::Update { container, resources },
@@ -149,6 +150,16 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Reply::Statistics(statistics) => Answered::Statistics(statistics),
         Reply::Started { pid } | Reply::Created { pid } => Answered::Started { pid },
     })
+}
+
+/// Waits for news of the container's health.
+async fn health(context: &Context, seen: u64) -> Result<Answered, Failure> {
+    let mut watch = context.health.subscribe();
+    let news = watch.wait_for(|health| health.as_ref().is_some_and(|health| health.serial != seen));
+    match news.await {
+        Ok(health) => Ok(Answered::Health(Box::new(health.clone().unwrap_or_default()))),
+        Err(error) => Err(Failure::new(FailureCode::NotRunning, error.to_string())),
+    }
 }
 
 /// A stop that was begun goes on when its client leaves.

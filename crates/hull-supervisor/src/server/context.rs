@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::control::{Exit, Failure, FailureCode};
+use crate::health::Health;
 use crate::launch::Launch;
 use crate::state::{State, Status, Timings};
 
@@ -30,6 +31,8 @@ pub(super) struct Context {
     process: watch::Sender<Option<Exit>>,
     /// Set when the machine has ended and the state is on disk.
     record: watch::Sender<Option<Exit>>,
+    /// What checks have found, once there is one.
+    pub(super) health: watch::Sender<Option<Health>>,
     execs: Mutex<HashMap<String, oneshot::Sender<ExitStatus>>>,
     pub(super) hub: Hub,
     pub(super) stdin: Stdin,
@@ -64,6 +67,7 @@ impl Context {
             guest: watch::Sender::new(None),
             process: watch::Sender::new(None),
             record: watch::Sender::new(None),
+            health: watch::Sender::new(None),
             execs: Mutex::default(),
             hub: Hub::default(),
             destroy: Notify::new(),

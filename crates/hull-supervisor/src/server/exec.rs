@@ -35,16 +35,17 @@ pub(super) async fn exec(context: Arc<Context>, mut client: Client, request: Exe
     context.end_exec(&name, None);
 }
 
-struct Started {
+pub(super) struct Started {
     pid: i32,
     input: Option<InputStream>,
     /// Absent if nobody wants any.
-    outputs: Option<OutputStreams>,
+    pub(super) outputs: Option<OutputStreams>,
     /// Which of stdout and stderr the streams are.
     stderr_only: bool,
 }
 
-async fn start(context: &Context, request: Exec) -> Result<Started, Failure> {
+/// Starts a process.
+pub(super) async fn start(context: &Context, request: Exec) -> Result<Started, Failure> {
     let guest = context.guest()?;
     let (attach, tty) = (request.attach, request.tty);
     let input = attach.stdin.then(|| guest.input());

@@ -4,6 +4,7 @@
 //! longer than 16 KiB is cut into records of which only the last has a line feed; what a stream
 //! ends with is kept without one. Bytes that are no UTF-8 become U+FFFD, each.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,6 +19,8 @@ use crate::launch::LogLaunch;
 #[derive(Debug)]
 pub(super) struct Log {
     file: Option<LogFile>,
+    /// `,"attrs":{...}` in front of the time of every record; mostly empty.
+    attributes: String,
     /// What each stream has written since its last line feed.
     lines: [Line; 2],
 }
@@ -32,13 +35,13 @@ struct Line {
 impl Log {
     /// Opens what `launch` says, to append.
     pub(super) fn open(launch: &LogLaunch) -> io::Result<Self> {
-        let file = match launch {
-            LogLaunch::JsonFile { path, max_size, max_file } => {
-                Some(LogFile::open(path, *max_size, *max_file)?)
+        let (file, attributes) = match launch {
+            LogLaunch::JsonFile { path, max_size, max_file, attributes } => {
+                (Some(LogFile::open(path, *max_size, *max_file)?), shown(attributes))
             }
-            LogLaunch::None => None,
+            LogLaunch::None => (None, String::new()),
         };
-        Ok(Self { file, lines: Default::default() })
+        Ok(Self { file, attributes, lines: Default::default() })
     }
 
     /// Logs what a stream has written.
@@ -55,14 +58,14 @@ impl Log {
                     line.bytes.extend_from_slice(&bytes[..=end]);
                     bytes = &bytes[end + 1..];
                     let time = line.cut_since.take().unwrap_or_else(Timestamp::now);
-                    record(&mut out, &line.bytes, channel, time);
+                    record(&mut out, &line.bytes, channel, &self.attributes, time);
                     line.bytes.clear();
                 }
                 None => {
                     line.bytes.extend_from_slice(room);
                     bytes = &bytes[room.len()..];
                     if line.bytes.len() == LONGEST {
-                        line.cut(&mut out, channel);
+                        line.cut(&mut out, channel, &self.attributes);
                     }
                 }
             }
@@ -80,15 +83,15 @@ impl Log {
             return Ok(());
         }
         let mut out = Vec::new();
-        line.cut(&mut out, channel);
+        line.cut(&mut out, channel, &self.attributes);
         file.write(&out)
     }
 }
 
 impl Line {
-    fn cut(&mut self, out: &mut Vec<u8>, channel: Channel) {
+    fn cut(&mut self, out: &mut Vec<u8>, channel: Channel, attributes: &str) {
         let time = *self.cut_since.get_or_insert_with(Timestamp::now);
-        record(out, &self.bytes, channel, time);
+        record(out, &self.bytes, channel, attributes, time);
         self.bytes.clear();
     }
 }
@@ -146,12 +149,31 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
-fn record(out: &mut Vec<u8>, line: &[u8], channel: Channel, time: Timestamp) {
+/// Writes attributes as they stand in a record.
+fn shown(attributes: &BTreeMap<String, String>) -> String {
+    let quoted = |text: &str| {
+        let mut out = Vec::new();
+        escape(&mut out, text.as_bytes());
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let pairs: Vec<_> = attributes
+        .iter()
+        .map(|(key, value)| format!("\"{}\":\"{}\"", quoted(key), quoted(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => String::new(),
+        false => format!(",\"attrs\":{{{}}}", pairs.join(",")),
+    }
+}
+
+fn record(out: &mut Vec<u8>, line: &[u8], channel: Channel, attributes: &str, time: Timestamp) {
     out.extend_from_slice(b"{\"log\":\"");
     escape(out, line);
     out.extend_from_slice(b"\",\"stream\":\"");
     out.extend_from_slice(channel.name().as_bytes());
-    out.extend_from_slice(b"\",\"time\":\"");
+    out.extend_from_slice(b"\"");
+    out.extend_from_slice(attributes.as_bytes());
+    out.extend_from_slice(b",\"time\":\"");
     out.extend_from_slice(time.to_string().as_bytes());
     out.extend_from_slice(b"\"}\n");
 }
@@ -194,12 +216,15 @@ const LONGEST: usize = 16 << 10;
 mod tests {
     use super::*;
 
+    fn launch(path: &Path, max_size: Option<u64>, max_file: u32) -> LogLaunch {
+        let attributes = BTreeMap::from([("tag".to_owned(), "a\"b".to_owned())]);
+        LogLaunch::JsonFile { path: path.to_owned(), max_size, max_file, attributes }
+    }
+
     fn logged(pieces: &[(Channel, &[u8])]) -> Vec<serde_json::Value> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut log =
-            Log::open(&LogLaunch::JsonFile { path: path.clone(), max_size: None, max_file: 0 })
-                .unwrap();
+        let mut log = Log::open(&launch(&path, None, 0)).unwrap();
         for (channel, piece) in pieces {
             log.write(*channel, piece).unwrap();
         }
@@ -230,6 +255,7 @@ mod tests {
                 ("stdout", "last"),
             ]
         );
+        assert_eq!(records[0]["attrs"]["tag"], "a\"b");
         let time = records[0]["time"].as_str().unwrap();
         assert!(time.parse::<Timestamp>().is_ok() && time.ends_with('Z'), "{time}");
     }
@@ -260,8 +286,7 @@ mod tests {
     fn full_files_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let launch = LogLaunch::JsonFile { path: path.clone(), max_size: Some(100), max_file: 3 };
-        let mut log = Log::open(&launch).unwrap();
+        let mut log = Log::open(&launch(&path, Some(130), 3)).unwrap();
         for line in 0..10 {
             log.write(Channel::Stdout, format!("line {line}\n").as_bytes()).unwrap();
         }

@@ -9,6 +9,7 @@ mod context;
 mod copy;
 mod daemon;
 mod exec;
+mod health;
 mod hub;
 mod identity;
 mod log;

@@ -65,8 +65,11 @@ pub(super) async fn supervise<L: Launcher>(
         Ok(()) => {
             daemon.started(&context.state()).await;
             let clock = tokio::task::spawn_local(super::clock::keep(running.guest.clone()));
+            let health = tokio::task::spawn_local(super::health::keep(context.clone()));
             let exit = running.until_exit(context, machine, &mut terminate).await;
             clock.abort();
+            health.abort();
+            super::health::end(context);
             exit
         }
         Err(failure) => {

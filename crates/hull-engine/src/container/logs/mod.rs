@@ -79,7 +79,9 @@ impl Engine {
     ) -> Result<LogStream> {
         // A container that does not run writes nothing that could be followed.
         let watch = (options.follow && container.task().is_some()).then(|| container.watch());
-        let path = log_path(&container.dir, &container.id);
+        let path = log_path(&container.dir, &container.record()).ok_or_else(|| {
+            Error::NotImplemented("configured logging driver does not support reading".into())
+        })?;
         let (sender, entries) = mpsc::channel(ENTRIES);
         let reader = Reader::new(path, options, sender);
         tokio::spawn(reader.run(watch));

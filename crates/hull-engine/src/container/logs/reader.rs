@@ -142,8 +142,21 @@ impl Reader {
                 {
                     return Ok(Err(stop));
                 }
-                if let Ok(file) = Lines::open(&self.path).await {
+                // Others may have come and gone out of the name since.
+                let files = self.files().await?;
+                let at = files.iter().position(|file| {
+                    current.as_ref().is_some_and(|current| current.identity == file.identity)
+                });
+                let newer = files.into_iter().skip(at.map_or(0, |at| at + 1));
+                let mut moved = false;
+                for mut file in newer {
+                    if let Err(stop) = self.send_lines(&mut file).await? {
+                        return Ok(Err(stop));
+                    }
                     current = Some(file);
+                    moved = true;
+                }
+                if moved {
                     continue;
                 }
             }
