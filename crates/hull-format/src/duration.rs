@@ -50,9 +50,9 @@ impl fmt::Display for GoDuration {
         };
         match nanos {
             0 => f.write_str("0s"),
-            ..1_000 => write!(f, "{nanos}ns"),
-            ..1_000_000 => write!(f, "{}\u{b5}s", decimal(nanos / 1_000, nanos % 1_000, 3)),
-            ..1_000_000_000 => {
+            1..1_000 => write!(f, "{nanos}ns"),
+            1_000..1_000_000 => write!(f, "{}\u{b5}s", decimal(nanos / 1_000, nanos % 1_000, 3)),
+            1_000_000..1_000_000_000 => {
                 write!(f, "{}ms", decimal(nanos / 1_000_000, nanos % 1_000_000, 6))
             }
             _ => {
