@@ -58,7 +58,7 @@ impl Filters {
     }
 
     /// True if all values of `key` (`name` or `name=value`) are among `labels`.
-    pub(crate) fn all_labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
+    pub fn all_labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
         self.values(key).iter().all(|wanted| match wanted.split_once('=') {
             Some((name, value)) => labels.get(name).is_some_and(|have| have == value),
             None => labels.contains_key(wanted),

@@ -41,6 +41,7 @@ pub use container::remove::RemoveOptions;
 pub use container::state::{State, Status, Timing};
 pub use container::stop::StopOptions;
 pub use container::top::Top;
+pub use container::update::Update;
 pub use container::wait::{WaitCondition, WaitStatus, Waiter};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

@@ -30,6 +30,7 @@ pub use error::Error;
 pub use health::Healthcheck;
 pub use limits::{
     DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, discard_unsupported, parse_nano_cpus,
+    resources,
 };
 pub use logging::{LogConfig, LogDriver, LogFacts, LogPlan};
 pub use merge::merge_image;

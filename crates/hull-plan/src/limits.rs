@@ -181,7 +181,7 @@ pub(crate) fn rlimits(config: &HostConfig) -> Vec<Rlimit> {
 
 /// Limits of the container's control group. Memory is limited always, so that a container cannot
 /// push the guest's agent out of memory.
-pub(crate) fn resources(config: &ContainerConfig) -> Resources {
+pub fn resources(config: &ContainerConfig) -> Resources {
     let host = &config.host;
     let positive = |value: i64| (value > 0).then_some(value);
     let memory = Memory {

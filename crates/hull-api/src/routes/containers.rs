@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode};
 use hull_engine::{CreateOptions, Filters, ListOptions, RemoveOptions, Status, StopOptions};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{Answer, checkpoints, json, no_content, ok};
@@ -110,6 +111,16 @@ pub(super) async fn unpause(State(server): State<Server>, Path(id): Path<String>
     no_content()
 }
 
+pub(super) async fn update(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    Json(body): Json,
+) -> Answer {
+    let warnings = server.engine.update(&id, wire::update(body)?).await?;
+    let warnings = if warnings.is_empty() { Value::Null } else { json!(warnings) };
+    ok(&json!({"Warnings": warnings}))
+}
+
 pub(super) async fn rename(
     State(server): State<Server>,
     Path(id): Path<String>,
@@ -148,10 +159,16 @@ pub(super) async fn remove(
 
 /// Removes all containers that do not run. One that starts or goes away meanwhile is passed over.
 pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) -> Answer {
-    let filters = parameters.filters()?;
-    if let Some(key) = filters.0.keys().find(|key| *key != "label") {
+    let mut filters = parameters.filters()?;
+    let known = |key: &String| matches!(key.as_str(), "label" | "label!" | "until");
+    if let Some(key) = filters.0.keys().find(|key| !known(key)) {
         return Err(ApiError::bad_request(format!("invalid filter '{key}'")));
     }
+    let until = until(&filters)?;
+    filters.0.remove("until");
+    // Those that have the labels of `label!` stay.
+    let kept = filters.0.remove("label!");
+    let kept = kept.map(|labels| Filters([("label".to_owned(), labels)].into()));
     let options = ListOptions {
         all: true,
         size: true,
@@ -162,7 +179,10 @@ pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) 
     let mut reclaimed = 0;
     for container in server.engine.list(options).await? {
         let status = container.state.status;
-        if !matches!(status, Status::Created | Status::Exited | Status::Dead) {
+        if !matches!(status, Status::Created | Status::Exited | Status::Dead)
+            || until.is_some_and(|until| container.created > until)
+            || kept.as_ref().is_some_and(|kept| kept.all_labels("label", &container.labels))
+        {
             continue;
         }
         let options = RemoveOptions { force: false, volumes: true };
@@ -180,11 +200,19 @@ pub(super) async fn top(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    if let Some(arguments) = parameters.text("ps_args").filter(|&arguments| arguments != "-ef") {
-        return Err(ApiError::bad_request(format!("ps_args is not supported: {arguments}")));
-    }
-    let top = server.engine.top(&id).await?;
+    let top = server.engine.top(&id, parameters.text("ps_args").unwrap_or("-ef")).await?;
     ok(&json!({"Titles": top.titles, "Processes": top.processes}))
+}
+
+/// Reads the filter `until`: a time, or a duration before now.
+pub(super) fn until(filters: &Filters) -> Result<Option<Timestamp>, ApiError> {
+    match filters.values("until") {
+        [] => Ok(None),
+        [text] => hull_format::parse_time(text, Timestamp::now(), &TimeZone::system())
+            .map(Some)
+            .map_err(|error| ApiError::bad_request(error.to_string())),
+        _ => Err(ApiError::bad_request("more than one until filter specified")),
+    }
 }
 
 /// Reads the size of a terminal: rows and columns.

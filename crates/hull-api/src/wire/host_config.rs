@@ -1,6 +1,6 @@
 //! `HostConfig` in both directions.
 
-use hull_engine::{HostConfig, LogConfig, RestartPolicy, Ulimit};
+use hull_engine::{HostConfig, LogConfig, RestartPolicy, Ulimit, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -176,6 +176,31 @@ fn resources(config: &HostConfig) -> Value {
 /// The networks that there are today: none at all, under two names.
 pub(crate) fn shown_network(mode: &str) -> &str {
     or(mode, "default")
+}
+
+/// Reads the body of `POST /containers/{id}/update`.
+pub(crate) fn update(value: Value) -> Result<Update, ApiError> {
+    let policy = value.get("RestartPolicy").is_some_and(|policy| policy["Name"] != json!(""));
+    let limits = host_config(value)?;
+    let only = HostConfig {
+        nano_cpus: limits.nano_cpus,
+        cpu_period: limits.cpu_period,
+        cpu_quota: limits.cpu_quota,
+        cpu_shares: limits.cpu_shares,
+        cpuset_cpus: limits.cpuset_cpus.clone(),
+        cpuset_mems: limits.cpuset_mems.clone(),
+        memory: limits.memory,
+        memory_swap: limits.memory_swap,
+        memory_reservation: limits.memory_reservation,
+        pids_limit: limits.pids_limit,
+        blkio_weight: limits.blkio_weight,
+        restart_policy: limits.restart_policy,
+        ..HostConfig::default()
+    };
+    if only != limits {
+        return Err(ApiError::bad_request("only limits and the restart policy can be updated"));
+    }
+    Ok(Update { restart_policy: policy.then_some(limits.restart_policy), limits })
 }
 
 fn log_config(value: Value) -> Result<LogConfig, ApiError> {

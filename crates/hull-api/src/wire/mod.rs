@@ -19,6 +19,7 @@ pub(crate) use container_inspect::{container_inspect, timings};
 pub(crate) use container_summary::container_summary;
 pub(crate) use event::event;
 pub(crate) use exec::{exec_config, exec_inspect, exec_start};
+pub(crate) use host_config::update;
 pub(crate) use image::{image_inspect, image_summary, removed};
 pub(crate) use progress::{loaded, pulled, pulling};
 pub(crate) use statistics::statistics;

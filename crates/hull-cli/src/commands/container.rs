@@ -2,8 +2,8 @@
 
 use super::group::{Group, Member};
 use super::{
-    attach, create, exec, fork, inspect, kill, logs, pause, ps, rename, restart, rm, run, start,
-    stop, top, unpause, wait,
+    attach, container_prune, create, exec, fork, inspect, kill, logs, pause, port, ps, rename,
+    restart, rm, run, start, stats, stop, top, unpause, update, wait,
 };
 
 pub(super) const GROUP: Group = Group {
@@ -19,14 +19,18 @@ pub(super) const GROUP: Group = Group {
         (&["logs"], Member::Command(&logs::COMMAND)),
         (&["ls", "list", "ps"], Member::Command(&ps::COMMAND)),
         (&["pause"], Member::Command(&pause::COMMAND)),
+        (&["port"], Member::Command(&port::COMMAND)),
+        (&["prune"], Member::Command(&container_prune::COMMAND)),
         (&["rename"], Member::Command(&rename::COMMAND)),
         (&["restart"], Member::Command(&restart::COMMAND)),
         (&["rm", "remove"], Member::Command(&rm::COMMAND)),
         (&["run"], Member::Command(&run::COMMAND)),
         (&["start"], Member::Command(&start::COMMAND)),
+        (&["stats"], Member::Command(&stats::COMMAND)),
         (&["stop"], Member::Command(&stop::COMMAND)),
         (&["top"], Member::Command(&top::COMMAND)),
         (&["unpause"], Member::Command(&unpause::COMMAND)),
+        (&["update"], Member::Command(&update::COMMAND)),
         (&["wait"], Member::Command(&wait::COMMAND)),
     ],
 };

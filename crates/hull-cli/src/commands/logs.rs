@@ -72,19 +72,26 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             if value.is_empty() {
                 continue;
             }
-            let time = match parse_time(value, Timestamp::now(), &TimeZone::system()) {
-                Ok(time) => time.as_nanosecond(),
-                Err(error) => {
+            match moment(name, value) {
+                Ok(time) => path.push_str(&format!("&{name}={time}")),
+                Err(failure) => {
                     // A container that there is not is the first thing to say.
                     client.get(&format!("/containers/{container}/json")).await?;
-                    return Err(Failure::new(format!("invalid value for {name:?}: {error}")));
+                    return Err(failure);
                 }
-            };
-            let (seconds, rest) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
-            path.push_str(&format!("&{name}={seconds}.{rest:09}"));
+            }
         }
         show(&client, &path).await
     })
+}
+
+/// Reads a time as `--since` and `--until` take it, for the API.
+pub(super) fn moment(name: &str, text: &str) -> Result<String, Failure> {
+    let time = parse_time(text, Timestamp::now(), &TimeZone::system())
+        .map_err(|error| Failure::new(format!("invalid value for {name:?}: {error}")))?
+        .as_nanosecond();
+    let (seconds, rest) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
+    Ok(format!("{seconds}.{rest:09}"))
 }
 
 async fn show(client: &Client<'_>, path: &str) -> Result<(), Failure> {

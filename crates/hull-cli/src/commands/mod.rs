@@ -3,10 +3,13 @@
 mod attach;
 mod attachment;
 mod checkpoint;
+mod confirm;
 mod container;
+mod container_prune;
 mod create;
 mod creation;
 mod daemon;
+mod events;
 mod exec;
 mod fork;
 mod group;
@@ -21,6 +24,7 @@ mod load;
 mod logs;
 mod many;
 mod pause;
+mod port;
 mod progress;
 mod ps;
 mod pull;
@@ -31,6 +35,7 @@ mod rm;
 mod rmi;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod summary;
 mod system;
@@ -38,6 +43,7 @@ mod tag;
 mod timings;
 mod top;
 mod unpause;
+mod update;
 mod version;
 mod wait;
 
@@ -111,21 +117,25 @@ const COMMON: &[&Command] = &[
 const OTHERS: &[&Command] = &[
     &attach::COMMAND,
     &create::COMMAND,
+    &events::COMMAND,
     &fork::COMMAND,
     &inspect::COMMAND,
     &kill::COMMAND,
     &load::COMMAND,
     &logs::COMMAND,
     &pause::COMMAND,
+    &port::COMMAND,
     &rename::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
     &rmi::COMMAND,
     &start::COMMAND,
+    &stats::COMMAND,
     &stop::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
     &unpause::COMMAND,
+    &update::COMMAND,
     &wait::COMMAND,
 ];
 

@@ -25,6 +25,7 @@ pub(crate) use files::{read_env_file, read_label_file};
 pub(crate) use filter::Filter;
 pub(crate) use labels::Labels;
 pub(crate) use memory::{Memory, MemorySwap};
+pub(crate) use resources::Limits;
 pub(crate) use restart::restart_policy;
 pub(crate) use sparse::Sparse;
 pub(crate) use sysctl::Sysctls;

@@ -25,4 +25,5 @@ pub(crate) mod state;
 pub(crate) mod stop;
 mod timings;
 pub(crate) mod top;
+pub(crate) mod update;
 pub(crate) mod wait;

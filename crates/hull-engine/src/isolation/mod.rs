@@ -18,6 +18,7 @@ use hull_supervisor::client::{ClientError, Liveness};
 use hull_supervisor::control::{Attach, Exec};
 use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::pool::Pool;
@@ -73,6 +74,8 @@ pub(crate) trait Task: Debug + Send + Sync {
     fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// Changes limits: an OCI `linux.resources` object.
+    fn update(&self, resources: Box<RawValue>) -> BoxFuture<'_, Result<(), ClientError>>;
     fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>>;
     /// Returns what checks have found, once that is not what had the number `seen`.
     fn health(&self, seen: u64) -> BoxFuture<'_, Result<Health, ClientError>>;

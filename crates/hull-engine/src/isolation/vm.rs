@@ -10,6 +10,7 @@ use hull_supervisor::client::{self, Client, ClientError, Control, Liveness};
 use hull_supervisor::control::Exec;
 use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -154,6 +155,10 @@ impl Task for Machine {
 
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>> {
         self.client.resume().boxed()
+    }
+
+    fn update(&self, resources: Box<RawValue>) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.update(resources).boxed()
     }
 
     fn statistics(&self) -> BoxFuture<'_, Result<Statistics, ClientError>> {

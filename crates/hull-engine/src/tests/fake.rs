@@ -13,6 +13,7 @@ use hull_supervisor::control::{Attach, Exec};
 use hull_supervisor::health::{Health, HealthStatus};
 use hull_supervisor::{Exit, Failure, FailureCode, Launch, State, Status, Timings};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
 use crate::isolation::{ExecTask, InputMessage, Isolation, Launched, Pipes, Task};
@@ -244,6 +245,11 @@ impl Task for Machine {
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn update(&self, resources: Box<RawValue>) -> BoxFuture<'_, Result<(), ClientError>> {
+        *self.fake.last_exec.lock().unwrap() = serde_json::from_str(resources.get()).ok();
         async { Ok(()) }.boxed()
     }
 

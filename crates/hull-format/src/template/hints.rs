@@ -39,6 +39,7 @@ impl Hints {
         maps: &["ExposedPorts", "Networks", "PortBindings", "Ports", "Volumes"],
         string_maps: &[
             "Annotations",
+            "Attributes",
             "Data",
             "DriverOpts",
             "Labels",

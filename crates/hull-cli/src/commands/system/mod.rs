@@ -11,13 +11,14 @@ mod stop;
 mod template;
 
 use super::group::{Group, Member};
-use super::{info, version};
+use super::{events, info, version};
 
 pub(super) const GROUP: Group = Group {
     name: "system",
     about: "Manage Hull",
     commands: &[
         (&["doctor"], Member::Command(&doctor::COMMAND)),
+        (&["events"], Member::Command(&events::COMMAND)),
         (&["info"], Member::Command(&info::COMMAND)),
         (&["kernel"], Member::Group(&kernel::GROUP)),
         (&["logs"], Member::Command(&logs::COMMAND)),
