@@ -68,7 +68,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
 fn frame(format: &Format, rows: &[Row]) -> Result<(), Failure> {
     use std::io::IsTerminal as _;
     if std::io::stdout().is_terminal() {
-        output::print("\x1b[2J\x1b[H".to_owned())?;
+        output::print("\x1b[2J\x1b[H")?;
     }
     list::print(format, &STATISTICS, rows)
 }
