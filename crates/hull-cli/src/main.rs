@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod commands;
 mod context;
+mod copy;
 mod daemon;
 mod error;
 mod flags;

@@ -11,6 +11,8 @@ pub(crate) mod container {
     pub(crate) const RESTART: &str = "restart.json";
     /// State that the supervisor of the last run left, put aside when the next run begins.
     pub(crate) const PREVIOUS: &str = "previous.json";
+    /// Directory of a machine that has the disks while the container does not run.
+    pub(crate) const VISIT: &str = "visit";
     /// The writable disk.
     pub(crate) const SCRATCH: &str = "scratch.ext4";
     /// Directory of its checkpoints, by name.

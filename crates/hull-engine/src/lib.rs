@@ -7,6 +7,7 @@
 //! the engine. The engine may be killed at any instruction: [`Engine::open`] finds everything again.
 #![deny(unsafe_code)]
 
+mod archive;
 mod container;
 pub mod doctor;
 mod durable;
@@ -30,7 +31,9 @@ mod template;
 mod tests;
 
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
+pub use container::changes::{Change, ChangeKind};
 pub use container::checkpoint::CheckpointOptions;
+pub use container::copy::{CopyInOptions, FileStream, PathStat};
 pub use container::create::{CreateOptions, Created};
 pub use container::exec::{ExecConfig, ExecInspect, ExecStartOptions};
 pub use container::fork::ForkOptions;

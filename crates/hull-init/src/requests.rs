@@ -14,6 +14,7 @@ use crate::container::spawn::{self, Spawned};
 use crate::container::{State, tty};
 use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
+use crate::tasks::Extraction;
 use crate::{identity, stats, sys, tasks};
 
 impl Agent {
@@ -81,11 +82,12 @@ impl Agent {
                 let root = self.container(&container)?.view()?;
                 self.task(number, Some(container), &[root.as_fd()], || tasks::stat(&root, &path))
             }
-            Request::CopyOut { container, path, stream } => {
-                self.copy_out(number, &container, &path, stream)
+            Request::CopyOut { container, part, stream } => {
+                self.copy_out(number, &container, &part, stream)
             }
-            Request::CopyIn { container, path, stream, no_overwrite_dir_non_dir } => {
-                self.copy_in(number, &container, &path, stream, no_overwrite_dir_non_dir)
+            Request::CopyIn { container, path, stream, no_overwrite_dir_non_dir, owner } => {
+                let how = Extraction { no_overwrite_dir_non_dir, owner };
+                self.copy_in(number, &container, &path, stream, how)
             }
             Request::Delete { container } => {
                 let found = self.container_mut(&container)?;

@@ -3,15 +3,18 @@
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use hull_protocol::{ErrorCode, ExitStatus, Process, Reply, Stat};
+use hull_protocol::{ErrorCode, ExitStatus, Part, Process, Reply, Stat};
 use rustix::event::epoll::EventFlags;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
 use crate::agent::Agent;
+use crate::archive::unpack::Owner;
 use crate::archive::{pack, unpack};
 use crate::child::{Child, Role};
-use crate::container::spawn;
+use crate::container::paths::read_file;
+use crate::container::process::FILE_LIMIT;
+use crate::container::{spawn, user};
 use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
 use crate::requests::check_path;
@@ -30,24 +33,43 @@ impl Agent {
         self.helper(number, container, (None, None), keep, work)
     }
 
-    /// Sends a path of a container as an archive.
+    /// Sends a part of a container.
     pub(crate) fn copy_out(
         &mut self,
         number: u32,
         container: &str,
-        path: &str,
+        part: &Part,
         stream: u32,
     ) -> Result<Option<Reply>> {
-        check_path(path)?;
         let found = self.container(container)?;
-        let (root, owner) = (found.view()?, found.key);
+        let owner = found.key;
+        let (first, second) = match part {
+            Part::Path(path) => {
+                check_path(path)?;
+                (found.view()?, None)
+            }
+            Part::Root => (found.root.open()?, None),
+            Part::Layer | Part::Changes => {
+                let (upper, lower) = found.root.layers()?;
+                (upper, Some(lower))
+            }
+        };
         self.check_stream(stream)?;
         let (read, write) = spawn::pipe()?;
         rustix::io::ioctl_fionbio(&read, true).context(|| "pipe".into())?;
-        let keep = [root.as_fd(), write.as_fd()];
+        let mut keep = vec![first.as_fd(), write.as_fd()];
+        keep.extend(second.as_ref().map(AsFd::as_fd));
         self.helper(number, Some(container.into()), (None, Some(stream)), &keep, || {
-            enter(&root)?;
-            pack::pack(path, &write).map(|()| Reply::Done)
+            let packed = match (part, &second) {
+                (Part::Path(path), _) => {
+                    enter(&first)?;
+                    pack::pack(path, &write)
+                }
+                (Part::Layer, Some(lower)) => pack::pack_layer(&first, lower, &write),
+                (Part::Changes, Some(lower)) => pack::list_changes(&first, lower, &write),
+                _ => pack::pack_root(&first, &write),
+            };
+            packed.map(|()| Reply::Done)
         })?;
         self.streams.add_output(stream, read, Some(owner));
         Ok(None)
@@ -60,7 +82,7 @@ impl Agent {
         container: &str,
         path: &str,
         stream: u32,
-        no_overwrite_dir_non_dir: bool,
+        how: Extraction,
     ) -> Result<Option<Reply>> {
         check_path(path)?;
         let root = self.container(container)?.view()?;
@@ -70,7 +92,9 @@ impl Agent {
         let keep = [root.as_fd(), read.as_fd()];
         self.helper(number, Some(container.into()), (Some(stream), None), &keep, || {
             enter(&root)?;
-            unpack::unpack(path, &read, no_overwrite_dir_non_dir).map(|()| Reply::Done)
+            let owner = how.owner.as_deref().map(owner).transpose()?;
+            let extracted = unpack::unpack(path, &read, how.no_overwrite_dir_non_dir, owner);
+            extracted.map(|()| Reply::Done)
         })?;
         self.streams.add_input(stream, write, false, &self.poller);
         Ok(None)
@@ -112,6 +136,22 @@ impl Agent {
     }
 }
 
+/// How an archive is extracted; see [`hull_protocol::Request::CopyIn`].
+#[derive(Debug)]
+pub(crate) struct Extraction {
+    pub(crate) no_overwrite_dir_non_dir: bool,
+    pub(crate) owner: Option<String>,
+}
+
+/// Looks a user up in the container, once [`enter`] has been called.
+fn owner(user: &str) -> Result<Owner> {
+    let root = open_inside("/", OFlags::PATH | OFlags::DIRECTORY)?;
+    let file = |path| read_file(&root, path, FILE_LIMIT);
+    let (passwd, group) = (file("/etc/passwd"), file("/etc/group"));
+    let found = user::look_up(user, &[], passwd.as_deref(), group.as_deref())?;
+    Ok((Uid::from_raw(found.uid), Gid::from_raw(found.gid)))
+}
+
 /// Returns what a helper answered.
 pub(crate) fn result(answer: &[u8], status: ExitStatus) -> Result<Reply> {
     match answer.split_first() {
@@ -145,9 +185,7 @@ pub(crate) fn stat(root: &OwnedFd, path: &str) -> Result<Reply> {
     let stat = rustix::fs::statat(&directory, last, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| path_failure(path, errno))?;
     let link_target = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Symlink => rustix::fs::readlinkat(&directory, last, Vec::new())
-            .map(|target| target.to_string_lossy().into_owned())
-            .map_err(|errno| path_failure(path, errno))?,
+        FileType::Symlink => follow(path).map_err(|errno| path_failure(path, errno))?,
         _ => String::new(),
     };
     let name = path.trim_end_matches('/').rsplit('/').next();
@@ -158,6 +196,41 @@ pub(crate) fn stat(root: &OwnedFd, path: &str) -> Result<Reply> {
         mtime_ns: stat.st_mtime as i64 * 1_000_000_000 + stat.st_mtime_nsec as i64,
         link_target,
     }))
+}
+
+/// Follows all links in an absolute path, once [`enter`] has been called; what is not there stays
+/// as it is written.
+fn follow(path: &str) -> rustix::io::Result<String> {
+    const MOST_LINKS: u32 = 255;
+    let parts = |path: &str| path.split('/').rev().map(str::to_owned).collect::<Vec<_>>();
+    let mut rest = parts(path);
+    let mut followed: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                followed.pop();
+                continue;
+            }
+            _ => {}
+        }
+        followed.push(part);
+        let here = format!("/{}", followed.join("/"));
+        if let Ok(target) = rustix::fs::readlink(here, Vec::new()) {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(Errno::LOOP);
+            }
+            let target = target.to_string_lossy();
+            match target.starts_with('/') {
+                true => followed.clear(),
+                false => drop(followed.pop()),
+            }
+            rest.extend(parts(&target));
+        }
+    }
+    Ok(format!("/{}", followed.join("/")))
 }
 
 /// Describes processes by their numbers in the guest; those that have ended are left out.

@@ -67,10 +67,8 @@ pub enum Request {
     /// Describes one path in the container's root, the last component not followed.
     /// Replies [`Reply::Stat`].
     Stat { container: String, path: String },
-    /// Sends `path` of the container as a tar archive (POSIX.1-2001 with PAX headers) to `stream`;
-    /// the archive's root entry is named after the path's last component, as Docker names it.
-    /// Replies when all has been sent.
-    CopyOut { container: String, path: String, stream: StreamId },
+    /// Sends a part of the container to `stream`. Replies when all has been sent.
+    CopyOut { container: String, part: Part, stream: StreamId },
     /// Extracts the tar archive that comes on `stream` into the directory `path`.
     /// Replies when all has been written.
     CopyIn {
@@ -80,6 +78,10 @@ pub enum Request {
         /// Refuse to replace a directory by a non-directory and the other way round.
         #[serde(default)]
         no_overwrite_dir_non_dir: bool,
+        /// User to look up in the container, whose all that is extracted will be; else it belongs
+        /// to whom the archive says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
     },
     /// Kills what is left of a container, unmounts its file systems and forgets it.
     Delete { container: String },
@@ -102,6 +104,23 @@ pub enum Request {
     /// Kills all containers, unmounts, syncs, and ends the virtual machine. The reply comes before
     /// the machine ends.
     Shutdown,
+}
+
+/// What of a container's files is read.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A path as the container sees it, as a tar archive (POSIX.1-2001 with PAX headers); the
+    /// archive's root entry is named after the path's last component, as Docker names it.
+    Path(String),
+    /// The root file system without what is mounted on it, as a tar archive.
+    Root,
+    /// The writable layer as a tar archive with whiteouts (OCI image specification, `layer.md`).
+    Layer,
+    /// What differs between root file system and image: for each path a letter (`A` for added,
+    /// `C` for changed, `D` for deleted), the path and a null byte, directories before what is in
+    /// them.
+    Changes,
 }
 
 /// A process in the guest: the init process of `container`, or the exec named `exec`.
@@ -400,7 +419,8 @@ pub struct Stat {
     /// `st_mode`.
     pub mode: u32,
     pub mtime_ns: i64,
-    /// Where a symbolic link leads, empty for all else.
+    /// Where a symbolic link leads: an absolute path in the container with all links in it followed
+    /// as far as there are any; empty for all else.
     pub link_target: String,
 }
 

@@ -12,7 +12,7 @@
 use crate::health::Health;
 use std::path::PathBuf;
 
-use hull_protocol::{ErrorCode, Process, RpcError, Stat, Statistics};
+use hull_protocol::{ErrorCode, Part, Process, RpcError, Stat, Statistics};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -72,16 +72,13 @@ pub enum Operation {
     Stat {
         path: String,
     },
-    /// The client sends a tar archive as stream 0; answered when it has been extracted.
-    CopyIn {
-        path: String,
-        #[serde(default)]
-        no_overwrite_dir_non_dir: bool,
-    },
-    /// Answers `Done` at once or an error, sends a tar archive as stream 1, then an `Event` frame
-    /// with an [`Answer`] that tells whether the archive is whole.
+    /// Answers `Done` at once or an error. The client then sends a tar archive as stream 0, and has
+    /// another answer when it has been extracted.
+    CopyIn(CopyIn),
+    /// Answers `Done` at once or an error, sends the part as stream 1, then an `Event` frame
+    /// with an [`Answer`] that tells whether it is whole.
     CopyOut {
-        path: String,
+        part: Part,
     },
     /// Freezes the container for a moment and makes a copy of its machine, which stands still and
     /// is cloned by supervisors that start [from](crate::Launch::from) `dir`. `dir` exists and is
@@ -95,10 +92,23 @@ pub enum Operation {
         dir: PathBuf,
         leave_running: bool,
     },
+    /// Writes all dirty data of the guest's file systems to their disks.
+    Sync,
     /// Sends the stop signal, waits, kills; answers `Exit` when the container has ended.
     Stop(Stop),
     /// Ends the virtual machine at once, whatever its guest does. Answers `Exit`.
     Destroy,
+}
+
+/// Where and how an archive is extracted; see [`hull_protocol::Request::CopyIn`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CopyIn {
+    /// Directory.
+    pub path: String,
+    #[serde(default)]
+    pub no_overwrite_dir_non_dir: bool,
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// Which streams an attached client wants.

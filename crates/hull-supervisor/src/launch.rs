@@ -53,6 +53,10 @@ pub struct Launch {
     /// How its health is checked; `None`: it is not.
     #[serde(default)]
     pub health: Option<HealthLaunch>,
+    /// Nothing is executed: the machine is there for somebody who reads and writes the files of a
+    /// container that does not run. It ends with the connection that the supervisor inherited.
+    #[serde(default)]
+    pub visit: bool,
     /// The container is removed when it ends (`--rm`): nothing on its disks is worth a sync, and
     /// the machine is ended at once.
     #[serde(default)]

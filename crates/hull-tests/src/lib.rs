@@ -16,6 +16,7 @@ mod mount;
 mod pty;
 mod registry;
 mod server;
+mod shell;
 
 pub use chaos::{eventually, eventually_none, kill, kill_daemon_during};
 pub use command::{Output, run, run_with_input};
@@ -25,6 +26,7 @@ pub use images::{Image, layout};
 pub use mount::SmallDisk;
 pub use pty::Pty;
 pub use registry::Registry;
+pub use shell::{same_as_docker, script};
 
 /// Says why a test does nothing on this machine. The runner shows it with `--no-capture`, and
 /// `make test` prints all of them at its end.

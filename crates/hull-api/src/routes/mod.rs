@@ -1,5 +1,6 @@
 //! The routes, one file per group.
 
+mod archive;
 mod attach;
 mod checkpoints;
 mod containers;
@@ -16,11 +17,15 @@ mod templates;
 mod wait;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use serde_json::Value;
+use tokio::io::AsyncRead;
+use tokio_util::io::StreamReader;
 
 use crate::error::ApiError;
 use crate::server::Server;
@@ -59,6 +64,9 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/containers/{id}/attach", post(attach::attach))
         .route("/containers/{id}/logs", get(logs::logs))
         .route("/containers/{id}/exec", post(exec::create))
+        .route("/containers/{id}/archive", get(archive::get).head(archive::head).put(archive::put))
+        .route("/containers/{id}/export", get(archive::export))
+        .route("/containers/{id}/changes", get(archive::changes))
         .route("/exec/{id}/start", post(exec::start))
         .route("/exec/{id}/resize", post(exec::resize))
         .route("/exec/{id}/json", get(exec::inspect))
@@ -84,6 +92,11 @@ pub(crate) fn router(server: Server) -> Router {
         // Bodies are limited where they are read: an archive has no limit.
         .layer(DefaultBodyLimit::disable())
         .with_state(server)
+}
+
+/// Reads the body of a request.
+fn read(body: Body) -> impl AsyncRead + Send {
+    StreamReader::new(body.into_data_stream().map_err(std::io::Error::other))
 }
 
 fn json(status: StatusCode, value: &Value) -> Response {

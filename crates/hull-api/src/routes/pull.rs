@@ -5,13 +5,11 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use futures_util::TryStreamExt as _;
 use http::HeaderMap;
 use hull_engine::image::{Credentials, PullOptions};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio_util::io::StreamReader;
 
 use super::stream::{self, Sink};
 use super::{Answer, ok};
@@ -92,8 +90,7 @@ pub(super) async fn load(
     body: Body,
 ) -> Answer {
     parameters.refuse(&["platform"])?;
-    let archive = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
-    let names = server.engine.load(Box::pin(archive)).await?;
+    let names = server.engine.load(Box::pin(super::read(body))).await?;
     let mut values = names.iter().map(|name| wire::loaded(name));
     if let [_] = names.as_slice()
         && let Some(value) = values.next()

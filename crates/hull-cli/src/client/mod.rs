@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -170,6 +171,12 @@ pub(crate) fn request(method: Method, path: &str) -> http::request::Builder {
 /// A body of bytes that are here.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Reads the body of an answer.
+pub(crate) fn body(response: Response<Incoming>) -> impl tokio::io::AsyncRead + Send + Unpin {
+    let bytes = response.into_body().into_data_stream().map_err(std::io::Error::other);
+    tokio_util::io::StreamReader::new(bytes)
 }
 
 /// Percent-encodes a part of a path or query.

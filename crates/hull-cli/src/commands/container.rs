@@ -2,8 +2,8 @@
 
 use super::group::{Group, Member};
 use super::{
-    attach, container_prune, create, exec, fork, inspect, kill, logs, pause, port, ps, rename,
-    restart, rm, run, start, stats, stop, top, unpause, update, wait,
+    attach, container_prune, cp, create, diff, exec, export, fork, inspect, kill, logs, pause,
+    port, ps, rename, restart, rm, run, start, stats, stop, top, unpause, update, wait,
 };
 
 pub(super) const GROUP: Group = Group {
@@ -11,8 +11,11 @@ pub(super) const GROUP: Group = Group {
     about: "Manage containers",
     commands: &[
         (&["attach"], Member::Command(&attach::COMMAND)),
+        (&["cp"], Member::Command(&cp::COMMAND)),
         (&["create"], Member::Command(&create::COMMAND)),
+        (&["diff"], Member::Command(&diff::COMMAND)),
         (&["exec"], Member::Command(&exec::COMMAND)),
+        (&["export"], Member::Command(&export::COMMAND)),
         (&["fork"], Member::Command(&fork::COMMAND)),
         (&["inspect"], Member::Command(&inspect::CONTAINER)),
         (&["kill"], Member::Command(&kill::COMMAND)),

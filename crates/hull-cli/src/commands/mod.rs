@@ -1,16 +1,20 @@
 //! The commands, one file each.
 
+mod archive;
 mod attach;
 mod attachment;
 mod checkpoint;
 mod confirm;
 mod container;
 mod container_prune;
+mod cp;
 mod create;
 mod creation;
 mod daemon;
+mod diff;
 mod events;
 mod exec;
+mod export;
 mod fork;
 mod group;
 mod image;
@@ -116,8 +120,11 @@ const COMMON: &[&Command] = &[
 
 const OTHERS: &[&Command] = &[
     &attach::COMMAND,
+    &cp::COMMAND,
     &create::COMMAND,
+    &diff::COMMAND,
     &events::COMMAND,
+    &export::COMMAND,
     &fork::COMMAND,
     &inspect::COMMAND,
     &kill::COMMAND,

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::record::Record;
 use super::restart::Restart;
 use super::state::{State, Timing};
+use super::visit::Visit;
 use super::wait::WaitStatus;
 use crate::isolation::{Pipes, Task};
 
@@ -29,6 +30,8 @@ pub(crate) struct Container {
     streams: Mutex<Streams>,
     /// Execs that run.
     execs: Mutex<BTreeSet<String>>,
+    /// Who reads and writes its files while it does not run; only touched with `gate` held.
+    pub(crate) visit: Mutex<Option<Visit>>,
     /// A restart is under way: its end is not the end that `auto_remove` waits for.
     pub(crate) restarting: AtomicBool,
 }
@@ -90,6 +93,7 @@ impl Container {
             live: watch::Sender::new(live),
             streams: Mutex::new(Streams::Waiting(Vec::new())),
             execs: Mutex::default(),
+            visit: Mutex::default(),
             restarting: AtomicBool::new(false),
         }
     }

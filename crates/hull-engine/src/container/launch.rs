@@ -11,6 +11,7 @@ use hull_supervisor::launch::{
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
 
+use super::entry::Container;
 use super::record::Record;
 use crate::durable::{self, Survives};
 use crate::layout;
@@ -29,11 +30,23 @@ impl Engine {
         let scratch = dir.join(layout::container::SCRATCH);
         let launch = Launch { from, ..self.launch(dir, record, plan, image, scratch)? };
         set_previous_aside(dir)?;
-        let path = dir.join(paths::LAUNCH);
-        let json = serde_json::to_vec(&launch)
-            .map_err(|error| Error::internal("cannot encode a launch", error))?;
-        // Nobody reads it before the supervisor is started, and that comes after.
-        durable::write(&path, &json, Survives::Kill).map_err(Error::file("write", &path))?;
+        write_launch(dir, &launch)?;
+        Ok(launch)
+    }
+
+    /// Writes the `launch.json` of a visit in `dir`.
+    pub(super) fn prepare_visit(&self, dir: &Path, container: &Container) -> Result<Launch> {
+        let record = visited(&container.record());
+        let plan = hull_plan::plan(&record.id, &record.config, &host::plan_host())?;
+        let image = self.root_disk_path(&record)?;
+        let scratch = container.dir.join(layout::container::SCRATCH);
+        let launch = Launch {
+            visit: true,
+            log: LogLaunch::None,
+            health: None,
+            ..self.launch(dir, &record, &plan, image, scratch)?
+        };
+        write_launch(dir, &launch)?;
         Ok(launch)
     }
 
@@ -76,6 +89,7 @@ impl Engine {
                 timeout: config.stop_timeout.unwrap_or(self.inner.settings.stop_timeout),
             },
             health: super::health::launch(record)?,
+            visit: false,
             discard: config.host.auto_remove,
         })
     }
@@ -149,6 +163,43 @@ impl Engine {
             source: None,
         })
     }
+}
+
+fn write_launch(dir: &Path, launch: &Launch) -> Result<()> {
+    let path = dir.join(paths::LAUNCH);
+    let json = serde_json::to_vec(launch)
+        .map_err(|error| Error::internal("cannot encode a launch", error))?;
+    // Nobody reads it before the supervisor is started, and that comes after.
+    durable::write(&path, &json, Survives::Kill).map_err(Error::file("write", &path))
+}
+
+/// Returns a container as visitors see it: with all its files, but of the usual size and with
+/// nothing to be executed, so that any usual machine will do.
+fn visited(record: &Record) -> Record {
+    let mut record = record.clone();
+    let config = &mut record.config;
+    config.user.clear();
+    config.entrypoint = None;
+    // Looked for, never executed: the agent itself is in every container until then.
+    config.cmd = Some(vec!["/proc/self/exe".into()]);
+    config.tty = false;
+    config.open_stdin = false;
+    let usual = HostConfig::default();
+    let host = &mut config.host;
+    host.init = None;
+    host.kernel = None;
+    host.auto_remove = false;
+    host.group_add.clear();
+    host.sysctls.clear();
+    host.network_mode = "none".into();
+    // Nobody sees what would be written there.
+    host.tmpfs.clear();
+    (host.memory, host.memory_swap) = (usual.memory, usual.memory_swap);
+    host.memory_reservation = usual.memory_reservation;
+    (host.nano_cpus, host.cpu_period, host.cpu_quota) =
+        (usual.nano_cpus, usual.cpu_period, usual.cpu_quota);
+    (host.cpuset_cpus, host.cpuset_mems) = (usual.cpuset_cpus, usual.cpuset_mems);
+    record
 }
 
 /// Where a container's log is; `None` if it has none.

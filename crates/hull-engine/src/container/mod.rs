@@ -1,7 +1,9 @@
 //! Containers.
 
 pub(crate) mod attach;
+pub(crate) mod changes;
 pub(crate) mod checkpoint;
+pub(crate) mod copy;
 pub(crate) mod create;
 mod detach;
 pub(crate) mod entry;
@@ -26,4 +28,5 @@ pub(crate) mod stop;
 mod timings;
 pub(crate) mod top;
 pub(crate) mod update;
+mod visit;
 pub(crate) mod wait;

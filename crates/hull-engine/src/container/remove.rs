@@ -58,6 +58,10 @@ impl Engine {
         self.end_for_removal(container, options.force)
             .await
             .map_err(|error| error.within(format!("cannot remove container {given:?}")))?;
+        // What a visitor reads goes from under it, but its machine must not stay.
+        if let Err(error) = self.end_visit(container).await {
+            warn!(container = &container.id[..12], %error, "a visit does not end");
+        }
         let doomed = self.inner.layout.tmp().join(format!("remove-{}", container.id));
         fs::rename(&container.dir, &doomed)
             .or_else(|error| match error.kind() {

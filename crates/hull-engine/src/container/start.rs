@@ -1,5 +1,6 @@
 //! Start.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,8 @@ impl Engine {
     ) -> Result<supervisor::State> {
         let record = container.record();
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
-        self.wait_for_predecessor(container, driver).await?;
+        self.wait_for_predecessor(&container.dir, driver).await?;
+        self.end_visit(container).await?;
         let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
         let launch = tokio::task::spawn_blocking(move || {
             let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
@@ -154,26 +156,26 @@ impl Engine {
 
     /// Waits until the supervisor of the run before has gone, which has nothing left to do; ends
     /// one that does not go.
-    async fn wait_for_predecessor(
+    pub(super) async fn wait_for_predecessor(
         &self,
-        container: &Container,
+        dir: &Path,
         driver: &Arc<dyn Isolation>,
     ) -> Result<()> {
         for attempt in 0.. {
-            let found = driver.recover(&container.dir);
+            let found = driver.recover(dir);
             let found = found.map_err(Error::supervisor("cannot start the container"))?;
             match (found, attempt) {
                 (Liveness::Dead(_), _) => break,
                 (Liveness::Alive, ..PREDECESSOR_POLLS) => {}
                 (Liveness::Alive, PREDECESSOR_POLLS) => {
-                    let destroyed = driver.task(&container.dir).destroy().await;
+                    let destroyed = driver.task(dir).destroy().await;
                     destroyed.map_err(Error::supervisor("cannot end the run before of"))?;
                 }
                 (Liveness::Alive, _) => {
                     return Err(Error::Internal {
                         context: format!(
-                            "the supervisor of the last run of {} does not end",
-                            container.id
+                            "the supervisor of the last run in {} does not end",
+                            dir.display()
                         ),
                         source: None,
                     });
@@ -324,7 +326,7 @@ pub(crate) fn damaged(container: &Container) -> Error {
 }
 
 /// Reads the state that the run before the last left, if there was one.
-pub(crate) fn read_previous(dir: &std::path::Path) -> Option<supervisor::State> {
+pub(crate) fn read_previous(dir: &Path) -> Option<supervisor::State> {
     let bytes = std::fs::read(dir.join(layout::container::PREVIOUS)).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
@@ -352,7 +354,7 @@ fn failed_state(exit_code: i32, error: &Error) -> supervisor::State {
 }
 
 /// A start that failed, in the words that Docker's clients show.
-fn start_error(error: ClientError) -> Error {
+pub(super) fn start_error(error: ClientError) -> Error {
     match error {
         ClientError::Failed(failure) => {
             let exit_code = failure.exit_code();

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use hull_protocol::{Process, Statistics};
-use hull_supervisor::client::{ClientError, Liveness};
-use hull_supervisor::control::{Attach, Exec};
+use hull_protocol::{Part, Process, Stat, Statistics};
+use hull_supervisor::client::{ClientError, CopyIn, CopyOut, Liveness};
+use hull_supervisor::control::{self, Attach, Exec};
 use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
 use serde_json::value::RawValue;
@@ -47,6 +47,9 @@ pub(crate) trait Isolation: Debug + Send + Sync {
 /// A container that has been launched and has not executed its program yet.
 pub(crate) trait Launched: Send {
     fn task(&self) -> Arc<dyn Task>;
+
+    /// Waits until everything is ready for the program to be executed.
+    fn created(&mut self) -> BoxFuture<'_, Result<(), ClientError>>;
 
     /// Executes the program; returns when it runs.
     fn execute(self: Box<Self>) -> BoxFuture<'static, Result<State, ClientError>>;
@@ -80,6 +83,14 @@ pub(crate) trait Task: Debug + Send + Sync {
     /// Returns what checks have found, once that is not what had the number `seen`.
     fn health(&self, seen: u64) -> BoxFuture<'_, Result<Health, ClientError>>;
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>>;
+    /// Describes a path.
+    fn stat<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Stat, ClientError>>;
+    /// Begins to extract an archive.
+    fn copy_in(&self, wanted: control::CopyIn) -> BoxFuture<'_, Result<CopyIn, ClientError>>;
+    /// Begins to read a part of the files.
+    fn copy_out(&self, part: Part) -> BoxFuture<'_, Result<CopyOut, ClientError>>;
+    /// Has everything that was written on the disks.
+    fn sync(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     /// Ends the container at once, whatever it does.
     fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use hull_protocol::{Process, Statistics};
-use hull_supervisor::client::{self, Client, ClientError, Control, Liveness};
-use hull_supervisor::control::Exec;
+use hull_protocol::{Part, Process, Stat, Statistics};
+use hull_supervisor::client::{self, Client, ClientError, Control, CopyIn, CopyOut, Liveness};
+use hull_supervisor::control::{self, Exec};
 use hull_supervisor::health::Health;
 use hull_supervisor::{Exit, Launch, State};
 use serde_json::value::RawValue;
@@ -80,6 +80,10 @@ struct Booting {
 impl Launched for Booting {
     fn task(&self) -> Arc<dyn Task> {
         Arc::new(Machine::new(self.control.client()))
+    }
+
+    fn created(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
+        async move { self.control.created().await.map(drop) }.boxed()
     }
 
     fn execute(self: Box<Self>) -> BoxFuture<'static, Result<State, ClientError>> {
@@ -171,6 +175,22 @@ impl Task for Machine {
 
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>> {
         self.client.processes().boxed()
+    }
+
+    fn stat<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Stat, ClientError>> {
+        self.client.stat(path).boxed()
+    }
+
+    fn copy_in(&self, wanted: control::CopyIn) -> BoxFuture<'_, Result<CopyIn, ClientError>> {
+        self.client.copy_in(wanted).boxed()
+    }
+
+    fn copy_out(&self, part: Part) -> BoxFuture<'_, Result<CopyOut, ClientError>> {
+        self.client.copy_out(part).boxed()
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.sync().boxed()
     }
 
     fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use hull_protocol::{Process, Statistics};
-use hull_supervisor::client::{self, ClientError, Liveness};
-use hull_supervisor::control::{Attach, Exec};
+use hull_protocol::{Part, Process, Stat, Statistics};
+use hull_supervisor::client::{self, ClientError, CopyIn, CopyOut, Liveness};
+use hull_supervisor::control::{self, Attach, Exec};
 use hull_supervisor::health::{Health, HealthStatus};
 use hull_supervisor::{Exit, Failure, FailureCode, Launch, State, Status, Timings};
 use jiff::Timestamp;
@@ -144,6 +144,10 @@ impl Launched for Machine {
         Arc::new(self.clone())
     }
 
+    fn created(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn execute(self: Box<Self>) -> BoxFuture<'static, Result<State, ClientError>> {
         async move {
             let script = self.fake.script().clone();
@@ -274,6 +278,22 @@ impl Task for Machine {
 
     fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ClientError>> {
         async { Ok(vec![Process::default()]) }.boxed()
+    }
+
+    fn stat<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Stat, ClientError>> {
+        async move { Ok(Stat { name: path.into(), ..Stat::default() }) }.boxed()
+    }
+
+    fn copy_in(&self, _: control::CopyIn) -> BoxFuture<'_, Result<CopyIn, ClientError>> {
+        async { Err(ClientError::Gone) }.boxed()
+    }
+
+    fn copy_out(&self, _: Part) -> BoxFuture<'_, Result<CopyOut, ClientError>> {
+        async { Err(ClientError::Gone) }.boxed()
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
     }
 
     fn destroy(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {

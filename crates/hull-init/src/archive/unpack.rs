@@ -14,18 +14,32 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::header::{BLOCK, Header, Malformed};
+use crate::container::paths::is_directory;
 use crate::failure::{Context, Failure, Result};
 use crate::tasks::open_inside;
 
-/// Extracts the archive `input` into the directory `path` of the current root.
-pub(crate) fn unpack(path: &str, input: &OwnedFd, no_overwrite_dir_non_dir: bool) -> Result<()> {
+/// Whose files are.
+pub(crate) type Owner = (Uid, Gid);
+
+/// Extracts the archive `input` into the directory `path` of the current root. All will be
+/// `owner`'s, if that is given, or whose the archive says.
+pub(crate) fn unpack(
+    path: &str,
+    input: &OwnedFd,
+    no_overwrite_dir_non_dir: bool,
+    owner: Option<Owner>,
+) -> Result<()> {
     let input = input.try_clone().map_err(|error| Failure::failed(format!("dup: {error}")))?;
-    let target = open_inside(path, OFlags::PATH | OFlags::DIRECTORY)?;
+    let target = open_inside(path, OFlags::PATH)?;
+    if !is_directory(&target).context(|| format!("stat {path}"))? {
+        return Err(Failure::invalid("extraction point is not a directory"));
+    }
     let mut unpacker = Unpacker {
         target,
         path,
         input: BufReader::with_capacity(64 << 10, File::from(input)),
         no_overwrite_dir_non_dir,
+        owner,
         directories: Vec::new(),
     };
     let result = unpacker.run();
@@ -41,6 +55,7 @@ struct Unpacker<'a> {
     path: &'a str,
     input: BufReader<File>,
     no_overwrite_dir_non_dir: bool,
+    owner: Option<Owner>,
     /// Directories and their times, which are set when nothing changes them any more.
     directories: Vec<(Vec<u8>, Timestamps)>,
 }
@@ -51,7 +66,8 @@ impl Unpacker<'_> {
             let what = || format!("extract {:?}", String::from_utf8_lossy(&header.path));
             let rest = header.size.next_multiple_of(BLOCK as u64) - header.size;
             self.extract(&header).context(what)?;
-            self.skip(rest).context(what)?;
+            // What fills up the last block may be missing at the very end.
+            let _ = self.skip(rest);
         }
         for (path, times) in std::mem::take(&mut self.directories) {
             if let Ok(directory) = self.open(&path) {
@@ -177,7 +193,8 @@ impl Unpacker<'_> {
         path: Vec<u8>,
     ) -> rustix::io::Result<()> {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let (uid, gid) = (Uid::from_raw(header.uid), Gid::from_raw(header.gid));
+        let (uid, gid) =
+            self.owner.unwrap_or((Uid::from_raw(header.uid), Gid::from_raw(header.gid)));
         rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags)?;
         let time = Timespec { tv_sec: header.mtime.0, tv_nsec: header.mtime.1.into() };
         let times = Timestamps { last_access: time, last_modification: time };

@@ -11,7 +11,7 @@ mod mount_options;
 mod mounts;
 pub(crate) mod paths;
 mod pattern;
-mod process;
+pub(crate) mod process;
 mod program;
 mod rlimits;
 pub(crate) mod rootfs;
@@ -21,7 +21,7 @@ mod skeleton;
 pub(crate) mod spawn;
 mod stage;
 pub(crate) mod tty;
-mod user;
+pub(crate) mod user;
 mod volumes;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -43,7 +43,7 @@ pub(crate) struct Container {
     /// Number for the poller.
     pub(crate) key: u32,
     pub(crate) cgroup: Cgroup,
-    root: MountedRoot,
+    pub(crate) root: MountedRoot,
     /// Key of the init process; that of a process that has ended stays.
     pub(crate) init: u32,
     /// `CLONE_NEW*` that it does not share with the guest.

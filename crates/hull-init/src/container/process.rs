@@ -299,4 +299,4 @@ pub(crate) fn make_working_directory(root: BorrowedFd<'_>, cwd: &str) -> Result<
 }
 
 /// Largest passwd or group file that is read, in bytes.
-const FILE_LIMIT: u64 = 8 << 20;
+pub(crate) const FILE_LIMIT: u64 = 8 << 20;

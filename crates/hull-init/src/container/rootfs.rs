@@ -20,6 +20,8 @@ pub(crate) struct MountedRoot {
     scratch: Option<String>,
     /// Directory of the container: `root`, and what needs no disk.
     directory: String,
+    /// Where the image is mounted.
+    lower: String,
     /// Where its layer and its volumes are.
     base: String,
     /// Nothing in `base` is for another start.
@@ -46,6 +48,7 @@ impl MountedRoot {
             image: rootfs.image.clone(),
             scratch: None,
             directory,
+            lower: lower.clone(),
             base: String::new(),
             transient: false,
             fresh: false,
@@ -78,6 +81,11 @@ impl MountedRoot {
     /// Path of the root in the agent's own mount namespace.
     pub(crate) fn path(&self) -> String {
         format!("{}/root", self.directory)
+    }
+
+    /// Opens the directory of the writable layer, and the image below it.
+    pub(crate) fn layers(&self) -> Result<(OwnedFd, OwnedFd)> {
+        Ok((open(&Layer::of(&self.base).upper)?, open(&self.lower)?))
     }
 
     /// Opens the root as a handle.

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
+use crate::archive::tree::times;
 use crate::container::paths::resolve_or_create;
 
 /// Makes what is missing under `root`.
@@ -22,9 +23,13 @@ pub(crate) fn make(root: BorrowedFd<'_>) -> Result<()> {
     if rustix::fs::statat(&etc, "mtab", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
+    let before = rustix::fs::fstat(&etc)?;
     match rustix::fs::symlinkat("/proc/mounts", &etc, "mtab") {
+        Ok(()) => {}
         // An image whose /etc is not a directory has worse problems.
-        Ok(()) | Err(Errno::EXIST | Errno::NOTDIR) => Ok(()),
-        Err(errno) => Err(errno),
+        Err(Errno::EXIST | Errno::NOTDIR) => return Ok(()),
+        Err(errno) => return Err(errno),
     }
+    // The directory shall not look as if the container had changed it.
+    rustix::fs::utimensat(&etc, ".", &times(&before), AtFlags::empty())
 }

@@ -1,4 +1,4 @@
-//! Tar archives into and out of a container.
+//! Files into and out of a container.
 
 use std::io;
 
@@ -44,7 +44,7 @@ impl CopyIn {
     }
 }
 
-/// An archive on its way out of a container.
+/// A part of a container's files on its way out.
 #[derive(Debug)]
 pub struct CopyOut {
     connection: Connection,
@@ -56,11 +56,11 @@ impl CopyOut {
         Self { connection, ended: false }
     }
 
-    /// Returns the next part of the archive, `None` when it is whole.
+    /// Returns the next piece, `None` when it is whole.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] if the guest could not read all of it; what came before is then no
-    /// whole archive.
+    /// [`ClientError::Failed`] if the guest could not read all of it; what came before is then not
+    /// whole.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         if self.ended {
             return Ok(None);

@@ -10,11 +10,11 @@ use crate::health::Health;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hull_protocol::{Process, Stat, Statistics};
+use hull_protocol::{Part, Process, Stat, Statistics};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::control::{Answered, Attach, Exec, Exit, Failure, FailureCode, Operation, Stop};
+use crate::control::{self, Answered, Attach, Exec, Exit, Failure, FailureCode, Operation, Stop};
 use crate::state::State;
 
 use connection::Connection;
@@ -181,25 +181,23 @@ impl Client {
         }
     }
 
-    /// Begins to extract a tar archive into the directory `path` of the container.
-    pub async fn copy_in(
-        &self,
-        path: &str,
-        no_overwrite_dir_non_dir: bool,
-    ) -> Result<CopyIn, ClientError> {
+    /// Begins to extract a tar archive into a directory of the container.
+    pub async fn copy_in(&self, wanted: control::CopyIn) -> Result<CopyIn, ClientError> {
         let mut connection = Connection::open(&self.dir).await?;
-        connection
-            .send(&Operation::CopyIn { path: path.to_owned(), no_overwrite_dir_non_dir })
-            .await?;
+        connection.ask(&Operation::CopyIn(wanted)).await?;
         Ok(CopyIn::new(connection))
     }
 
-    /// Begins to read `path` of the container as a tar archive.
-    pub async fn copy_out(&self, path: &str) -> Result<CopyOut, ClientError> {
+    /// Begins to read a part of the container's files.
+    pub async fn copy_out(&self, part: Part) -> Result<CopyOut, ClientError> {
         let mut connection = Connection::open(&self.dir).await?;
-        let path = path.to_owned();
-        connection.ask(&Operation::CopyOut { path }).await?;
+        connection.ask(&Operation::CopyOut { part }).await?;
         Ok(CopyOut::new(connection))
+    }
+
+    /// Has everything that was written in the guest on its disks.
+    pub async fn sync(&self) -> Result<(), ClientError> {
+        self.ask(Operation::Sync).await.map(drop)
     }
 
     /// Stops the container: stop signal, time, SIGKILL. Returns when it has ended; a container

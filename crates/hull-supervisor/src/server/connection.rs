@@ -76,14 +76,12 @@ async fn converse(stream: UnixStream, context: Arc<Context>) {
     match operation {
         Operation::Attach(wants) => attach::attach(context, client, wants).await,
         Operation::Exec(request) => exec::exec(context, client, *request).await,
-        Operation::CopyIn { path, no_overwrite_dir_non_dir } => {
-            copy::copy_in(&context, client, path, no_overwrite_dir_non_dir).await
-        }
-        Operation::CopyOut { path } => copy::copy_out(&context, client, path).await,
         Operation::Fork { dir } => offspring::serve(context, client, dir, Purpose::Fork).await,
         Operation::Checkpoint { dir, leave_running } => {
             offspring::serve(context, client, dir, Purpose::Checkpoint { leave_running }).await;
         }
+        Operation::CopyIn(wanted) => copy::copy_in(&context, client, wanted).await,
+        Operation::CopyOut { part } => copy::copy_out(&context, client, part).await,
         operation => {
             let answer = tokio::select! {
                 answer = answer(&context, operation) => answer,
@@ -128,6 +126,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Operation::Processes => Request::Processes { container },
         Operation::Update { resources } => Request::Update { container, resources },
         Operation::Stat { path } => Request::Stat { container, path },
+        Operation::Sync => Request::Sync,
         Operation::Claim { .. } | Operation::Start => {
             let message = "only the daemon that made the supervisor can start its container";
             return Err(Failure::new(FailureCode::Invalid, message));
@@ -135,7 +134,7 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         // Handled by the caller.
         Operation::Attach(_)
         | Operation::Exec(_)
-        | Operation::CopyIn { .. }
+        | Operation::CopyIn(_)
         | Operation::CopyOut { .. }
         | Operation::Checkpoint { .. }
         | Operation::Fork { .. } => {

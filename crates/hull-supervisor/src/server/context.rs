@@ -41,6 +41,18 @@ pub(super) struct Context {
     /// Copies of the machine that somebody wants.
     copies: Mutex<Vec<Wanted>>,
     copies_changed: Notify,
+    /// How many clients read or write the container's files.
+    transfers: watch::Sender<usize>,
+}
+
+/// Files on their way, which the end of the container waits for a little.
+#[derive(Debug)]
+pub(super) struct Transfer<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Transfer<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|transfers| *transfers -= 1);
+    }
 }
 
 impl Context {
@@ -73,6 +85,7 @@ impl Context {
             destroy: Notify::new(),
             copies: Mutex::default(),
             copies_changed: Notify::new(),
+            transfers: watch::Sender::new(0),
         }
     }
 
@@ -111,12 +124,13 @@ impl Context {
         state.write(&self.dir)
     }
 
-    /// Returns the guest with the running container.
+    /// Returns the guest with the running container, or the one that waits beside a visitor.
     ///
     /// # Errors
     /// [`FailureCode::NotRunning`].
     pub(super) fn guest(&self) -> Result<Guest, Failure> {
-        let running = matches!(self.lock_state().status, Status::Running | Status::Paused);
+        let status = self.lock_state().status;
+        let running = matches!(status, Status::Running | Status::Paused) || self.launch.visit;
         let guest = self.guest.borrow().clone();
         match guest {
             Some(guest) if running && self.process.borrow().is_none() => Ok(guest),
@@ -125,6 +139,19 @@ impl Context {
                 format!("container {} is not running", self.launch.container),
             )),
         }
+    }
+
+    /// Returns the guest to read or write files, as [`Context::guest`] does.
+    pub(super) fn guest_for_transfer(&self) -> Result<(Guest, Transfer<'_>), Failure> {
+        self.transfers.send_modify(|transfers| *transfers += 1);
+        let transfer = Transfer(&self.transfers);
+        Ok((self.guest()?, transfer))
+    }
+
+    /// Waits until nobody reads or writes the container's files.
+    pub(super) async fn transferred(&self) {
+        // The sender lives as long as this does.
+        let _ = self.transfers.subscribe().wait_for(|transfers| *transfers == 0).await;
     }
 
     pub(super) fn set_guest(&self, guest: Guest) {

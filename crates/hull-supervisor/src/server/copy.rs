@@ -1,31 +1,28 @@
-//! Tar archives into and out of the container.
+//! Files into and out of the container.
 
 use hull_guest::Output;
-use hull_protocol::{Kind, Request};
+use hull_protocol::{Kind, Part, Request};
 
-use crate::control::{Answer, Answered};
+use crate::control::{Answer, Answered, CopyIn};
 use crate::wire::{write_frame, write_json};
 
 use super::connection::Client;
 use super::context::{Context, failure};
 
 /// Extracts the archive that the client sends.
-pub(super) async fn copy_in(
-    context: &Context,
-    mut client: Client,
-    path: String,
-    no_overwrite_dir_non_dir: bool,
-) {
-    let guest = match context.guest() {
+pub(super) async fn copy_in(context: &Context, mut client: Client, wanted: CopyIn) {
+    let (guest, _transfer) = match context.guest_for_transfer() {
         Ok(guest) => guest,
         Err(failure) => return client.answer(Err(failure)).await,
     };
+    client.answer(Ok(Answered::Done)).await;
     let mut input = guest.input();
     let extracted = guest.send(&Request::CopyIn {
         container: context.launch.container.clone(),
-        path,
+        path: wanted.path,
         stream: input.id(),
-        no_overwrite_dir_non_dir,
+        no_overwrite_dir_non_dir: wanted.no_overwrite_dir_non_dir,
+        owner: wanted.owner,
     });
     let extracted = extracted.done();
     tokio::pin!(extracted);
@@ -61,16 +58,16 @@ pub(super) async fn copy_in(
     client.answer(answer).await;
 }
 
-/// Sends `path` as an archive.
-pub(super) async fn copy_out(context: &Context, mut client: Client, path: String) {
-    let guest = match context.guest() {
+/// Sends a part of the container's files.
+pub(super) async fn copy_out(context: &Context, mut client: Client, part: Part) {
+    let (guest, _transfer) = match context.guest_for_transfer() {
         Ok(guest) => guest,
         Err(failure) => return client.answer(Err(failure)).await,
     };
     let mut outputs = guest.outputs(1);
     let sent = guest.send(&Request::CopyOut {
         container: context.launch.container.clone(),
-        path,
+        part,
         stream: outputs.id(0),
     });
     let sent = sent.done();

@@ -369,6 +369,7 @@ impl Running {
         context.mark(|timings| &mut timings.exited);
         context.hub.finish(exit);
         context.stdin.close().await;
+        let _ = timeout(TRANSFER_PATIENCE, context.transferred()).await;
         if !context.launch.discard {
             let shutdown = self.guest.send(&Request::Shutdown);
             let ended = async {
@@ -516,5 +517,7 @@ const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));
 /// A cold boot takes a second under emulation; a loaded machine may take many times that.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a transfer of files that was begun while the container ran may take after its end.
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(10);
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -1,11 +1,11 @@
 //! What clients ask for.
 
-use hull_protocol::{ErrorCode, ExitStatus, Frame, Kind, Reply, Request, RpcError};
+use hull_protocol::{ErrorCode, ExitStatus, Frame, Kind, Part, Reply, Request, RpcError};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::client::{ClientError, Piece};
-use crate::control::{Attach, Channel, Exec, FailureCode, Stop};
+use crate::control::{Attach, Channel, CopyIn, Exec, FailureCode, Stop};
 use crate::state::Status;
 
 use super::fake::{Bench, SOON, run};
@@ -211,7 +211,8 @@ fn a_machine_can_be_ended_whatever_its_guest_does() {
 fn archives_go_in_and_out() {
     run(async {
         let mut running = Bench::running(|_| {}).await;
-        let mut copy = running.client.copy_in("/tmp", false).await.unwrap();
+        let copy_in = CopyIn { path: "/tmp".into(), ..CopyIn::default() };
+        let mut copy = running.client.copy_in(copy_in).await.unwrap();
         copy.write(b"archive").await.unwrap();
         let (number, _) = running.guest.request().await;
         assert_eq!(running.guest.expect(Kind::Data).await.payload, b"archive");
@@ -221,7 +222,10 @@ fn archives_go_in_and_out() {
         finish.await.unwrap().unwrap();
 
         let client = running.client.clone();
-        let copying = tokio::task::spawn_local(async move { client.copy_out("/etc").await });
+        let copying =
+            tokio::task::spawn_local(
+                async move { client.copy_out(Part::Path("/etc".into())).await },
+            );
         let (number, request) = running.guest.request().await;
         let Request::CopyOut { stream, .. } = request else {
             panic!("{request:?}");
