@@ -70,7 +70,7 @@ impl Group {
             .iter()
             .map(|(names, member)| {
                 let about = match member {
-                    Member::Command(command) => command.about,
+                    Member::Command(command) => command.summary(),
                     Member::Group(group) => group.about,
                 };
                 format!("  {:<11} {about}\n", names[0])

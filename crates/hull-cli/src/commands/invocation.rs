@@ -12,6 +12,7 @@ pub(crate) struct Command {
     pub(crate) name: &'static str,
     /// Its arguments, for the help: `[OPTIONS] CONTAINER [CONTAINER...]`.
     pub(crate) arguments: &'static str,
+    /// What it does; more lines after the first are in its own help only.
     pub(crate) about: &'static str,
     /// All ways to call it, if there are several.
     pub(crate) aliases: &'static [&'static str],
@@ -19,6 +20,11 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// Returns what lists of commands say of it: the first line of what its help says.
+    pub(crate) fn summary(&self) -> &'static str {
+        self.about.lines().next().unwrap_or_default()
+    }
+
     /// Runs the command, which was called `path`.
     pub(crate) fn run(
         &self,

@@ -95,7 +95,7 @@ pub(crate) fn overview(options: &str) -> String {
     let list = |commands: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
         commands.map(|(name, about)| format!("  {name:<11} {about}\n")).collect::<String>()
     };
-    let described = |command: &'static &Command| (command.name, command.about);
+    let described = |command: &'static &Command| (command.name, command.summary());
     format!(
         "Usage:  {} {}\n\n{}\n\nCommon Commands:\n{}\nManagement Commands:\n{}\nCommands:\n{}\n\
          Global Options:\n{options}\nRun 'hull COMMAND --help' for more information on a command.\n",
