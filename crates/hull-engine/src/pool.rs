@@ -25,8 +25,10 @@ use crate::{Engine, PoolSettings, Result, Settings, host, random};
 /// only made while nothing else starts.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// Machines at most.
+    /// Machines of one shape that wait to be used up, at most.
     size: usize,
+    /// Shapes that a machine stands still for, to be cloned, at most.
+    shapes: usize,
     supervisor: PathBuf,
     dir: PathBuf,
     inner: Mutex<Inside>,
@@ -93,8 +95,10 @@ impl Pool {
     pub(crate) fn new(settings: &Settings, dir: PathBuf) -> Self {
         let PoolSettings { size, max_bytes } = settings.pool;
         let affordable = usize::try_from(max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
+        let size = if settings.templates.enabled { size.min(affordable) } else { 0 };
         Self {
-            size: if settings.templates.enabled { size.min(affordable) } else { 0 },
+            size,
+            shapes: (size * SHAPES).min(affordable),
             supervisor: settings.supervisor.clone(),
             dir,
             inner: Mutex::default(),
@@ -122,16 +126,21 @@ impl Pool {
             inside.waiting.retain(|member| !fits(member) || member.made_from == now);
         }
         if let Some(index) = inside.waiting.iter().position(fits) {
-            inside.missed = None;
-            if inside.waiting[index].waiting.is_zygote() {
-                return Some(Taken::Zygote(inside.waiting[index].dir.clone()));
+            let member = inside.waiting.remove(index);
+            if !member.waiting.is_zygote() {
+                return Some(Taken::Machine(member.waiting, member.dir));
             }
-            let member = inside.waiting.swap_remove(index);
-            return Some(Taken::Machine(member.waiting, member.dir));
+            let place = member.dir.clone();
+            // The one used last is the last.
+            inside.waiting.push(member);
+            return Some(Taken::Zygote(place));
         }
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {
-            inside.waiting.clear();
+            let has_zygotes = inside.waiting.iter().any(|member| member.waiting.is_zygote());
+            let room = if has_zygotes { self.shapes.saturating_sub(1) } else { 0 };
+            let excess = inside.waiting.len().saturating_sub(room);
+            inside.waiting.drain(..excess);
             inside.wanted = Some((launch.machine.clone(), templates.clone()));
         }
         inside.missed = Some(launch.machine.clone());
@@ -160,12 +169,22 @@ impl Pool {
         }
     }
 
+    /// Returns whether a machine is missing.
+    fn is_short(&self) -> bool {
+        self.reap();
+        let inside = self.inside();
+        let lacks = |(machine, _): &(MachineLaunch, _)| {
+            !inside.waiting.iter().any(|member| member.machine == *machine)
+        };
+        inside.waiting.len() < self.size || inside.wanted.as_ref().is_some_and(lacks)
+    }
+
     /// Returns when a machine is missing and nothing has started for a while.
     async fn missing(&self) {
         loop {
             let changed = self.changed.notified();
             let quiet = self.inside().last_start.map_or(QUIET, |at| at.elapsed());
-            if self.len() >= self.size || self.starts.load(Ordering::Acquire) > 0 {
+            if !self.is_short() || self.starts.load(Ordering::Acquire) > 0 {
                 changed.await;
             } else if quiet < QUIET {
                 tokio::time::sleep(QUIET.saturating_sub(quiet)).await;
@@ -307,6 +326,8 @@ async fn fill_one(
     engine.inner.pool.make(launch).await.map_err(|error| error.to_string())
 }
 
+/// A machine that is cloned serves any number of containers of its shape: there are a few shapes.
+const SHAPES: usize = 4;
 /// Memory of the host that a machine takes while it waits, most of it translated code.
 const MACHINE_BYTES: u64 = 64 << 20;
 /// How long nothing must have started before a machine is made.
