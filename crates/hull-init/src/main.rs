@@ -25,6 +25,7 @@ mod kernel_log;
 mod memory;
 mod poller;
 mod prepare;
+mod reports;
 mod requests;
 mod setup;
 mod shutdown;
