@@ -113,13 +113,13 @@ fn a_new_shape_costs_one_boot_and_no_error_however_many_want_it() {
     let (_registry, home, image) = Home::configured_with_busybox(NO_POOL);
     let run = |name: &str| {
         let script = "cat /sys/fs/cgroup/memory.max";
-        let run = ["run", "--name", name, "-m", "96m", "--network", "none", &image];
+        let run = ["run", "--name", name, "-m", "1100m", "--network", "none", &image];
         home.hull(&[&run[..], &["sh", "-c", script]].concat())
     };
     thread::scope(|scope| {
         let all: Vec<_> = ["one", "two"].map(|name| scope.spawn(move || run(name))).into();
         for one in all {
-            assert_eq!(one.join().expect("no panic").success(), "100663296");
+            assert_eq!(one.join().expect("no panic").success(), "1153433600");
         }
     });
     let (mode, template) = home.origin("one");
@@ -140,22 +140,22 @@ fn templates_are_built_listed_removed_and_pruned() {
     assert_eq!(usual.len(), 64);
     assert_eq!(template(&["build"]).success(), usual);
     assert_eq!(template(&["ls", "-q", "--no-trunc"]).success(), usual);
-    let small = template(&["build", "-m", "48m", "--cpus", "1"]).success();
-    assert_ne!(usual, small);
+    let other = template(&["build", "-m", "1100m", "--cpus", "1"]).success();
+    assert_ne!(usual, other);
     let rows = template(&["ls", "--format", "{{.Key}} {{.CPUs}} {{.State}}"]).success();
-    assert_eq!(rows, format!("{} 1 ready\n{} 2 ready", &small[..12], &usual[..12]));
+    assert_eq!(rows, format!("{} 1 ready\n{} 2 ready", &other[..12], &usual[..12]));
 
     // A build is what a start would have made.
-    let run = ["run", "--name", "box", "-m", "48m", "--cpus", "1", "--network", "none", &image];
+    let run = ["run", "--name", "box", "-m", "1100m", "--cpus", "1", "--network", "none", &image];
     home.hull(&[&run[..], &["true"]].concat()).success();
-    assert_eq!(home.origin("box"), ("fork".into(), small.clone()));
+    assert_eq!(home.origin("box"), ("fork".into(), other.clone()));
     remove(&home);
 
     let missing = template(&["rm", "no-such-key"]);
     assert_eq!(missing.code, 1);
     assert!(missing.errors().contains("No such template: no-such-key"), "{}", missing.errors());
     assert_ne!(template(&["build", "-m", "1"]).code, 0);
-    assert_eq!(template(&["rm", &small[..12]]).success(), small[..12]);
+    assert_eq!(template(&["rm", &other[..12]]).success(), other[..12]);
     assert_eq!(template(&["ls", "-q", "--no-trunc"]).success(), usual);
     // Of use still.
     assert_eq!(template(&["prune"]).success(), "Total reclaimed space: 0B");
@@ -173,11 +173,11 @@ fn templates_used_least_recently_go_when_there_are_too_many() {
     let config = "[pool]\nsize = 0\n[templates]\nmax_size = \"70MiB\"\n";
     let (_registry, home, image) = Home::configured_with_busybox(config);
     let listed = || home.hull(&["system", "template", "ls", "-q", "--no-trunc"]).success();
-    let first = home.hull(&["system", "template", "build", "-m", "100m"]).success();
-    let run = ["run", "-d", "--name", "old", "-m", "100m", "--network", "none", &image];
+    let first = home.hull(&["system", "template", "build", "-m", "1300m"]).success();
+    let run = ["run", "-d", "--name", "old", "-m", "1300m", "--network", "none", &image];
     home.hull(&[&run[..], &["sleep", "1000"]].concat()).success();
     assert_eq!(home.origin("old"), ("fork".into(), first.clone()));
-    let second = home.hull(&["system", "template", "build", "-m", "90m"]).success();
+    let second = home.hull(&["system", "template", "build", "-m", "1200m"]).success();
     hull_tests::eventually("what is too much goes", || listed() == second);
     // It goes on without its template, and comes back with a new one.
     let script = "cat /bin/busybox > /copy && cmp /bin/busybox /copy && echo same";

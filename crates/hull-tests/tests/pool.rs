@@ -49,7 +49,7 @@ fn a_machine_waits_and_is_cloned_by_any_number_of_starts() {
     }
     assert_eq!(waiting(&home), first);
     // What waits is of no use to it, and is left alone.
-    assert_ne!(run(&home, &image, &["-m", "80m"]), "pool");
+    assert_ne!(run(&home, &image, &["-m", "1100m"]), "pool");
     assert_eq!(run(&home, &image, &[]), "pool");
     assert_eq!(waiting(&home), first);
     // Clones have nothing to do with what becomes of it.
@@ -73,10 +73,10 @@ fn the_pool_follows_what_is_started_again_and_again() {
     let (_registry, home, image) = Home::with_busybox();
     waiting(&home);
     for _ in 0..2 {
-        assert_ne!(run(&home, &image, &["--cpus", "1", "-m", "80m"]), "pool");
+        assert_ne!(run(&home, &image, &["--cpus", "1", "-m", "1100m"]), "pool");
     }
     eventually("a machine of the other shape waits", || {
-        run(&home, &image, &["--cpus", "1", "-m", "80m"]) == "pool"
+        run(&home, &image, &["--cpus", "1", "-m", "1100m"]) == "pool"
     });
 }
 

@@ -16,12 +16,14 @@ pub(super) const COMMAND: Command = Command {
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut announce = false;
     let mut background = false;
+    let mut wait = false;
     let mut flags = invocation.flags();
     flags.hidden(&mut announce, "announce");
     flags.hidden(&mut background, "background");
+    flags.long(&mut wait, "wait", "Wait until a daemon that runs already has ended, then serve");
     flags.parse(arguments, Arity::None)?;
     if background {
         return daemon::background(invocation.context);
     }
-    daemon::run(invocation.context, announce)
+    daemon::run(invocation.context, announce, wait)
 }

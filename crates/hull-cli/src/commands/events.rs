@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use hull_format::{Data, Template};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::logs::moment;
 use super::{Command, Invocation, inspect};
@@ -43,8 +43,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.parse(arguments, Arity::None)?;
     let format = match format.as_str() {
         "" => Format::Line,
-        "json" => Format::Json,
-        text => Format::Template(Template::parse(text).map_err(|error| Failure::Message {
+        "json" | "{{json .}}" => Format::Json,
+        text => Format::Template(template(text).map_err(|error| Failure::Message {
             text: format!("Error parsing format: {error}"),
             hint: None,
             code: 64,
@@ -73,13 +73,34 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     })
 }
 
+/// Parses a template, and tries it as docker's client does before it asks for anything.
+fn template(text: &str) -> Result<Template, hull_format::Error> {
+    let template = Template::parse(text)?;
+    template.execute(&fields(&json!({"Actor": {"ID": "", "Attributes": {}}})))?;
+    Ok(template)
+}
+
+/// The fields by the names that they have in Go.
+fn fields(event: &Value) -> Data {
+    Data::inspect(&json!({
+        "Status": event["status"],
+        "ID": event["id"],
+        "From": event["from"],
+        "Type": event["Type"],
+        "Action": event["Action"],
+        "Actor": event["Actor"],
+        "Scope": event["scope"],
+        "Time": event["time"],
+        "TimeNano": event["timeNano"],
+    }))
+}
+
 fn show(event: &Value, format: &Format) -> Result<String, Failure> {
     match format {
         Format::Line => Ok(line(event)),
         Format::Json => Ok(event.to_string()),
         Format::Template(template) => {
-            let data = Data::inspect(event);
-            template.execute(&data).map_err(|error| Failure::new(error.to_string()))
+            template.execute(&fields(event)).map_err(|error| Failure::new(error.to_string()))
         }
     }
 }
@@ -92,7 +113,10 @@ fn line(event: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut line = format!(
         "{} {} {} {}",
-        time.strftime("%Y-%m-%dT%H:%M:%S.%9f%:z"),
+        match time.offset().is_zero() {
+            true => time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string(),
+            false => time.strftime("%Y-%m-%dT%H:%M:%S.%9f%:z").to_string(),
+        },
         text(&event["Type"]),
         text(&event["Action"]),
         text(&event["Actor"]["ID"]),
@@ -110,8 +134,6 @@ fn line(event: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

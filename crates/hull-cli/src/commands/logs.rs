@@ -2,7 +2,7 @@
 
 use http::{Method, header};
 use http_body_util::BodyExt as _;
-use hull_format::parse_time;
+use hull_format::{GoDuration, parse_time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -91,7 +91,11 @@ pub(super) fn moment(name: &str, text: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::new(format!("invalid value for {name:?}: {error}")))?
         .as_nanosecond();
     let (seconds, rest) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
-    Ok(format!("{seconds}.{rest:09}"))
+    // As docker's client: a duration is told in whole seconds.
+    match text.parse::<GoDuration>() {
+        Ok(_) if text != "0" => Ok(seconds.to_string()),
+        _ => Ok(format!("{seconds}.{rest:09}")),
+    }
 }
 
 async fn show(client: &Client<'_>, path: &str) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod archive;
 mod attach;
 mod attachment;
 mod checkpoint;
+mod completion;
 mod confirm;
 mod container;
 mod container_prune;
@@ -26,6 +27,7 @@ mod kill;
 mod list;
 mod load;
 mod logs;
+mod man;
 mod many;
 mod pause;
 mod port;
@@ -54,7 +56,7 @@ mod wait;
 use crate::cli::program;
 use crate::error::Failure;
 
-pub(crate) use group::Group;
+pub(crate) use group::{Group, Member};
 pub(crate) use invocation::{Command, Invocation};
 
 /// What the arguments name.
@@ -108,6 +110,11 @@ pub(crate) fn overview(options: &str) -> String {
     )
 }
 
+/// All commands at the top that the help shows.
+fn visible() -> impl Iterator<Item = &'static Command> {
+    COMMON.iter().chain(OTHERS).copied()
+}
+
 const COMMON: &[&Command] = &[
     &run::COMMAND,
     &exec::COMMAND,
@@ -121,6 +128,7 @@ const COMMON: &[&Command] = &[
 const OTHERS: &[&Command] = &[
     &attach::COMMAND,
     &cp::COMMAND,
+    &completion::COMMAND,
     &create::COMMAND,
     &diff::COMMAND,
     &events::COMMAND,
@@ -148,4 +156,4 @@ const OTHERS: &[&Command] = &[
 
 const GROUPS: &[&Group] = &[&checkpoint::GROUP, &container::GROUP, &image::GROUP, &system::GROUP];
 
-const HIDDEN: &[&Command] = &[&daemon::COMMAND];
+const HIDDEN: &[&Command] = &[&daemon::COMMAND, &man::COMMAND];

@@ -21,10 +21,11 @@ pub(crate) use self::lock::Lock;
 pub(crate) use self::process::background;
 
 /// Runs the daemon in this process until SIGTERM, SIGINT or a client's request ends it. `announce`
-/// says to standard output when it is ready, for the process that started it.
-pub(crate) fn run(context: &Context, announce: bool) -> Result<(), Failure> {
+/// says to standard output when it is ready, for the process that started it; with `wait`, a daemon
+/// that runs already is waited for.
+pub(crate) fn run(context: &Context, announce: bool, wait: bool) -> Result<(), Failure> {
     output::log_to_stderr(context.debug);
-    let result = serve(context, announce);
+    let result = serve(context, announce, wait);
     if let (true, Err(Failure::Message { text, hint, .. })) = (announce, &result) {
         let hint = hint.as_ref().map(|hint| format!("hint: {hint}\n"));
         output::print(format!("{text}\n{}", hint.unwrap_or_default()))?;
@@ -32,11 +33,16 @@ pub(crate) fn run(context: &Context, announce: bool) -> Result<(), Failure> {
     result
 }
 
-fn serve(context: &Context, announce: bool) -> Result<(), Failure> {
+fn serve(context: &Context, announce: bool, wait: bool) -> Result<(), Failure> {
     make_home(context).map_err(|error| {
         Failure::new(format!("cannot make {}: {error}", context.home.display()))
     })?;
-    let Some(lock) = Lock::take(context)? else {
+    let mut lock = Lock::take(context)?;
+    while wait && lock.is_none() {
+        Lock::wait_until_free(context)?;
+        lock = Lock::take(context)?;
+    }
+    let Some(lock) = lock else {
         // Another daemon became ready while this one waited: it serves as well.
         if announce {
             process::ready()?;

@@ -17,6 +17,11 @@ impl Filter {
         self.0.entry(key.to_owned()).or_default().push(value.to_owned());
     }
 
+    /// True if there is a condition of `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// Returns the conditions as a parameter of a query.
     pub(crate) fn parameter(&self) -> String {
         if self.0.is_empty() {

@@ -4,6 +4,7 @@
 
 mod broken;
 mod commands;
+mod completion;
 mod daemon;
 mod fake;
 mod run;

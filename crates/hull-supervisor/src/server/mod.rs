@@ -7,6 +7,7 @@ mod connection;
 mod console;
 mod context;
 mod copy;
+mod courtesy;
 mod daemon;
 mod exec;
 mod health;

@@ -65,10 +65,15 @@ pub(super) async fn supervise<L: Launcher>(
         Ok(()) => {
             daemon.started(&context.state()).await;
             let clock = tokio::task::spawn_local(super::clock::keep(running.guest.clone()));
+            let vmm = context.state().vmm_pid;
+            let courtesy = vmm.map(|vmm| tokio::task::spawn_local(super::courtesy::keep(vmm)));
             let health = tokio::task::spawn_local(super::health::keep(context.clone()));
             let exit = running.until_exit(context, machine, &mut terminate).await;
             clock.abort();
             health.abort();
+            if let Some(courtesy) = courtesy {
+                courtesy.abort();
+            }
             super::health::end(context);
             exit
         }

@@ -1,0 +1,116 @@
+//! `hull system prune`.
+
+use hull_format::human_size;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::commands::{Command, Invocation, confirm, container_prune};
+use crate::error::Failure;
+use crate::flags::Arity;
+use crate::options::Filter;
+use crate::output;
+
+pub(super) const COMMAND: Command = Command {
+    name: "prune",
+    arguments: "[OPTIONS]",
+    about: "Remove unused data",
+    aliases: &[],
+    run,
+};
+
+fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
+    let mut all = false;
+    let mut filter = Filter::default();
+    let mut force = false;
+    let mut volumes = false;
+    let mut flags = invocation.flags();
+    flags.both(&mut all, 'a', "all", "Remove all unused images not just dangling ones");
+    flags.long(&mut filter, "filter", "Provide filter values (e.g. \"label=<key>=<value>\")");
+    flags.both(&mut force, 'f', "force", "Do not prompt for confirmation");
+    flags.long(&mut volumes, "volumes", "Prune anonymous volumes");
+    flags.parse(arguments, Arity::None)?;
+    if volumes && filter.has("until") {
+        return Err(Failure::new("The \"until\" filter is not supported with \"--volumes\""));
+    }
+    if !force && !confirm::ask(&warning(all, volumes))? {
+        return Ok(());
+    }
+    invocation.wait_for(async {
+        let client = invocation.client();
+        let mut reclaimed = container_prune::prune(&client, &filter).await?;
+        reclaimed += prune(&client, "networks", "NetworksDeleted", &filter).await?;
+        if volumes {
+            reclaimed += prune(&client, "volumes", "VolumesDeleted", &filter).await?;
+        }
+        let mut images = filter.clone();
+        images.add("dangling", if all { "false" } else { "true" });
+        reclaimed += prune(&client, "images", "ImagesDeleted", &images).await?;
+        output::line(&format!("Total reclaimed space: {}", human_size(reclaimed)))
+    })
+}
+
+fn warning(all: bool, volumes: bool) -> String {
+    let mut doomed =
+        vec!["all stopped containers", "all networks not used by at least one container"];
+    if volumes {
+        doomed.push("all anonymous volumes not used by at least one container");
+    }
+    doomed.push(match all {
+        true => "all images without at least one container associated to them",
+        false => "all dangling images",
+    });
+    doomed.push(match all {
+        true => "all build cache",
+        false => "unused build cache",
+    });
+    let list: String = doomed.iter().map(|what| format!("  - {what}\n")).collect();
+    format!("WARNING! This will remove:\n{list}")
+}
+
+/// Removes what is not used of one kind, says what, and returns how many bytes that took.
+async fn prune(
+    client: &Client<'_>,
+    kind: &str,
+    deleted: &str,
+    filter: &Filter,
+) -> Result<u64, Failure> {
+    let path = format!("/{kind}/prune?{}", filter.parameter().trim_start_matches('&'));
+    let answer = match client.post(&path, None).await {
+        // A daemon that has none of the kind.
+        Err(error) if error.is_not_found() => return Ok(0),
+        answer => answer?,
+    };
+    let lines: String = answer[deleted].as_array().into_iter().flatten().map(line).collect();
+    if !lines.is_empty() {
+        let title = match kind {
+            "networks" => "Networks",
+            "volumes" => "Volumes",
+            _ => "Images",
+        };
+        output::print(format!("Deleted {title}:\n{lines}\n"))?;
+    }
+    Ok(answer["SpaceReclaimed"].as_u64().unwrap_or(0))
+}
+
+fn line(item: &Value) -> String {
+    let text = |name: &str| item[name].as_str();
+    match (item.as_str(), text("Untagged"), text("Deleted")) {
+        (Some(name), _, _) => format!("{name}\n"),
+        (None, Some(name), _) => format!("untagged: {name}\n"),
+        (None, None, Some(id)) => format!("deleted: {id}\n"),
+        (None, None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_names_what_goes() {
+        assert!(
+            warning(false, false).ends_with("  - all dangling images\n  - unused build cache\n")
+        );
+        assert!(warning(true, true).contains("anonymous volumes"));
+    }
+}
