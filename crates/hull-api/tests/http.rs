@@ -91,8 +91,8 @@ fn bodies_that_make_no_sense() {
         (400, "invalid JSON: the body must be an object, not a list".into())
     );
     assert_eq!(
-        create(json, r#"{"Image":"x","HostConfig":{"Binds":["/a:/b"]}}"#),
-        (400, "HostConfig.Binds is not supported: [\"/a:/b\"]".into())
+        create(json, r#"{"Image":"x","HostConfig":{"Cgroup":"x"}}"#),
+        (400, "HostConfig.Cgroup is not supported: \"x\"".into())
     );
     let deep = "[".repeat(100_000);
     assert_eq!(create(json, &deep).0, 400);

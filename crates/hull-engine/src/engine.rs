@@ -12,6 +12,7 @@ use crate::isolation::Drivers;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::volume::Volumes;
 use crate::{Error, Result, Settings, recovery};
 
 /// Containers and images of one state directory. Cheap to clone; clones are the same engine.
@@ -33,10 +34,11 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) volumes: Volumes,
     /// Pulls under way.
     pub(crate) pulls: crate::image::Pulls,
-    /// Read while a container is made from an image, written while images are removed: nothing is
-    /// taken from under a container that is not in the list yet.
+    /// Read while a container is made from an image, written while images or volumes are removed:
+    /// nothing is taken from under a container that is not in the list yet.
     pub(crate) images_gate: tokio::sync::RwLock<()>,
     /// Containers end because the engine does: no user wants them down.
     pub(crate) shutting_down: AtomicBool,
@@ -70,6 +72,7 @@ impl Engine {
         let store = crate::image::open_store(&settings)?;
         let pool = Arc::new(Pool::new(&settings, layout.pool()));
         let drivers = drivers(&settings, &pool);
+        let volumes = Volumes::open(layout.volumes())?;
         let engine = Self {
             inner: Arc::new(Inner {
                 settings,
@@ -81,6 +84,7 @@ impl Engine {
                 store,
                 metrics: Metrics::default(),
                 pool,
+                volumes,
                 pulls: crate::image::Pulls::default(),
                 images_gate: tokio::sync::RwLock::default(),
                 shutting_down: AtomicBool::new(false),

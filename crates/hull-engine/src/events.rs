@@ -29,6 +29,7 @@ pub enum EventKind {
     Container,
     Daemon,
     Image,
+    Volume,
 }
 
 impl EventKind {
@@ -38,6 +39,7 @@ impl EventKind {
             Self::Container => "container",
             Self::Daemon => "daemon",
             Self::Image => "image",
+            Self::Volume => "volume",
         }
     }
 }
@@ -118,6 +120,18 @@ impl Engine {
             action: action.into(),
             actor: container.id.clone(),
             attributes,
+            time: Timestamp::now(),
+        });
+    }
+
+    /// Tells of something that happened to a volume, with what is known of it beside its driver.
+    pub(crate) fn tell_volume(&self, action: &str, name: &str, extra: &[(&str, &str)]) {
+        let attributes = [("driver", "local")].iter().chain(extra);
+        self.inner.events.publish(Event {
+            kind: EventKind::Volume,
+            action: action.to_owned(),
+            actor: name.to_owned(),
+            attributes: attributes.map(|(key, value)| ((*key).into(), (*value).into())).collect(),
             time: Timestamp::now(),
         });
     }

@@ -74,7 +74,10 @@ impl Filters {
             (true, ..) => Ok(None),
             (_, true, false) => Ok(Some(true)),
             (_, false, true) => Ok(Some(false)),
-            _ => Err(Error::InvalidParameter(format!("invalid filter '{key}={values:?}'"))),
+            _ => Err(Error::InvalidParameter(format!(
+                "invalid filter '{key}=[{}]'",
+                values.join(" ")
+            ))),
         }
     }
 }

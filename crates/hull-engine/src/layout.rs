@@ -42,6 +42,10 @@ impl Layout {
         self.containers().join(id)
     }
 
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
     /// Anything of the engine that is under way; emptied when it opens. (The store has its own
     /// place beside it.)
     pub(crate) fn tmp(&self) -> PathBuf {

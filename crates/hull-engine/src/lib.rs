@@ -29,6 +29,7 @@ mod settings;
 mod template;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 pub use container::attach::{AttachOptions, Attached, Channel, Chunk, Input, Output};
 pub use container::changes::{Change, ChangeKind};
@@ -51,8 +52,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
 pub use hull_plan::{
-    ContainerConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, RestartMode, RestartPolicy,
-    Ulimit,
+    ContainerConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, MountConfig, MountKind,
+    MountPoint, RestartMode, RestartPolicy, Ulimit,
 };
 pub use hull_supervisor::health::{Health, HealthStatus};
 pub use hull_supervisor::{Mode, Origin};
@@ -60,3 +61,4 @@ pub use info::{Info, Version};
 pub use kernel::KernelInfo;
 pub use settings::{PoolSettings, Settings, TemplateSettings};
 pub use template::{PrunedTemplates, TemplateInfo, TemplateShape, TemplateState};
+pub use volume::{CreateVolume, PrunedVolumes, Volume};

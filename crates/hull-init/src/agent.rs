@@ -18,6 +18,7 @@ use crate::failure::{Failure, Result};
 use crate::kernel_log::KernelLog;
 use crate::poller::{Poller, Token};
 use crate::setup;
+use crate::share::Shares;
 use crate::streams::Streams;
 use crate::sys;
 
@@ -46,6 +47,8 @@ pub(crate) struct Agent {
     pub(crate) configured: bool,
     /// Containers made ahead.
     pub(crate) shells: Option<Shells>,
+    /// Carries what the host shares, once there has been need of it.
+    pub(crate) shares: Option<Shares>,
     pub(crate) kernel_log: KernelLog,
     /// Request to end the machine.
     pub(crate) shutdown: Option<u32>,
@@ -78,6 +81,7 @@ impl Agent {
             is_set_up: false,
             configured: false,
             shells: None,
+            shares: None,
             kernel_log: KernelLog::default(),
             shutdown: None,
             shutdown_by: None,

@@ -37,9 +37,8 @@ impl Port {
         // The kernel tells the name in a message of its own, after the port itself is there.
         let events = device_events()?;
         loop {
-            if let Some(path) = find_port() {
-                let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-                return Ok(Self(rustix::fs::open(path, flags, Mode::empty())?));
+            if let Some(port) = open_port(PORT_NAME)? {
+                return Ok(Self(port));
             }
             wait_event(&events, Duration::from_millis(20));
         }
@@ -156,10 +155,17 @@ impl Outbox {
     }
 }
 
-fn find_port() -> Option<PathBuf> {
+/// Opens the virtio-serial port `name`, which does not block; `None`: there is none, yet.
+pub(crate) fn open_port(name: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let opened = find_port(name).map(|path| rustix::fs::open(path, flags, Mode::empty()));
+    opened.transpose()
+}
+
+fn find_port(wanted: &str) -> Option<PathBuf> {
     for entry in fs::read_dir("/sys/class/virtio-ports").ok()?.flatten() {
         let name = fs::read_to_string(entry.path().join("name"));
-        if name.is_ok_and(|name| name.trim_end() == PORT_NAME) {
+        if name.is_ok_and(|name| name.trim_end() == wanted) {
             return Some(PathBuf::from("/dev").join(entry.file_name()));
         }
     }

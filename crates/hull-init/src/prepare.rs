@@ -13,6 +13,7 @@ use crate::container::{Pattern, Shells};
 use crate::disks::Disks;
 use crate::failure::{Context, Failure, Result};
 use crate::setup::{STATE_DIR, make_dir};
+use crate::share::Shares;
 
 impl Agent {
     /// Makes everything ready that does not depend on a particular container.
@@ -26,6 +27,8 @@ impl Agent {
         if let Some(serial) = &request.scratch {
             prepare_disk(&mut self.disks, serial)?;
         }
+        // Without a port containers go without shares.
+        self.shares = Shares::start().ok();
         if let Some(pattern) = Pattern::new(spec) {
             let keys: Vec<_> = (0..request.containers).map(|_| self.keys()).collect();
             self.shells = Some(Shells::make(pattern, &keys, &self.poller)?);

@@ -1,6 +1,6 @@
 //! What the host can ask for, one method each.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use hull_protocol::{Create, ErrorCode, Exec, Reply, Request, Stdio, Target};
 use hull_spec::Resources;
@@ -14,6 +14,7 @@ use crate::container::spawn::{self, Spawned};
 use crate::container::{State, tty};
 use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
+use crate::share::Shares;
 use crate::tasks::Extraction;
 use crate::{identity, stats, sys, tasks};
 
@@ -134,9 +135,10 @@ impl Agent {
         phase("request read");
         self.check_streams(&request.stdio)?;
         let keys = self.keys();
+        let shares = self.mount_shares(request)?;
         let shells = self.shells.as_mut();
         let (container, spawned) =
-            spawn::create(&mut self.disks, shells, (request, payload), keys)?;
+            spawn::create(&mut self.disks, shells, (request, payload), shares, keys)?;
         let child = container.init;
         if let Some(events) = container.memory_events.as_ref().filter(|_| !spawned.is_watched) {
             let _ = self.poller.add(events, Token::Memory(container.key), EventFlags::PRI);
@@ -146,6 +148,20 @@ impl Agent {
         let target = Target { container: name, exec: None };
         self.adopt(child, number, target, spawned, &request.stdio);
         Ok(None)
+    }
+
+    /// Returns mounts of what the host shares with a container.
+    fn mount_shares(&mut self, request: &Create) -> Result<Vec<OwnedFd>> {
+        if request.shares.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shares = match self.shares.take() {
+            Some(shares) => shares,
+            None => Shares::start()?,
+        };
+        let mounts = self.shares.insert(shares).mount_all(request)?;
+        phase("shares mounted");
+        Ok(mounts)
     }
 
     fn exec(&mut self, number: u32, request: &Exec) -> Result<Option<Reply>> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Healthcheck, LogConfig, RestartPolicy};
+use crate::{Healthcheck, LogConfig, MountConfig, MountPoint, RestartPolicy};
 
 /// A container as its creator asked for it, Docker's `Config` object.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -38,6 +38,9 @@ pub struct ContainerConfig {
     pub stop_timeout: Option<i64>,
     /// Paths of anonymous volumes.
     pub volumes: BTreeSet<String>,
+    /// Bind mounts and volumes as they were found or made when the container was created; the
+    /// engine's, not the user's.
+    pub mount_points: Vec<MountPoint>,
     /// `port/protocol`.
     pub exposed_ports: BTreeSet<String>,
     /// `os/arch[/variant]` that the image was asked for in; `None`: the host's.
@@ -81,6 +84,15 @@ pub struct HostConfig {
     pub readonly_rootfs: bool,
     /// Mount point to options.
     pub tmpfs: BTreeMap<String, String>,
+    /// `source:destination[:mode]`.
+    pub binds: Vec<String>,
+    pub mounts: Vec<MountConfig>,
+    /// `container[:mode]`.
+    pub volumes_from: Vec<String>,
+    /// Driver of volumes that are named in `binds`.
+    pub volume_driver: String,
+    /// Options of the container's own disk.
+    pub storage_opt: BTreeMap<String, String>,
     /// Bytes of `/dev/shm`; 0: 64 MiB.
     pub shm_size: i64,
     pub sysctls: BTreeMap<String, String>,

@@ -21,6 +21,7 @@ mod plan;
 mod restart;
 mod security;
 mod signal;
+mod storage;
 mod sysctl;
 mod validate;
 
@@ -37,5 +38,13 @@ pub use merge::merge_image;
 pub use plan::{Host, Plan, effective_user, plan};
 pub use restart::{RestartMode, RestartPolicy};
 pub use signal::parse_signal;
+pub use storage::{
+    BindOptions, DriverConfig, MountConfig, MountKind, MountPoint, TmpfsOptions, VolumeOptions,
+    parse_volumes_from, requested_mounts,
+};
 pub use sysctl::parse_sysctl;
 pub use validate::validate;
+
+/// Type of a mount of the specification whose source is the number of something that the host
+/// shares; `hull_protocol::SHARE_TYPE` is the same.
+pub const SHARE_TYPE: &str = "hull-share";

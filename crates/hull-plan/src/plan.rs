@@ -8,7 +8,8 @@ use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
 use crate::limits::{self, VmSize};
 use crate::security::Security;
 use crate::{
-    ContainerConfig, Error, capabilities, devices, environment, files, mounts, parse_signal, sysctl,
+    ContainerConfig, Error, MountPoint, capabilities, devices, environment, files, mounts,
+    parse_signal, sysctl,
 };
 
 /// Facts of the host that a plan depends on.
@@ -33,8 +34,8 @@ pub struct Plan {
     pub groups: Vec<String>,
     /// For `hull_protocol::Create::files`: `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf`.
     pub files: BTreeMap<String, String>,
-    /// For `hull_protocol::Create::volumes`.
-    pub volumes: Vec<String>,
+    /// What the host shares with the container, by the numbers in the specification.
+    pub shares: Vec<MountPoint>,
     pub init: bool,
     pub vm: VmSize,
     /// Signal number that asks the container to end.
@@ -54,8 +55,9 @@ pub struct Plan {
 /// - a control group namespace always unless asked otherwise (control groups of version 2);
 /// - memory is limited always, to [`crate::DEFAULT_MEMORY`] if nothing is asked for;
 /// - limits on open files, processes and core files that Docker's containers inherit are explicit;
-/// - hosts, hostname, resolv.conf, anonymous volumes and the init process are no mounts but fields
-///   of the plan, since the guest makes them;
+/// - hosts, hostname, resolv.conf and the init process are no mounts but fields of the plan, since
+///   the guest makes them;
+/// - bind mounts and volumes have a type of their own and a number as their source;
 /// - the user is looked up in the guest: the specification names none.
 pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Error> {
     let entrypoint = config.entrypoint.iter().flatten();
@@ -83,7 +85,9 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         no_new_privileges: security.no_new_privileges,
         oom_score_adj: Some(config.host.oom_score_adj),
     };
-    let mut mounts = mounts::mounts(config)?;
+    let (mut mounts, shares) = mounts::mounts(config)?;
+    let mut files = files::files(&config.host, hostname, host)?;
+    files.retain(|path, _| mounts.iter().all(|mount| mount.destination != *path));
     if let Some(writable) = security.writable_cgroups {
         for mount in mounts.iter_mut().filter(|mount| mount.kind == "cgroup") {
             mount.options.retain(|option| option != "ro");
@@ -116,8 +120,8 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         spec,
         user: Some(effective_user(&config.user).to_owned()),
         groups: config.host.group_add.clone(),
-        files: files::files(&config.host, hostname, host)?,
-        volumes: mounts::volumes(config),
+        files,
+        shares,
         init: config.host.init.unwrap_or(false),
         vm: VmSize::new(&config.host, host),
         stop_signal: match config.stop_signal.as_deref() {

@@ -202,14 +202,29 @@ pub struct Create {
     /// `/etc/resolv.conf`): absolute path to content. They do not appear in the writable layer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
-    /// Paths of anonymous volumes: directories on the writable disk outside the container's layer,
-    /// filled from the image's content at that path when first made.
+    /// What the host shares with the container through the port [`crate::SHARE_PORT_NAME`], by
+    /// number. A mount of the specification with the type [`SHARE_TYPE`] has the number as its
+    /// source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub volumes: Vec<String>,
+    pub shares: Vec<Shared>,
     /// Run the agent's own small init as process 1, which forwards signals and reaps (`--init`).
     #[serde(default)]
     pub init: bool,
     pub stdio: Stdio,
+}
+
+/// Type of a mount of something that the host shares.
+pub const SHARE_TYPE: &str = "hull-share";
+
+/// Something that the host shares with a container.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Shared {
+    /// It is a directory, not a file.
+    pub directory: bool,
+    /// It is empty, and is to be filled with what it covers in the image, whose owner and mode it
+    /// gets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fill: bool,
 }
 
 /// What a container's root file system is made of.
@@ -439,7 +454,7 @@ mod tests {
             user: None,
             groups: vec![],
             files: BTreeMap::new(),
-            volumes: vec![],
+            shares: vec![],
             init: false,
             stdio: Stdio::default(),
         }));

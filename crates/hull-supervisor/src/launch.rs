@@ -35,9 +35,9 @@ pub struct Launch {
     /// As in [`hull_protocol::Create::files`].
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// As in [`hull_protocol::Create::volumes`].
+    /// What the guest is given of the host's directories; mounts of `spec` have their numbers.
     #[serde(default)]
-    pub volumes: Vec<String>,
+    pub shares: Vec<ShareLaunch>,
     /// Run the agent's small init as process 1 (`--init`).
     #[serde(default)]
     pub init: bool,
@@ -93,6 +93,22 @@ pub struct HealthLaunch {
     pub retries: u32,
 }
 
+/// A directory or file of the host that a container is given.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ShareLaunch {
+    pub source: PathBuf,
+    /// It is a directory, not a file.
+    pub directory: bool,
+    #[serde(default)]
+    pub read_only: bool,
+    /// As in [`hull_protocol::Shared::fill`].
+    #[serde(default)]
+    pub fill: bool,
+    /// As in [`hull_share::Share::limit`].
+    #[serde(default)]
+    pub limit: Option<u64>,
+}
+
 /// What a supervisor without a container yet is told: `wait.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WaitLaunch {
@@ -105,7 +121,8 @@ pub struct WaitLaunch {
 /// executes faster the second time, because an emulator has translated it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RehearsalLaunch {
-    /// OCI runtime specification of a usual container that runs [`hull_template::image::PROGRAM`].
+    /// OCI runtime specification of a usual container that runs [`hull_template::image::PROGRAM`],
+    /// with one share.
     pub spec: Box<RawValue>,
     /// As in [`Launch::files`].
     #[serde(default)]

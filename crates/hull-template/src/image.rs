@@ -11,6 +11,8 @@ use hull_layer::Limits;
 /// The only program in the image: the guest agent, which ends at once under this name. It is at hand
 /// and needs no library.
 pub const PROGRAM: &str = "/bin/rehearsal";
+/// Where its container has a directory of the host.
+pub const SHARE: &str = "/share";
 
 /// Writes an image disk with `program` as [`PROGRAM`] to `path`.
 ///

@@ -14,6 +14,7 @@ mod stats;
 mod stream;
 mod system;
 mod templates;
+mod volumes;
 mod wait;
 
 use axum::Router;
@@ -76,7 +77,10 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/images/prune", post(images::prune))
         .route("/images/{*name}", get(images::get).post(images::post).delete(images::remove))
         .route("/networks", get(system::networks))
-        .route("/volumes", get(system::volumes))
+        .route("/volumes", get(volumes::list))
+        .route("/volumes/create", post(volumes::create))
+        .route("/volumes/prune", post(volumes::prune))
+        .route("/volumes/{name}", get(volumes::inspect).delete(volumes::remove))
         .route("/hull/boot/{id}", get(hull::boot_log))
         .route("/hull/doctor", get(hull::doctor))
         .route("/hull/fork/{id}", post(hull::fork))

@@ -79,9 +79,3 @@ pub(super) async fn networks(parameters: Parameters) -> Answer {
     parameters.filters()?;
     ok(&json!([]))
 }
-
-/// `GET /volumes`: there are none that have names.
-pub(super) async fn volumes(parameters: Parameters) -> Answer {
-    parameters.filters()?;
-    ok(&json!({"Volumes": [], "Warnings": null}))
-}

@@ -39,6 +39,7 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         stop_timeout: fields.take("StopTimeout")?,
         volumes: keys(&mut fields, "Volumes")?,
         exposed_ports: keys(&mut fields, "ExposedPorts")?,
+        mount_points: Vec::new(),
         platform: None,
         healthcheck: healthcheck(fields.value("Healthcheck"))?,
         host,
@@ -146,7 +147,7 @@ mod tests {
         let host = |field: &str, value: Value| {
             refused(json!({"Image": "x", "HostConfig": {field: value}}))
         };
-        assert!(host("Binds", json!(["/a:/b"])).starts_with("HostConfig.Binds is not supported"));
+        assert!(host("Mounts", json!([{"Future": 1}])).contains("HostConfig.Mounts"));
         assert!(host("DeviceRequests", json!([{"Count": 1}])).contains("HostConfig.DeviceReq"));
         assert!(host("NetworkMode", json!("host")).contains("HostConfig.NetworkMode"));
         assert!(host("Runtime", json!("runc")).contains("invalid runtime name: runc"));

@@ -35,6 +35,11 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         privileged: fields.take("Privileged")?,
         readonly_rootfs: fields.take("ReadonlyRootfs")?,
         tmpfs: fields.take("Tmpfs")?,
+        binds: fields.take("Binds")?,
+        mounts: fields.take("Mounts")?,
+        volumes_from: fields.take("VolumesFrom")?,
+        volume_driver: fields.take("VolumeDriver")?,
+        storage_opt: fields.take("StorageOpt")?,
         shm_size: fields.take("ShmSize")?,
         sysctls: fields.take("Sysctls")?,
         init: fields.take("Init")?,
@@ -77,7 +82,7 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
 /// Writes what the host gives a container, with the fields that Docker always shows.
 pub(crate) fn host_config_json(config: &HostConfig) -> Value {
     let mut value = json!({
-        "Binds": null,
+        "Binds": list(&config.binds),
         "ContainerIDFile": "",
         "LogConfig": {"Type": or(&config.log.driver, "json-file"), "Config": config.log.options},
         "NetworkMode": shown_network(&config.network_mode),
@@ -87,8 +92,8 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
             "MaximumRetryCount": config.restart_policy.maximum_retry_count,
         },
         "AutoRemove": config.auto_remove,
-        "VolumeDriver": "",
-        "VolumesFrom": null,
+        "VolumeDriver": config.volume_driver,
+        "VolumesFrom": list(&config.volumes_from),
         "ConsoleSize": [0, 0],
         "CapAdd": list(&config.cap_add),
         "CapDrop": list(&config.cap_drop),
@@ -116,6 +121,8 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "ReadonlyPaths": config.readonly_paths,
     });
     let optional = [
+        ("Mounts", (!config.mounts.is_empty()).then(|| json!(config.mounts))),
+        ("StorageOpt", (!config.storage_opt.is_empty()).then(|| json!(config.storage_opt))),
         ("Tmpfs", (!config.tmpfs.is_empty()).then(|| json!(config.tmpfs))),
         ("Sysctls", (!config.sysctls.is_empty()).then(|| json!(config.sysctls))),
         ("Annotations", (!config.annotations.is_empty()).then(|| json!(config.annotations))),

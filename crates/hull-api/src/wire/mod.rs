@@ -14,6 +14,7 @@ mod progress;
 mod statistics;
 mod system;
 mod template;
+mod volume;
 
 pub(crate) use container_config::container_config;
 pub(crate) use container_inspect::{container_inspect, timings};
@@ -27,6 +28,7 @@ pub(crate) use progress::{loaded, pulled, pulling};
 pub(crate) use statistics::statistics;
 pub(crate) use system::{check, info, kernel, version};
 pub(crate) use template::{template, template_shape};
+pub(crate) use volume::{create_volume, volume};
 
 use jiff::Timestamp;
 

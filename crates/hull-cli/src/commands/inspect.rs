@@ -33,12 +33,21 @@ pub(super) const IMAGE: Command = Command {
     run: |invocation, arguments| run(invocation, arguments, Kind::Image),
 };
 
+pub(super) const VOLUME: Command = Command {
+    name: "inspect",
+    arguments: "[OPTIONS] VOLUME [VOLUME...]",
+    about: "Display detailed information on one or more volumes",
+    aliases: &[],
+    run: |invocation, arguments| run(invocation, arguments, Kind::Volume),
+};
+
 /// What is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Any,
     Container,
     Image,
+    Volume,
 }
 
 fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<(), Failure> {
@@ -47,7 +56,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
     let mut only: Option<String> = None;
     let mut flags = invocation.flags();
     flags.both(&mut format, 'f', "format", FORMAT);
-    if kind != Kind::Image {
+    if matches!(kind, Kind::Any | Kind::Container) {
         flags.both(&mut size, 's', "size", "Display total file sizes if the type is container");
     }
     if kind == Kind::Any {
@@ -58,9 +67,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
         None => kind,
         Some("container") => Kind::Container,
         Some("image") => Kind::Image,
+        Some("volume") => Kind::Volume,
         Some(other) => {
             return Err(Failure::new(format!(
-                "unknown type: {other:?}: must be one of \"container\", \"image\""
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"volume\""
             )));
         }
     };
@@ -88,9 +98,11 @@ async fn look_up(
 ) -> Result<Value, Failure> {
     let container = format!("/containers/{}/json?size={}", encode(name), u8::from(size));
     let image = format!("/images/{}/json", encode(name));
+    let volume = format!("/volumes/{}", encode(name));
     match kind {
         Kind::Container => Ok(client.get(&container).await?),
         Kind::Image => Ok(client.get(&image).await?),
+        Kind::Volume => Ok(client.get(&volume).await?),
         Kind::Any => match client.get(&container).await {
             Ok(value) => Ok(value),
             Err(error) if error.is_not_found() => match client.get(&image).await {
@@ -100,9 +112,12 @@ async fn look_up(
                     }
                     Ok(value)
                 }
-                Err(error) if error.is_not_found() => {
-                    Err(Failure::new(format!("Error: No such object: {name}")))
-                }
+                Err(error) if error.is_not_found() => match client.get(&volume).await {
+                    Err(error) if error.is_not_found() => {
+                        Err(Failure::new(format!("Error: No such object: {name}")))
+                    }
+                    other => Ok(other?),
+                },
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error.into()),

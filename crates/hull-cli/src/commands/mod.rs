@@ -51,6 +51,7 @@ mod top;
 mod unpause;
 mod update;
 mod version;
+mod volume;
 mod wait;
 
 use crate::cli::program;
@@ -154,6 +155,7 @@ const OTHERS: &[&Command] = &[
     &wait::COMMAND,
 ];
 
-const GROUPS: &[&Group] = &[&checkpoint::GROUP, &container::GROUP, &image::GROUP, &system::GROUP];
+const GROUPS: &[&Group] =
+    &[&checkpoint::GROUP, &container::GROUP, &image::GROUP, &system::GROUP, &volume::GROUP];
 
 const HIDDEN: &[&Command] = &[&daemon::COMMAND, &man::COMMAND];

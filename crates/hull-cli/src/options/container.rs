@@ -9,8 +9,8 @@ use super::health::HealthOptions;
 use super::resources::{Devices, Limits};
 use super::surroundings::Surroundings;
 use super::{
-    Attach, Env, Labels, Memory, Sparse, Sysctls, Ulimits, read_env_file, read_label_file,
-    restart_policy,
+    Attach, Env, Labels, Memory, Mounts, Sparse, Sysctls, Ulimits, Volumes, read_env_file,
+    read_label_file, restart_policy,
 };
 use crate::error::Failure;
 use crate::flags::FlagSet;
@@ -51,8 +51,13 @@ pub(crate) struct ContainerOptions {
     surroundings: Surroundings,
     sysctls: Sysctls,
     tmpfs: Vec<String>,
+    mounts: Mounts,
+    storage_opt: Vec<String>,
     ulimits: Ulimits,
     user: String,
+    volumes: Vec<String>,
+    volume_driver: String,
+    volumes_from: Vec<String>,
     workdir: String,
 }
 
@@ -80,6 +85,7 @@ impl ContainerOptions {
         flags.long(&mut self.kernel, "kernel", "Boot the container's machine with this kernel");
         flags.both(&mut self.labels, 'l', "label", "Set meta data on a container");
         flags.long(&mut self.label_file, "label-file", "Read in a line delimited file of labels");
+        flags.long(&mut self.mounts, "mount", "Attach a filesystem mount to the container");
         flags.long(&mut self.name, "name", "Assign a name to the container");
         flags.long(&mut self.network, "network", "Connect a container to a network: \"none\" and the default give a loopback interface only, there are no others yet");
         flags.hidden(&mut self.net, "net");
@@ -91,11 +97,15 @@ impl ContainerOptions {
         flags.long(&mut self.shm_size, "shm-size", "Size of /dev/shm");
         flags.long(&mut self.stop_signal, "stop-signal", "Signal to stop the container");
         flags.long(&mut self.stop_timeout, "stop-timeout", "Timeout (in seconds) to stop a container");
+        flags.long(&mut self.storage_opt, "storage-opt", "Storage driver options for the container");
         flags.long(&mut self.sysctls, "sysctl", "Sysctl options");
         flags.long(&mut self.tmpfs, "tmpfs", "Mount a tmpfs directory");
         flags.both(&mut self.tty, 't', "tty", "Allocate a pseudo-TTY");
         flags.long(&mut self.ulimits, "ulimit", "Ulimit options");
         flags.both(&mut self.user, 'u', "user", "Username or UID (format: <name|uid>[:<group|gid>])");
+        flags.both(&mut self.volumes, 'v', "volume", "Bind mount a volume");
+        flags.long(&mut self.volume_driver, "volume-driver", "Optional volume driver for the container");
+        flags.long(&mut self.volumes_from, "volumes-from", "Mount volumes from the specified container(s)");
         flags.both(&mut self.workdir, 'w', "workdir", "Working directory inside the container");
     }
 
@@ -150,11 +160,13 @@ impl ContainerOptions {
         if let Some(timeout) = self.stop_timeout {
             body.0.insert("StopTimeout".into(), json!(timeout));
         }
-        body.put("HostConfig", self.host_config()?);
+        let volumes = Volumes::parse(&self.volumes)?;
+        body.put("Volumes", volumes.anonymous());
+        body.put("HostConfig", self.host_config(&volumes)?);
         Ok(Json::Object(body.0))
     }
 
-    fn host_config(&self) -> Result<Json, Failure> {
+    fn host_config(&self, volumes: &Volumes) -> Result<Json, Failure> {
         let tmpfs: BTreeMap<&str, &str> =
             self.tmpfs.iter().map(|text| text.split_once(':').unwrap_or((text, ""))).collect();
         let kernel = match self.kernel.as_str() {
@@ -194,6 +206,17 @@ impl ContainerOptions {
         host.put("Sysctls", json!(self.sysctls.0));
         host.put("Tmpfs", json!(tmpfs));
         host.put("Ulimits", self.ulimits.json());
+        host.put("Binds", json!(volumes.binds));
+        host.put("Mounts", self.mounts.json());
+        host.put("VolumesFrom", json!(self.volumes_from));
+        host.put("VolumeDriver", json!(self.volume_driver));
+        let storage: BTreeMap<&str, &str> = self
+            .storage_opt
+            .iter()
+            .map(|text| text.split_once('=').ok_or(text))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::new("invalid storage option"))?;
+        host.put("StorageOpt", json!(storage));
         if let Some(init) = self.init {
             host.0.insert("Init".into(), json!(init));
         }

@@ -195,9 +195,9 @@ fn run_refuses_before_it_asks() {
     Run 'hull run --help' for more information
     --- exit code 125
     ");
-    assert_snapshot!(refused(&["run", "--volume", "/a:/b", "img"]), @r"
+    assert_snapshot!(refused(&["run", "--no-such-flag", "img"]), @r"
     --- stderr
-    unknown flag: --volume
+    unknown flag: --no-such-flag
 
     Usage:  hull run [OPTIONS] IMAGE [COMMAND] [ARG...]
 

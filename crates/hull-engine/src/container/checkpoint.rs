@@ -9,6 +9,7 @@ use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 
 use super::entry::{Container, Live};
+use super::fork::refuse_shares;
 use super::start::Occasion;
 use super::state::Status;
 use super::timings::Stopwatch;
@@ -43,6 +44,7 @@ impl Engine {
             if !container.is_running() {
                 return Err(Error::Conflict(format!("Container {} not running", container.id)));
             }
+            refuse_shares(&container.record(), "checkpoint")?;
             if place.exists() {
                 return Err(Error::Conflict(format!(
                     "checkpoint with name {} already exists for container {}",

@@ -1,5 +1,6 @@
 //! Creation.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -14,6 +15,7 @@ use super::entry::{Container, Live};
 use super::names;
 use super::record::{ImageRecord, Record};
 use crate::durable::{self, Survives};
+use crate::volume::parse_size;
 use crate::{Engine, Error, Result, host, random};
 
 /// What to create.
@@ -48,6 +50,7 @@ impl Engine {
     pub async fn create(&self, options: CreateOptions) -> Result<Created> {
         self.inner.drivers.named(&options.config.host.isolation)?;
         hull_plan::validate(&options.config, &host::plan_host())?;
+        check_storage(&options.config.host.storage_opt)?;
         if let Some(kernel) = &options.config.host.kernel {
             self.check_kernel_of_container(kernel).await?;
         }
@@ -76,6 +79,7 @@ impl Engine {
         hull_plan::merge_image(&mut config, &image.config)?;
         let id = random::id()?;
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
+        let volumes = self.provide_mounts(&mut config).await?;
         let record = Record {
             version: Record::VERSION,
             id: id.clone(),
@@ -87,6 +91,7 @@ impl Engine {
             config,
         };
         self.insert(given, record).await?;
+        volumes.keep();
         Ok(Created { id, warnings })
     }
 
@@ -139,6 +144,25 @@ impl Engine {
         made
     }
 }
+
+/// Checks the options of a container's own disk: there is one, its size.
+fn check_storage(options: &BTreeMap<String, String>) -> Result<()> {
+    for (option, value) in options {
+        if option != "size" {
+            return Err(Error::InvalidParameter(format!("unknown option {option}")));
+        }
+        let size = parse_size(value)?;
+        if !DISK_SIZES.contains(&size) {
+            return Err(Error::InvalidParameter(format!(
+                "invalid size for storage-opt size: {value}: between 16MiB and 64GiB are possible"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a container's disk can hold, in bytes.
+const DISK_SIZES: std::ops::RangeInclusive<u64> = 16 << 20..=64 << 30;
 
 /// Makes a new container survive a power cut, which a start need not wait for: the disk may be
 /// busy for as long as a fork takes.

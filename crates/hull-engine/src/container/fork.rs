@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use hull_plan::MountKind;
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 use jiff::Timestamp;
@@ -34,8 +35,8 @@ impl Engine {
     /// connections with other machines stay with the one that is forked. Returns when they run.
     ///
     /// # Errors
-    /// No such container; it does not run, or is paused; its machine cannot be copied; a name is in
-    /// use. All are made or none.
+    /// No such container; it does not run, or is paused; it has bind mounts or volumes; its machine
+    /// cannot be copied; a name is in use. All are made or none.
     pub async fn fork(&self, container: &str, options: ForkOptions) -> Result<Vec<Created>> {
         let container = self.inner.containers.find(container)?;
         if options.count == 0 || options.count > MOST_CHILDREN {
@@ -58,6 +59,7 @@ impl Engine {
         if !source.is_running() {
             return Err(Error::Conflict(format!("container {} is not running", source.id)));
         }
+        refuse_shares(&source.record(), "fork")?;
         let frozen = FrozenDir::new(self)?;
         let held = Client::new(&source.dir).fork(&frozen.0).await;
         let held = held.map_err(Error::supervisor("cannot fork the container"))?;
@@ -119,6 +121,21 @@ impl Engine {
     async fn start_child(&self, child: &Arc<Container>, frozen: &Path) -> Result<()> {
         let occasion = Occasion::From(StartFrom::Clone(frozen.to_owned()));
         self.start_container(child, Stopwatch::start(), occasion).await
+    }
+}
+
+/// Refuses to `copy` a container with what the host shares: what it has open there is not the
+/// guest's, and a copy would not find it.
+pub(super) fn refuse_shares(record: &Record, copy: &str) -> Result<()> {
+    let mut points = record.config.mount_points.iter();
+    match points.find(|point| point.kind != MountKind::Tmpfs) {
+        None => Ok(()),
+        Some(point) => Err(Error::NotImplemented(format!(
+            "cannot {copy} a container with a {} mounted at {}: what it has open there is the \
+             host's",
+            point.kind.as_str(),
+            point.destination
+        ))),
     }
 }
 

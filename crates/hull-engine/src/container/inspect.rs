@@ -54,7 +54,7 @@ pub struct Inspect {
 /// A mount in a container, the fields of Docker's `Mounts`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mount {
-    /// `volume` or `tmpfs`.
+    /// `bind`, `tmpfs` or `volume`.
     pub kind: &'static str,
     /// Name of a volume; empty for all else.
     pub name: String,
@@ -127,19 +127,19 @@ impl Container {
     }
 }
 
-/// Returns the mounts of a container as Docker lists them: volumes, not tmpfs of `--tmpfs`.
+/// Returns the mounts of a container as Docker lists them: not those of `--tmpfs`.
 pub(crate) fn mounts(record: &Record) -> Vec<Mount> {
-    let volumes = record.config.volumes.iter();
-    volumes
-        .map(|destination| Mount {
-            kind: "volume",
-            name: String::new(),
-            source: String::new(),
-            destination: destination.clone(),
-            driver: "local".into(),
-            mode: String::new(),
-            writable: true,
-            propagation: String::new(),
+    let points = record.config.mount_points.iter();
+    points
+        .map(|point| Mount {
+            kind: point.kind.as_str(),
+            name: point.name.clone(),
+            source: point.source.clone(),
+            destination: point.destination.clone(),
+            driver: point.driver.clone(),
+            mode: point.mode.clone(),
+            writable: !point.read_only,
+            propagation: point.propagation.clone(),
         })
         .collect()
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hull_plan::{ContainerConfig, Host, HostConfig, LogFacts, LogPlan, Plan, VmSize};
+use hull_plan::{
+    ContainerConfig, Host, HostConfig, LogFacts, LogPlan, MountKind, MountPoint, Plan, VmSize,
+};
 use hull_supervisor::launch::{
     AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StartFrom, StdioLaunch,
     StopLaunch, TemplatesLaunch,
@@ -15,6 +17,7 @@ use super::entry::Container;
 use super::record::Record;
 use crate::durable::{self, Survives};
 use crate::layout;
+use crate::volume::parse_size;
 use crate::{Engine, Error, Result, host};
 
 impl Engine {
@@ -28,6 +31,9 @@ impl Engine {
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
+        if from.is_none() {
+            make_limited_disk(&scratch, &record.config.host)?;
+        }
         let launch = Launch { from, ..self.launch(dir, record, plan, image, scratch)? };
         set_previous_aside(dir)?;
         write_launch(dir, &launch)?;
@@ -75,7 +81,7 @@ impl Engine {
             user: plan.user.clone(),
             groups: plan.groups.clone(),
             files: plan.files.clone(),
-            volumes: plan.volumes.clone(),
+            shares: self.shares(plan)?,
             init: plan.init,
             sysctls: Default::default(),
             stdio: StdioLaunch {
@@ -140,7 +146,12 @@ impl Engine {
     /// Describes the container that a waiting machine practises with.
     pub(crate) fn rehearsal(&self) -> Result<RehearsalLaunch> {
         let program = vec![hull_template::image::PROGRAM.to_owned()];
-        let usual = ContainerConfig { cmd: Some(program), ..ContainerConfig::default() };
+        let share = MountPoint::new(MountKind::Bind, hull_template::image::SHARE);
+        let usual = ContainerConfig {
+            cmd: Some(program),
+            mount_points: vec![share],
+            ..ContainerConfig::default()
+        };
         let plan = hull_plan::plan(NOBODY, &usual, &host::plan_host())?;
         let spec = to_raw_value(&plan.spec)
             .map_err(|error| Error::internal("cannot encode a specification", error))?;
@@ -224,6 +235,20 @@ fn log_launch(dir: &Path, record: &Record) -> Result<LogLaunch> {
             attributes: log.attributes(&record.config, facts)?,
         },
     })
+}
+
+/// Makes the container's disk, if it is to be smaller than others and is not there yet.
+fn make_limited_disk(path: &Path, config: &HostConfig) -> Result<()> {
+    let Some(size) = config.storage_opt.get("size") else {
+        return Ok(());
+    };
+    if path.exists() {
+        return Ok(());
+    }
+    let building = path.with_extension("new");
+    hull_template::scratch::format_with(&building, parse_size(size)?)
+        .and_then(|()| fs::rename(&building, path))
+        .map_err(Error::file("make", path))
 }
 
 /// Puts what the run before left aside, so that a start that fails early leaves no stale state.

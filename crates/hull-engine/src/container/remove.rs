@@ -17,7 +17,7 @@ use crate::{Engine, Error, Result};
 pub struct RemoveOptions {
     /// Kill it if it runs.
     pub force: bool,
-    /// Also its anonymous volumes. (They live on the container's own disk today and always go.)
+    /// Also its anonymous volumes, unless others use them.
     pub volumes: bool,
 }
 
@@ -74,6 +74,9 @@ impl Engine {
         container.end_streams();
         self.inner.execs.forget(&container.id);
         self.inner.containers.remove(&container.id);
+        if options.volumes {
+            self.remove_anonymous_volumes(&container.record()).await;
+        }
         self.tell(container, "destroy", &[]);
         container.change(|live| live.removed = true);
         delete(&doomed).await;

@@ -201,5 +201,5 @@ async fn lists_tags_and_filters() {
     }
     let removed = engine.image_remove("demo:1", ImageRemoveOptions::default()).await.unwrap();
     assert_eq!(removed, [Removed::Untagged("demo:1".into())]);
-    assert_eq!(actions(&mut events, "untag").await, ["load", "tag", "create", "untag"]);
+    assert_eq!(actions(&mut events, "untag").await, ["load", "tag", "create", "create", "untag"]);
 }

@@ -165,8 +165,10 @@ const STAGED: u8 = 4;
 
 /// Longest message of [`hand`], in bytes. What is longer is for a container made in the usual way.
 pub(crate) const MAX_MESSAGE: usize = 64 << 10;
-/// Standard input, output and error.
-const MAX_FDS: usize = 3;
+/// Root and shares: `SCM_MAX_FD` of the kernel is not much more.
+const MAX_FDS: usize = 1 + MAX_SHARES;
+/// Most shares that a container made ahead can be given.
+pub(crate) const MAX_SHARES: usize = 200;
 
 #[cfg(test)]
 mod tests {

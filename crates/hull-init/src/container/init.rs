@@ -2,18 +2,18 @@
 //! executes.
 
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use hull_protocol::{Create, ErrorCode};
-use hull_spec::{Linux, Mount, Spec};
+use hull_protocol::{Create, ErrorCode, SHARE_TYPE};
+use hull_spec::{Linux, Spec};
 use rustix::fs::Mode;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use crate::console::phase;
 use crate::container::process::{Found, Plan, make_working_directory, null, report};
 use crate::container::stage::Stage;
-use crate::container::{devices, mount_options, mounts, process, skeleton, volumes};
+use crate::container::{devices, mount_options, mounts, process, shares, skeleton};
 use crate::failure::{Context, Failure, Result};
 use crate::identity::write_sysctl;
 use crate::setup::STATE_DIR;
@@ -40,11 +40,12 @@ pub(crate) enum Place {
 /// A root file system.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
-    /// Where it is in the mount namespace that the child starts in, and the store for volumes.
+    /// Where it is in the mount namespace that the child starts in.
     pub(crate) path: String,
-    pub(crate) volumes: String,
     /// The writable layer is new.
     pub(crate) fresh: bool,
+    /// Mounts for [`Create::shares`].
+    pub(crate) shares: Vec<OwnedFd>,
 }
 
 /// Runs in the child; the agent hears of a failure through the control socket.
@@ -108,7 +109,7 @@ fn build_root(job: &mut Job<'_>) -> Result<Found> {
     if place.fresh && !job.create.files.is_empty() {
         skeleton::make(root).context(|| "make the first layer".into())?;
     }
-    let deferred = mount_all(root, job.spec, job.create, &place.volumes, stage.as_deref())?;
+    let deferred = mount_all(root, job.spec, job.create, &place.shares, stage.as_deref())?;
     phase("mounts made");
     let has_dev_bind = job.spec.mounts.iter().any(|mount| {
         mount.destination.trim_end_matches('/') == "/dev"
@@ -174,37 +175,25 @@ fn names(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// Makes all mounts: those of the specification in order, volumes before whatever lies in one, the
-/// managed files last.
+/// Makes all mounts: those of the specification in order, the managed files last.
 fn mount_all(
     root: BorrowedFd<'_>,
     spec: &Spec,
     create: &Create,
-    store: &str,
+    shared: &[OwnedFd],
     stage: Option<&Stage>,
 ) -> Result<Vec<mounts::Deferred>> {
     let mut deferred = Vec::new();
-    let mut pending: Vec<&String> = create.volumes.iter().collect();
-    pending.sort_by_key(|path| path.len());
-    let mut volumes = |mount: Option<&Mount>| -> Result<()> {
-        let mut rest = Vec::new();
-        for volume in std::mem::take(&mut pending) {
-            match mount.is_none_or(|mount| is_below(&mount.destination, volume)) {
-                true => volumes::mount(root, store, volume)?,
-                false => rest.push(volume),
-            }
-        }
-        pending = rest;
-        Ok(())
-    };
     for mount in &spec.mounts {
-        volumes(Some(mount))?;
+        if mount.kind == SHARE_TYPE {
+            shares::mount(root, mount, &create.shares, shared)?;
+            continue;
+        }
         match stage.and_then(|stage| stage.mounted(mount)) {
             Some(tree) => mounts::place(root, mount, tree)?,
             None => deferred.extend(mounts::make(root, mount)?),
         }
     }
-    volumes(None)?;
     // Docker's rule: these are as writable as the root is.
     let read_only = spec.root.as_ref().is_some_and(|root| root.readonly);
     for (index, (path, content)) in create.files.iter().enumerate() {
@@ -220,11 +209,6 @@ fn mount_all(
         mounts::bind_path(root, &source, path, read_only)?;
     }
     Ok(deferred)
-}
-
-fn is_below(path: &str, ancestor: &str) -> bool {
-    path.strip_prefix(ancestor.trim_end_matches('/'))
-        .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
 }
 
 fn enter_root(root: BorrowedFd<'_>, propagation: &str) -> Result<()> {
@@ -247,17 +231,3 @@ fn enter_root(root: BorrowedFd<'_>, propagation: &str) -> Result<()> {
 
 /// Where Docker puts the init of `--init`.
 pub(crate) const INIT_PATH: &str = "/sbin/docker-init";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn below_is_by_whole_components() {
-        assert!(is_below("/data/x", "/data"));
-        assert!(is_below("/data/x", "/data/"));
-        assert!(!is_below("/data", "/data"));
-        assert!(!is_below("/database", "/data"));
-        assert!(is_below("/x", "/"));
-    }
-}

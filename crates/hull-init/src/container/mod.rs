@@ -2,7 +2,7 @@
 
 mod capabilities;
 pub(crate) mod cgroup;
-mod control;
+pub(crate) mod control;
 mod device_filter;
 mod devices;
 mod exec;
@@ -16,13 +16,13 @@ mod program;
 mod rlimits;
 pub(crate) mod rootfs;
 mod seccomp;
+mod shares;
 mod shell;
 mod skeleton;
 pub(crate) mod spawn;
 mod stage;
 pub(crate) mod tty;
 pub(crate) mod user;
-mod volumes;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -65,7 +65,7 @@ impl Pattern {
             && !(spec.hostname.is_empty() && self.namespaces & libc::CLONE_NEWUTS != 0)
             && (oom_score_adj.is_some() || self.oom_score_adj.is_none())
             && self.fits_mounts(&spec.mounts)
-            && request.files.keys().chain(&request.volumes).all(|path| !is_dev(path))
+            && request.files.keys().all(|path| !is_dev(path))
     }
 
     /// Whether `mounts` are those made ahead, as to where they are, and others after them. Any of
@@ -159,7 +159,7 @@ mod tests {
             user: None,
             groups: vec![],
             files: [("/etc/hosts".into(), String::new())].into(),
-            volumes: vec!["/data".into()],
+            shares: vec![],
             init: false,
             stdio: Stdio::default(),
         }
@@ -227,7 +227,6 @@ mod tests {
             spec["mounts"].as_array_mut().unwrap().pop();
         }));
         for destination in ["/dev/x", "/dev", "//./dev/shm/x", "/x/../dev"] {
-            assert!(!fits(|_, request| request.volumes = vec![destination.into()]));
             assert!(!fits(|spec, _| {
                 let mounts = spec["mounts"].as_array_mut().unwrap();
                 mounts.push(json!({"destination": destination, "type": "tmpfs"}));

@@ -22,7 +22,7 @@ pub(crate) struct MountedRoot {
     directory: String,
     /// Where the image is mounted.
     lower: String,
-    /// Where its layer and its volumes are.
+    /// Where its layer is.
     base: String,
     /// Nothing in `base` is for another start.
     transient: bool,
@@ -66,16 +66,6 @@ impl MountedRoot {
                 Err(failure)
             }
         }
-    }
-
-    /// Where volumes are kept, see [`crate::container::volumes`].
-    pub(crate) fn volumes(&self) -> String {
-        format!("{}/volumes", self.base)
-    }
-
-    /// Opens the directory that the volumes' is in.
-    pub(crate) fn open_base(&self) -> Result<OwnedFd> {
-        open(&self.base)
     }
 
     /// Path of the root in the agent's own mount namespace.

@@ -12,7 +12,6 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::container::cgroup::Cgroup;
 use crate::container::control::{self, Report};
-use crate::container::mounts::clone_tree;
 use crate::container::pattern::Pattern;
 use crate::container::rootfs::MountedRoot;
 use crate::container::spawn::{Pipes, Spawned, abandon, fork};
@@ -197,17 +196,13 @@ impl Shell {
         }
     }
 
-    /// Gives it its root, which is in the agent's namespace until then, and where its volumes are.
+    /// Gives it its root, which is in the agent's namespace until then, and what the host shares
+    /// with it.
     /// Returns the root as it is in the container.
-    pub(crate) fn furnish(&self, root: &MountedRoot, has_volumes: bool) -> Result<OwnedFd> {
+    pub(crate) fn furnish(&self, root: &MountedRoot, shares: &[OwnedFd]) -> Result<OwnedFd> {
         let what = || "hand a root over".to_owned();
         let tree = root.clone_tree().context(what)?;
-        let base = match has_volumes {
-            true => Some(clone_tree(root.open_base()?.as_fd()).context(what)?),
-            false => None,
-        };
-        let fds: Vec<BorrowedFd<'_>> =
-            [Some(&tree), base.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
+        let fds: Vec<BorrowedFd<'_>> = [&tree].into_iter().chain(shares).map(AsFd::as_fd).collect();
         let control = &self.process.control;
         control::hand(control, &[u8::from(root.fresh)], &[], &fds).context(what)?;
         Ok(tree)
@@ -279,7 +274,8 @@ fn wanted(stdio: &Stdio) -> [bool; 3] {
     streams.map(|stream| stream.is_some() && !stdio.terminal)
 }
 
-/// Whether a request is short enough for [`Shell::assign`].
-pub(crate) fn can_carry(message: &[u8]) -> bool {
-    message.len() < control::MAX_MESSAGE
+/// Whether a request is short enough for [`Shell::assign`], and its mounts are few enough for
+/// [`Shell::furnish`].
+pub(crate) fn can_carry(request: &Create, message: &[u8]) -> bool {
+    message.len() < control::MAX_MESSAGE && request.shares.len() <= control::MAX_SHARES
 }

@@ -39,6 +39,7 @@ pub(crate) fn create(
     disks: &mut Disks,
     shells: Option<&mut Shells>,
     (request, message): (&Create, &[u8]),
+    shares: Vec<OwnedFd>,
     keys: Keys,
 ) -> Result<(Container, Spawned)> {
     let name = &request.container;
@@ -50,13 +51,13 @@ pub(crate) fn create(
     phase("specification read");
     let seccomp = Program::of(&spec, request.seccomp.as_deref())?;
     let shell = match shells {
-        Some(shells) if shell::can_carry(message) => shells.take(&spec, request)?,
+        Some(shells) if shell::can_carry(request, message) => shells.take(&spec, request)?,
         _ => None,
     };
     let Some(process) = spec.process.take() else {
         return Err(Failure::invalid("runtime specification: process is missing"));
     };
-    let draft = Draft { disks, request, spec: &spec, keys };
+    let draft = Draft { disks, request, spec: &spec, shares, keys };
     match shell {
         Some(shell) => draft.fill(shell, message),
         None => draft.build(process, seccomp),
@@ -68,12 +69,14 @@ struct Draft<'a> {
     disks: &'a mut Disks,
     request: &'a Create,
     spec: &'a Spec,
+    /// Mounts for [`Create::shares`].
+    shares: Vec<OwnedFd>,
     keys: Keys,
 }
 
 impl Draft<'_> {
     /// Makes everything of it.
-    fn build(self, process: Process, seccomp: Option<Program>) -> Result<(Container, Spawned)> {
+    fn build(mut self, process: Process, seccomp: Option<Program>) -> Result<(Container, Spawned)> {
         let cgroup = Cgroup::create(self.cgroup_path())?;
         phase("cgroup made");
         let root =
@@ -86,7 +89,8 @@ impl Draft<'_> {
             };
         phase("root mounted");
         let mut container = self.container(cgroup, root);
-        match self.fork(&container, process, seccomp) {
+        let shares = std::mem::take(&mut self.shares);
+        match self.fork(&container, process, seccomp, shares) {
             Ok(spawned) => {
                 container.memory_events = container.cgroup.watch("memory.events");
                 Ok((container, spawned))
@@ -114,6 +118,7 @@ impl Draft<'_> {
         container: &Container,
         process: Process,
         seccomp: Option<Program>,
+        shares: Vec<OwnedFd>,
     ) -> Result<Spawned> {
         let no_resources = Resources::default();
         let resources = resources(self.spec).unwrap_or(&no_resources);
@@ -134,11 +139,8 @@ impl Draft<'_> {
                     terminal: self.request.stdio.terminal,
                     control,
                 };
-                let root = Root {
-                    path: container.root.path(),
-                    volumes: container.root.volumes(),
-                    fresh: container.root.fresh,
-                };
+                let root =
+                    Root { path: container.root.path(), fresh: container.root.fresh, shares };
                 let place = Place::Bare(root);
                 init::run(Job { spec: self.spec, create: self.request, place, plan })
             }
@@ -183,8 +185,7 @@ impl Draft<'_> {
         let limits = resources(self.spec).unwrap_or(&no_resources);
         let limited = shell.limit(limits, self.cgroup_path());
         phase("limits set");
-        let has_volumes = !self.request.volumes.is_empty();
-        match limited.and_then(|()| shell.furnish(&root, has_volumes)) {
+        match limited.and_then(|()| shell.furnish(&root, &self.shares)) {
             Ok(live) => Ok((root, live)),
             Err(failure) => {
                 // The first failure is the one to tell.

@@ -42,7 +42,6 @@ impl Stage {
             path.clone(),
             format!("{path}/mounts"),
             format!("{path}/root"),
-            format!("{path}/base"),
         ];
         for directory in &directories {
             make_dir(directory).context(|| format!("mkdir {directory}"))?;
@@ -100,20 +99,17 @@ impl Stage {
     /// Waits for the root.
     pub(crate) fn root(&self, control: &OwnedFd) -> Result<Root> {
         let mut fresh = [0];
-        let Some((_, fds)) = control::take(control, &mut fresh) else {
+        let Some((_, mut fds)) = control::take(control, &mut fresh) else {
             // Given up: there is nobody to tell.
             sys::exit_now(1);
         };
-        let root = Root {
-            path: format!("{}/root", self.path),
-            volumes: format!("{}/base/volumes", self.path),
-            fresh: fresh == [1],
-        };
-        for (tree, name) in fds.iter().zip(["root", "base"]) {
-            let place = open(&format!("{}/{name}", self.path))?;
+        let path = format!("{}/root", self.path);
+        let shares = fds.split_off(fds.len().min(1));
+        if let Some(tree) = fds.first() {
+            let place = open(&path)?;
             attach_at(tree.as_fd(), place.as_fd()).context(|| "take over a root".into())?;
         }
-        Ok(root)
+        Ok(Root { path, fresh: fresh == [1], shares })
     }
 }
 

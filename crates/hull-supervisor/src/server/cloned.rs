@@ -74,6 +74,7 @@ pub(super) async fn clone(
         shape: Some(shape),
         disks,
         running,
+        shares: None,
     })
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Launched<M> {
     pub(super) disks: Vec<OpenDisk>,
     /// The container, if it runs already.
     pub(super) running: Option<Running>,
+    /// Serves directories to it already, none of the container's yet.
+    pub(super) shares: Option<hull_share::Server>,
 }
 
 /// What the agent of a fork said when its template was built.
@@ -185,7 +187,8 @@ async fn fork_from(
     };
     let greeted = Some(Greeted::of(template, None));
     let (shape, disks) = (Some(shape.clone()), opened);
-    Ok(Launched { machine, origin, writable, greeted, shape, disks, running: None })
+    let (running, shares) = (None, None);
+    Ok(Launched { machine, origin, writable, greeted, shape, disks, running, shares })
 }
 
 /// Boots a machine because of `reason`.
@@ -221,6 +224,7 @@ async fn boot(
         shape: None,
         disks: Vec::new(),
         running: None,
+        shares: None,
     })
 }
 

@@ -20,6 +20,7 @@ mod output;
 mod rehearsal;
 mod restored;
 mod scratch;
+mod shares;
 mod stdin;
 mod stop;
 mod supervise;

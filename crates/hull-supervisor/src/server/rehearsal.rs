@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hull_guest::{Events, Guest};
-use hull_protocol::{Create, Event, Request, Rootfs, Stdio};
+use hull_protocol::{Create, Event, Request, Rootfs, Shared, Stdio};
 use hull_vmm::Slot;
 use tokio::time::timeout;
 
@@ -57,7 +57,7 @@ async fn perform(
         user: None,
         groups: Vec::new(),
         files: launch.files.clone(),
-        volumes: Vec::new(),
+        shares: vec![Shared { directory: true, fill: false }],
         init: false,
         stdio: Stdio {
             stdin: None,

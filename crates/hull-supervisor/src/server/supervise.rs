@@ -23,7 +23,7 @@ use super::daemon::Daemon;
 use super::identity;
 use super::machine::{Launched, Launcher};
 use super::offspring::{self, Source};
-use super::output;
+use super::{output, shares};
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
 /// everything but that: the caller records the end when it has let go of the container.
@@ -114,10 +114,12 @@ async fn start<L: Launcher>(
     let arch = context.launch.machine.arch.clone();
     let compiling =
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
-    let Launched { machine: launched, origin, writable, greeted, shape, disks, running } =
-        launcher.launch(context).await?;
-    let machine = machine.insert(launched);
+    let launched = launcher.launch(context).await?;
+    let Launched { origin, writable, greeted, shape, disks, running, shares: server, .. } =
+        launched;
+    let machine = machine.insert(launched.machine);
     context.note(|state| state.start = Some(origin));
+    shares::serve(&context.launch.shares, machine, server)?;
     let vmm_pid = machine.pid();
     context.update(|state| state.vmm_pid = vmm_pid).map_err(internal)?;
     let tail = Tail::default();
@@ -455,7 +457,7 @@ fn creation(
         user: launch.user.clone(),
         groups: launch.groups.clone(),
         files: launch.files.clone(),
-        volumes: launch.volumes.clone(),
+        shares: shares::described(&launch.shares),
         init: launch.init,
         stdio: Stdio {
             stdin: stdin.as_ref().map(hull_guest::InputStream::id),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hull_guest::Guest;
 use hull_protocol::{Kind, Request};
+use hull_share::Share;
 use hull_template::sparse;
 use hull_vmm::{
     CloneError, Configuration, Disk, DiskError, Disks, Machine, Qemu, Shape, Slot, Vmm,
@@ -25,7 +26,7 @@ use super::cloned::OpenDisk;
 use super::context::{Context, chain, failure};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
 use super::zygote::{self, About, ZygoteError};
-use super::{RunError, rehearsal, template};
+use super::{RunError, rehearsal, shares, template};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
 /// container with what starts it in that machine; `None` if nobody will claim it any more.
@@ -93,6 +94,7 @@ struct Waiting {
     shape: Shape,
     template: String,
     greeted: Greeted,
+    shares: hull_share::Server,
 }
 
 impl Waiting {
@@ -143,6 +145,7 @@ impl Launcher for Prepared {
                         shape: Some(waiting.shape),
                         disks,
                         running: None,
+                        shares: Some(waiting.shares),
                     });
                 }
                 Err(error) => {
@@ -194,6 +197,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     let template = obtained.map_err(|error| fail(&error))?.template;
     template.copy_scratch(&place.scratch()).map_err(|error| fail(&error))?;
     sparse::copy(&template.rehearsal(), &place.image()).map_err(|error| fail(&error))?;
+    fs::create_dir(place.share()).map_err(|error| fail(&error))?;
     let configuration = Configuration {
         name: "hull-pool".to_owned(),
         working_dir: launch.machine.home.clone(),
@@ -209,6 +213,9 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         .take_channel()
         .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
     let (guest, mut events) = Guest::resume(stream);
+    let shares = shares::listen(&mut machine)?;
+    let practice = Share { source: place.share(), read_only: false, limit: None };
+    shares.set(&[practice]).map_err(|error| fail(&error))?;
     rehearsal::run(&guest, &mut events, &launch.rehearsal, &launch.machine.arch).await?;
     // What it left to be written later would be written by every clone.
     guest.send(&Request::Sync).done().await.map_err(failure)?;
@@ -218,6 +225,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         shape,
         template: template.key().as_str().to_owned(),
         greeted: Greeted::of(&template, Some((guest, events))),
+        shares,
     })
 }
 
@@ -232,6 +240,11 @@ impl Place {
 
     fn image(&self) -> PathBuf {
         self.0.join("rehearsal.erofs")
+    }
+
+    /// What the container that is run for practice is given.
+    fn share(&self) -> PathBuf {
+        self.0.join("share")
     }
 }
 

@@ -76,7 +76,7 @@ impl Guest {
             user: None,
             groups: Vec::new(),
             files: BTreeMap::new(),
-            volumes: Vec::new(),
+            shares: Vec::new(),
             init: false,
             stdio: Stdio { stdout: Some(stream), stderr: Some(stream + 1), ..Stdio::default() },
         })))

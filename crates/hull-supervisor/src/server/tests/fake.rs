@@ -246,8 +246,8 @@ impl Launcher for FakeLauncher {
         let machine = self.0.borrow_mut().take().unwrap();
         let origin = Origin { mode: Mode::Cold, reason: None, template: None };
         let writable = Slot::Scratch;
-        let (greeted, shape, disks, running) = (None, None, Vec::new(), None);
-        Ok(Launched { machine, origin, writable, greeted, shape, disks, running })
+        let (greeted, shape, disks, running, shares) = (None, None, Vec::new(), None, None);
+        Ok(Launched { machine, origin, writable, greeted, shape, disks, running, shares })
     }
 }
 

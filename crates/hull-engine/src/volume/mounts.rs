@@ -1,0 +1,90 @@
+//! What a start shares with the guest.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hull_plan::{MountKind, MountPoint, Plan};
+use hull_supervisor::launch::ShareLaunch;
+
+use super::Volume;
+use crate::{Engine, Error, Result};
+
+impl Engine {
+    /// Returns the directories and files for a container's mounts, by number.
+    pub(crate) fn shares(&self, plan: &Plan) -> Result<Vec<ShareLaunch>> {
+        plan.shares.iter().map(|point| self.share(point)).collect()
+    }
+
+    fn share(&self, point: &MountPoint) -> Result<ShareLaunch> {
+        let volume = match point.kind {
+            MountKind::Volume => Some(self.inner.volumes.find(&point.name)?),
+            _ => None,
+        };
+        let limit = volume.as_ref().and_then(Volume::size_limit);
+        let (source, can_fill) = match volume {
+            Some(volume) => volume_source(volume, point)?,
+            None => (bind_source(point)?, false),
+        };
+        let metadata = fs::metadata(&source).map_err(Error::file("open", &source))?;
+        if !metadata.is_dir() && !metadata.is_file() {
+            return Err(Error::NotImplemented(format!(
+                "cannot mount {}: only directories and regular files can be shared with a machine",
+                source.display()
+            )));
+        }
+        let fill = can_fill && metadata.is_dir() && is_empty(&source);
+        Ok(ShareLaunch {
+            source,
+            directory: metadata.is_dir(),
+            read_only: point.read_only && !fill,
+            fill,
+            limit,
+        })
+    }
+}
+
+/// Returns where a volume is, and whether it is filled if it is empty.
+fn volume_source(volume: Volume, point: &MountPoint) -> Result<(PathBuf, bool)> {
+    let top = volume.device().unwrap_or(volume.mountpoint);
+    if point.subpath.is_empty() {
+        return Ok((top, !point.no_copy));
+    }
+    Ok((below(&top, &point.subpath)?, false))
+}
+
+/// Finds a path in a volume, which may hold links that lead out of it.
+fn below(top: &Path, subpath: &str) -> Result<PathBuf> {
+    let source = top.join(subpath);
+    let fail = |error| Error::file("open", &source)(error);
+    let (real, top) = (source.canonicalize().map_err(fail)?, top.canonicalize().map_err(fail)?);
+    match real.starts_with(top) {
+        true => Ok(real),
+        false => Err(Error::InvalidParameter(format!("subpath {subpath} leads out of the volume"))),
+    }
+}
+
+/// Returns the source of a bind mount, which is made if that was asked for.
+fn bind_source(point: &MountPoint) -> Result<PathBuf> {
+    let source = PathBuf::from(&point.source);
+    if point.create_source && !source.exists() {
+        let made = fs::create_dir_all(&source);
+        made.map_err(|error| Error::Internal {
+            context: format!("error while creating mount source path '{}'", point.source),
+            source: Some(Box::new(error)),
+        })?;
+    }
+    match source.try_exists() {
+        Ok(true) => Ok(source),
+        Ok(false) => Err(Error::InvalidParameter(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            point.source
+        ))),
+        Err(error) => Err(Error::file("open", &source)(error)),
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    let first = fs::read_dir(path).map(|mut entries| entries.next());
+    matches!(first, Ok(None)) || first.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}

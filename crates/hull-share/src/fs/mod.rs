@@ -1,0 +1,9 @@
+//! The operations, as FUSE names and orders their arguments.
+
+mod attributes;
+mod directories;
+mod files;
+mod names;
+mod xattr;
+
+pub(crate) use attributes::attributes;

@@ -1,0 +1,223 @@
+//! Names: looking them up, making, moving and removing them.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, OFlags, RenameFlags, linkat, mkdirat, mknodat, openat, readlinkat,
+    renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::{Errno, Result};
+
+use super::attributes::is_whiteout;
+use super::files::open_flags;
+use crate::handles::Handle;
+use crate::nodes::Node;
+use crate::owner::Owner;
+use crate::session::Session;
+use crate::wire::{Answer, FOPEN_KEEP_CACHE, Fields, Header};
+
+impl Session {
+    pub(crate) fn lookup(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let child = self.node(header)?.child(fields.name()?)?;
+        self.entry(child, answer);
+        Ok(())
+    }
+
+    pub(crate) fn readlink(&self, header: &Header, answer: &mut Answer) -> Result<()> {
+        let target = readlinkat(self.node(header)?.fd(), "", Vec::new())?;
+        answer.bytes(target.as_bytes());
+        Ok(())
+    }
+
+    pub(crate) fn mknod(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let (mode, device) = (fields.u32()?, fields.u32()?);
+        fields.skip(8)?;
+        let kind = FileType::from_raw_mode(mode);
+        match kind {
+            FileType::RegularFile | FileType::Fifo | FileType::Socket => {}
+            FileType::CharacterDevice => is_whiteout(device)?,
+            // It would be one of the host's.
+            _ => return Err(Errno::PERM),
+        }
+        let make = |parent: &Node, name: &CStr, mode| mknodat(parent.fd(), name, kind, mode, 0);
+        self.make(header, fields.name()?, (kind, mode), answer, make)
+    }
+
+    pub(crate) fn mkdir(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let mode = fields.u32()?;
+        fields.skip(4)?;
+        let make = |parent: &Node, name: &CStr, mode| mkdirat(parent.fd(), name, mode);
+        self.make(header, fields.name()?, (FileType::Directory, mode), answer, make)
+    }
+
+    pub(crate) fn symlink(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let (name, target) = (fields.name()?, fields.string()?);
+        let make = |parent: &Node, name: &CStr, _| symlinkat(target, parent.fd(), name);
+        self.make(header, name, (FileType::Symlink, 0o777), answer, make)
+    }
+
+    /// Makes `name` by `make`, gives it to who asked for it, and to the guest.
+    fn make(
+        &self,
+        header: &Header,
+        name: &CStr,
+        (kind, mode): (FileType, u32),
+        answer: &mut Answer,
+        make: impl FnOnce(&Node, &CStr, rustix::fs::Mode) -> Result<()>,
+    ) -> Result<()> {
+        let parent = self.node(header)?;
+        let owner = Owner { uid: header.uid, gid: header.gid, mode };
+        let owner = self.owners.in_directory(&parent, kind, owner)?;
+        make(&parent, name, self.owners.creation_mode(kind, mode))?;
+        let (node, stat) = parent.child(name)?;
+        // Nobody on the host may have put something else there.
+        if FileType::from_raw_mode(stat.stx_mode.into()) != kind {
+            return Err(Errno::STALE);
+        }
+        if let Err(errno) = self.owners.adopt(&node, owner) {
+            let flags = match kind {
+                FileType::Directory => AtFlags::REMOVEDIR,
+                _ => AtFlags::empty(),
+            };
+            // The first failure is the one to tell.
+            let _ = unlinkat(parent.fd(), name, flags);
+            return Err(errno);
+        }
+        let stat = node.stat()?;
+        self.entry((node, stat), answer);
+        Ok(())
+    }
+
+    pub(crate) fn create(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let (flags, mode) = (fields.u32()?, fields.u32()?);
+        fields.skip(8)?;
+        let name = fields.name()?;
+        let parent = self.node(header)?;
+        let owner = Owner { uid: header.uid, gid: header.gid, mode };
+        let owner = self.owners.in_directory(&parent, FileType::RegularFile, owner)?;
+        let (open, append) = open_flags(flags);
+        let fixed = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let host_mode = self.owners.creation_mode(FileType::RegularFile, mode);
+        let create =
+            |more| openat(parent.fd(), name, open | fixed | OFlags::CREATE | more, host_mode);
+        let (file, is_new) = match create(OFlags::EXCL) {
+            Ok(file) => (file, true),
+            // It has come into being since the guest looked. What is no regular file is not opened.
+            Err(Errno::EXIST) if flags & OFlags::EXCL.bits() == 0 => {
+                (parent.child(name)?.0.open(open)?, false)
+            }
+            Err(errno) => return Err(errno),
+        };
+        let (node, _) = reopened(&file)?;
+        if is_new {
+            self.owners.adopt(&node, owner)?;
+        }
+        let stat = node.stat()?;
+        self.entry((node, stat), answer);
+        self.opened(Handle::File { file, append }, answer);
+        Ok(())
+    }
+
+    pub(crate) fn tmpfile(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let (flags, mode) = (fields.u32()?, fields.u32()?);
+        let parent = self.node(header)?;
+        let owner = Owner { uid: header.uid, gid: header.gid, mode };
+        let owner = self.owners.in_directory(&parent, FileType::RegularFile, owner)?;
+        let (open, append) = open_flags(flags);
+        let exclusive = OFlags::from_bits_retain(flags) & OFlags::EXCL;
+        let fixed = OFlags::TMPFILE | OFlags::CLOEXEC | exclusive;
+        let host_mode = self.owners.creation_mode(FileType::RegularFile, mode);
+        let file = openat(parent.fd(), ".", open | fixed, host_mode)?;
+        let (node, _) = reopened(&file)?;
+        self.owners.adopt(&node, owner)?;
+        let stat = node.stat()?;
+        self.entry((node, stat), answer);
+        self.opened(Handle::File { file, append }, answer);
+        Ok(())
+    }
+
+    /// Appends `struct fuse_open_out`.
+    pub(crate) fn opened(&self, handle: Handle, answer: &mut Answer) {
+        answer.u64(self.handles.insert(handle)).u32(FOPEN_KEEP_CACHE).u32(0);
+    }
+
+    pub(crate) fn link(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let node = self.nodes.find(fields.u64()?)?;
+        let (parent, name) = (self.node(header)?, fields.name()?);
+        // A descriptor can be linked to by root only; its path is followed to what it leads to.
+        linkat(CWD, node.path(), parent.fd(), name, AtFlags::SYMLINK_FOLLOW)?;
+        self.entry(parent.child(name)?, answer);
+        Ok(())
+    }
+
+    pub(crate) fn unlink(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        directory: bool,
+    ) -> Result<()> {
+        let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(self.node(header)?.fd(), fields.name()?, flags)
+    }
+
+    pub(crate) fn rename(
+        &self,
+        header: &Header,
+        fields: &mut Fields<'_>,
+        has_flags: bool,
+    ) -> Result<()> {
+        let to: Arc<Node> = self.nodes.find(fields.u64()?)?;
+        let mut flags = RenameFlags::empty();
+        if has_flags {
+            flags = RenameFlags::from_bits(fields.u32()?).ok_or(Errno::INVAL)?;
+            fields.skip(4)?;
+        }
+        let (old, new) = (fields.name()?, fields.name()?);
+        renameat_with(self.node(header)?.fd(), old, to.fd(), new, flags)
+    }
+}
+
+/// Returns the node of an open file.
+fn reopened(file: &rustix::fd::OwnedFd) -> Result<(Node, rustix::fs::Statx)> {
+    use std::os::fd::AsRawFd as _;
+
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Node::new(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
+}

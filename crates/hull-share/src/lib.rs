@@ -1,0 +1,124 @@
+//! Directories and files of the host, as file systems of one guest.
+//!
+//! The guest's kernel speaks FUSE (`include/uapi/linux/fuse.h`, version 7.31 and later); its agent
+//! carries the messages between `/dev/fuse` and a virtio-serial port, each with the number of its
+//! share before it; [`Server`] answers them at the port's other end. So a machine has any number of
+//! shares over one device that every machine has.
+//!
+//! A guest is hostile. It names files by numbers that it was given, and by single names below
+//! them: no path of the guest's is ever resolved by the host, no symbolic link is followed, only
+//! regular files and directories are opened, and no device is made. So nothing outside of a share
+//! can be named. What it does to one share's numbers is of no consequence to another.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `wire` | messages as bytes |
+//! | `server` | threads that take requests and answer them |
+//! | `session` | one share: which request is which operation |
+//! | `nodes`, `handles` | what the guest has been given numbers for |
+//! | `fs` | the operations |
+//! | `owner` | whose files are |
+//! | `quota` | how much a share may hold |
+
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod fs;
+#[cfg(target_os = "linux")]
+mod handles;
+#[cfg(target_os = "linux")]
+mod nodes;
+#[cfg(target_os = "linux")]
+mod owner;
+#[cfg(target_os = "linux")]
+mod quota;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
+mod session;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod thread;
+#[cfg(target_os = "linux")]
+mod wire;
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A directory or file of the host that a guest may use.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Share {
+    pub source: PathBuf,
+    /// Refuse everything that changes it, whatever the guest's mount allows.
+    pub read_only: bool,
+    /// Bytes that it may take on the host's disk; what would exceed them fails with `ENOSPC`.
+    pub limit: Option<u64>,
+}
+
+/// Why shares cannot be served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("cannot open `{}`", .path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{}` is neither a directory nor a regular file", .0.display())]
+    Kind(PathBuf),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    #[error("directories can be shared with guests on Linux hosts only")]
+    Unsupported,
+}
+
+/// Serves shares over the port of one machine until its other end closes, which ends its threads;
+/// dropping this does not.
+#[derive(Debug)]
+pub struct Server {
+    #[cfg(target_os = "linux")]
+    inner: std::sync::Arc<server::Server>,
+}
+
+#[cfg(target_os = "linux")]
+impl Server {
+    /// Begins to serve nothing.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn new(port: UnixStream) -> Result<Self, ServeError> {
+        server::Server::start(port).map(|inner| Self { inner })
+    }
+
+    /// Serves `shares` from now on, whose numbers are their places in the list, and nothing else.
+    /// The sources are opened before this returns: what is renamed or mounted over them later makes
+    /// no difference.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was served before still is, then.
+    pub fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
+        self.inner.set(shares)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Server {
+    /// There is no server for this host yet.
+    ///
+    /// # Errors
+    /// [`ServeError::Unsupported`].
+    pub fn new(_port: UnixStream) -> Result<Self, ServeError> {
+        Err(ServeError::Unsupported)
+    }
+
+    /// There is no server for this host yet.
+    ///
+    /// # Errors
+    /// [`ServeError::Unsupported`].
+    pub fn set(&self, _shares: &[Share]) -> Result<(), ServeError> {
+        Err(ServeError::Unsupported)
+    }
+}

@@ -1,0 +1,227 @@
+//! Bind mounts, volumes and temporary file systems, as containers see them.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::process::Command;
+
+use hull_tests::{Home, Image, Registry};
+
+const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
+
+/// Runs a script in a container with `flags`.
+fn sh(home: &Home, image: &str, flags: &[&str], script: &str) -> hull_tests::Output {
+    home.hull(&[&RUN[..], flags, &[image, "sh", "-c", script]].concat())
+}
+
+#[test]
+fn a_bind_mount_is_the_hosts_directory() {
+    let (_registry, home, image) = Home::with_busybox();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("old"), "old\n").unwrap();
+    fs::set_permissions(path("old"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("old", path("link")).unwrap();
+    symlink("/etc/hull-secret", path("out")).unwrap();
+    let mount = format!("{}:/m", dir.path().display());
+    let script = "cd /m; cat old link; stat -c %a old; readlink out; cat out 2>&1; \
+        echo new > new; chown 12:34 new; chmod 4751 new; ln new hard; ln -s new soft; mkdir -p a/b; \
+        mv a/b a/c; echo x >> old; mkfifo fifo; \
+        exec 5> gone; rm gone; echo kept >&5; readlink /proc/self/fd/5 | grep -c deleted; \
+        mknod disk b 8 0 2>&1; dd if=/dev/zero of=large bs=64k count=40 2>/dev/null; \
+        wc -c < large; ls | wc -l; grep -c hull-share /proc/mounts || true";
+    let output = sh(&home, &image, &["-v", &mount], script).success();
+    assert_eq!(
+        output,
+        "old\nold\n640\n/etc/hull-secret\ncat: can't open 'out': No such file or directory\n1\n\
+         mknod: disk: Operation not permitted\n2621440\n9\n0"
+    );
+    assert_eq!(fs::read_to_string(path("old")).unwrap(), "old\nx\n");
+    let new = fs::metadata(path("hard")).unwrap();
+    assert_eq!((new.mode() & 0o7777, new.nlink()), (0o4751, 2));
+    if rustix::process::geteuid().is_root() {
+        assert_eq!((new.uid(), new.gid()), (12, 34));
+    }
+    assert!(path("a/c").is_dir() && !path("gone").exists());
+    assert_eq!(fs::read_link(path("soft")).unwrap().to_str(), Some("new"));
+}
+
+#[test]
+fn both_sides_see_changes_at_once() {
+    let (_registry, home, image) = Home::with_busybox();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "0").unwrap();
+    let mounts = [format!("{}:/m", dir.path().display()), format!("{}:/f:ro", file.display())];
+    home.hull(&[
+        "run", "-d", "--name", "box", "-v", &mounts[0], "-v", &mounts[1], &image, "sleep", "1000",
+    ])
+    .success();
+    let exec = |script: &str| home.hull(&["exec", "box", "sh", "-c", script]);
+    for round in ["11", "2", "333"] {
+        fs::write(&file, round).unwrap();
+        assert_eq!(exec("cat /m/file /f; ls /m").text(), format!("{round}{round}file"));
+        exec(&format!("echo {round} > /m/answer")).success();
+        let answer = dir.path().join("answer");
+        assert_eq!(fs::read_to_string(&answer).unwrap(), format!("{round}\n"));
+        fs::remove_file(&answer).unwrap();
+        assert_eq!(exec("cat /m/answer").code, 1);
+    }
+    let denied = exec("echo x > /f");
+    assert_eq!((denied.code, denied.errors().contains("Read-only file system")), (1, true));
+    home.hull(&["rm", "-f", "box"]).success();
+}
+
+#[test]
+fn volumes_are_filled_shared_and_kept() {
+    let (_registry, home, image) = Home::with_busybox();
+    // Filled from the image, with its owner and mode.
+    let stat = "stat -c '%a %u:%g' /tmp; ls /etc | head -n 3; stat -c %a /etc/passwd";
+    let plain = sh(&home, &image, &[], stat).success();
+    let flags = ["-v", "temporary:/tmp", "-v", "etc:/etc"];
+    assert_eq!(sh(&home, &image, &flags, stat).success(), plain);
+    let nocopy =
+        sh(&home, &image, &["-v", "bare:/etc:nocopy"], "ls /etc | grep -v -E 'host|resolv'");
+    assert_eq!(nocopy.text(), "");
+
+    // Used by two at once.
+    for name in ["one", "two"] {
+        home.hull(&["run", "-d", "--name", name, "-v", "both:/data", &image, "sleep", "1000"])
+            .success();
+    }
+    let exec = |name: &str, script: &str| home.hull(&["exec", name, "sh", "-c", script]).text();
+    for round in 0..3 {
+        exec("one", &format!("echo {round} > /data/file; mkdir /data/d{round}"));
+        assert_eq!(exec("two", "cat /data/file"), round.to_string());
+        assert_eq!(exec("two", &format!("rmdir /data/d{round}; ls /data")), "file");
+        assert_eq!(exec("one", "ls /data"), "file");
+    }
+    let in_use = home.hull(&["volume", "rm", "both"]);
+    assert!(in_use.errors().contains("remove both: volume is in use - ["), "{}", in_use.errors());
+    home.hull(&["rm", "-f", "one", "two"]).success();
+    assert_eq!(sh(&home, &image, &["-v", "both:/x:ro"], "cat /x/file").success(), "2");
+    let everything = home.hull(&["volume", "ls", "-q"]).success();
+    assert_eq!(everything, "bare\nboth\netc\ntemporary");
+    assert_eq!(home.hull(&["volume", "rm", "bare", "both", "etc"]).success(), "bare\nboth\netc");
+    let pruned = home.hull(&["volume", "prune", "-f"]).success();
+    assert!(pruned.starts_with("Total reclaimed space: "), "{pruned}");
+    let pruned = home.hull(&["volume", "prune", "-f", "-a"]).success();
+    assert!(pruned.starts_with("Deleted Volumes:\ntemporary\n\nTotal "), "{pruned}");
+}
+
+#[test]
+fn anonymous_volumes_have_the_life_of_their_container() {
+    let (_registry, home, image) = Home::with_busybox();
+    let names = || home.hull(&["volume", "ls", "-q"]).success();
+    sh(&home, &image, &["-v", "/data"], "echo x > /data/x").success();
+    assert_eq!(names(), "");
+    home.hull(&["run", "--name", "box", "-v", "/data", &image, "touch", "/data/x"]).success();
+    let name = names();
+    assert_eq!(name.len(), 64);
+    let mounts = home.hull(&["inspect", "-f", "{{(index .Mounts 0).Name}}", "box"]).success();
+    assert_eq!(mounts, name);
+    let flags = ["--volumes-from", "box:ro"];
+    let from = sh(&home, &image, &flags, "ls /data; touch /data/y 2>&1");
+    assert_eq!(from.text(), "x\ntouch: /data/y: Read-only file system");
+    assert_eq!(names(), name);
+    home.hull(&["rm", "box"]).success();
+    assert_eq!(names(), name);
+    home.hull(&["volume", "prune", "-f"]).success();
+    assert_eq!(names(), "");
+    home.hull(&["run", "--name", "box", "-v", "/data", &image, "true"]).success();
+    home.hull(&["rm", "-v", "box"]).success();
+    assert_eq!(names(), "");
+}
+
+#[test]
+fn a_guest_stays_in_its_share() {
+    let (_registry, home, image) = Home::with_busybox();
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("shared/sub")).unwrap();
+    fs::write(dir.path().join("secret"), "secret").unwrap();
+    symlink("../secret", dir.path().join("shared/up")).unwrap();
+    let mount = format!("{}:/m", dir.path().join("shared").display());
+    // A directory that leaves the share while the guest is in it takes the guest nowhere.
+    home.hull(&[
+        "run", "-d", "--name", "box", "-v", &mount, "-w", "/m/sub", &image, "sleep", "1000",
+    ])
+    .success();
+    let exec = |script: &str| home.hull(&["exec", "box", "sh", "-c", script]);
+    assert_eq!(exec("cat /m/up /m/../secret /m/sub/../../secret").code, 1);
+    fs::rename(dir.path().join("shared/sub"), dir.path().join("moved")).unwrap();
+    let script = "ls ..; cat ../secret; cat ../../secret";
+    let moved = home.hull(&["exec", "-w", "/m", "box", "sh", "-c", script]);
+    assert!(!moved.text().contains("secret"), "{}", moved.text());
+    home.hull(&["rm", "-f", "box"]).success();
+}
+
+#[test]
+fn databases_survive_the_death_of_their_machine() {
+    let registry = Registry::with_images(&[Image::Redis]);
+    let home = Home::with_images(&registry, &[Image::Redis]);
+    let image = registry.name(&Image::Redis);
+    let start = || {
+        home.hull(&[
+            "run",
+            "-d",
+            "-u",
+            "root",
+            "--name",
+            "db",
+            "-v",
+            "data:/data",
+            &image,
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+        ])
+        .success();
+        hull_tests::eventually("the server answers", || {
+            home.hull(&["exec", "db", "redis-cli", "ping"]).text() == "PONG"
+        });
+    };
+    start();
+    let script = "for i in $(seq 200); do echo \"incr counter\"; done | redis-cli | tail -n 1";
+    assert_eq!(home.hull(&["exec", "db", "sh", "-c", script]).success(), "200");
+    let pid = home.machine_pid("db").to_string();
+    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    hull_tests::eventually("the death is seen", || {
+        home.hull(&["inspect", "-f", "{{.State.ExitCode}}", "db"]).text() == "137"
+    });
+    home.hull(&["rm", "db"]).success();
+    start();
+    assert_eq!(home.hull(&["exec", "db", "redis-cli", "get", "counter"]).success(), "200");
+    home.hull(&["rm", "-f", "db"]).success();
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_dockers_words() {
+    let (_registry, home, image) = Home::with_busybox();
+    let daemon = "hull: Error response from daemon: ";
+    for (flags, message) in [
+        (
+            &["-v", "/a:/"][..],
+            "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+        ),
+        (&["-v", "/a:/b:foo"], "invalid mode: foo"),
+        (
+            &["-v", "a/b:/c"],
+            "create a/b: \"a/b\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path",
+        ),
+        (&["-v", "ab:/c", "-v", "cd:/c"], "Duplicate mount point: /c"),
+        (
+            &["--mount", "type=bind,src=/no/such,dst=/x"],
+            "invalid mount config for type \"bind\": bind source path does not exist: /no/such",
+        ),
+        (&["--volumes-from", "nobody"], "No such container: nobody"),
+    ] {
+        let output = sh(&home, &image, flags, "true");
+        assert_eq!(output.code, 125, "{flags:?}");
+        let first = output.errors();
+        let first = first.lines().next().unwrap_or_default();
+        assert_eq!(first, format!("{daemon}{message}"), "{flags:?}");
+    }
+    assert_eq!(home.hull(&["volume", "ls", "-q"]).success(), "");
+}
