@@ -131,6 +131,10 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Start { hint, .. } => hint.as_deref(),
+            Self::Supervisor { cause, .. } => match &**cause {
+                ClientError::Failed(failure) => failure.hint.as_deref(),
+                _ => None,
+            },
             Self::Unavailable { hint, .. } => Some(hint),
             Self::Within { inner, .. } => inner.hint(),
             _ => None,

@@ -16,6 +16,7 @@ use super::names;
 use super::record::Record;
 use super::remove::RemoveOptions;
 use super::start::Occasion;
+use super::state::Status;
 use super::timings::Stopwatch;
 use crate::{Engine, Error, Result, host, random};
 
@@ -58,6 +59,10 @@ impl Engine {
         let _gate = source.gate.lock().await;
         if !source.is_running() {
             return Err(Error::Conflict(format!("container {} is not running", source.id)));
+        }
+        if source.live().state.status == Status::Paused {
+            let message = format!("container {} is paused, unpause it first", source.id);
+            return Err(Error::Conflict(message));
         }
         refuse_shares(&source.record(), "fork")?;
         let frozen = FrozenDir::new(self)?;

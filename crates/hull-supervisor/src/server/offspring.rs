@@ -144,7 +144,11 @@ fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure>
                 "the machine of this container booted and cannot be copied: {}",
                 why.unwrap_or_else(|| "no reason known".to_owned())
             ),
-            hint: Some("containers that start from a template can be".to_owned()),
+            hint: Some(
+                "restart the container: one that starts from a template can be copied (`enabled = \
+                 true` under `[templates]` in config.toml)"
+                    .to_owned(),
+            ),
         });
     };
     let state = context.state();
