@@ -1,6 +1,6 @@
-//! Gives a forked machine its template's memory.
+//! What QEMU cannot do of itself: give a machine its template's memory, and fork with all it has.
 //!
-//! QEMU is told that its guest's memory is a shared file, and this library, preloaded into it, maps
+//! **Memory** (`linux/memory.rs`). QEMU is told that its guest's memory is a shared file, and this library, preloaded into it, maps
 //! the template's memory file in place of that one, privately. QEMU neither saves nor loads shared
 //! memory, so a fork costs no copy; and when the guest gives pages back, QEMU punches holes into a
 //! file that holds nothing and then drops the private pages (`MADV_DONTNEED`). Were the template's
@@ -11,6 +11,10 @@
 //! bytes. When the mapping is in place the descriptor is closed, and a byte is written to the
 //! descriptor `HULL_RAM_DONE`: whoever waits for it knows that this library was loaded and the
 //! memory is the template's. Every other mapping is what the program asked for.
+//!
+//! **Forks** (`linux/fork/`, x86_64 only). Where `HULL_CONTROL_FD` names a connected socket, the process
+//! forks when it is asked to there, with all of its threads: `linux/poll.rs` has the main loop hear
+//! requests, `linux/advice.rs` keeps guest memory in forks. In return no program is executed any more.
 
 // The profile that it is installed from has no unwinding and needs no standard library, which
 // would be all of its size.

@@ -96,7 +96,7 @@ fn the_daemon_dies_in_every_phase_of_a_fork() {
 fn the_source_dies_while_it_is_forked() {
     let (_registry, home, image) = Home::with_busybox();
     start_counter(&home, &image);
-    let victims: [(fn(&Home) -> u64, u64); 6] = [
+    let victims: [(Victim, u64); 6] = [
         (supervisor, 20),
         (machine, 40),
         (supervisor, 90),
@@ -132,6 +132,9 @@ fn the_source_dies_while_it_is_forked() {
     home.hull(&["rm", "-f", "source"]).success();
     assert_owned(&home);
 }
+
+/// Says who is to be ended.
+type Victim = fn(&Home) -> u64;
 
 fn supervisor(home: &Home) -> u64 {
     home.state("source")["supervisor_pid"].as_u64().expect("a pid")
@@ -177,7 +180,7 @@ fn a_full_disk_costs_the_fork_and_not_the_source() {
     let script = "head -c 40m /dev/urandom > /big; sync; md5sum < /big";
     let sum = home.hull(&["exec", "source", "sh", "-c", script]).success();
     let used = rustix::fs::statvfs(home.path()).expect("statvfs");
-    let used = (used.f_blocks - used.f_bfree) * used.f_frsize >> 20;
+    let used = ((used.f_blocks - used.f_bfree) * used.f_frsize) >> 20;
     // None of them has room; one has and four have not.
     for (room, flags) in [(20, &["-n", "1"]), (140, &["-n", "4"])] {
         disk.resize(u32::try_from(used + room).expect("not much"));

@@ -8,13 +8,17 @@ mod common;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hull_vmm::{
-    DeviceSet, Disk, Disks, ForkError, Machine, Qemu, SaveError, Shape, Slot, Snapshot, Vmm,
+    DeviceSet, Disk, Disks, Exchange, ForkError, Machine, Qemu, SaveError, Shape, Slot, Snapshot,
+    Vmm,
 };
 use sha2::{Digest, Sha256};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use common::{Guest, Home, SOON, descriptor, grow};
@@ -206,6 +210,94 @@ async fn writable_disks_are_exchanged() {
     let fds = std::fs::read_dir(format!("/proc/{}/fd", machine.pid().unwrap())).unwrap();
     let mut targets = fds.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap_or_default());
     assert!(!targets.any(|target| target == scratch || target == template.memory));
+}
+
+#[tokio::test]
+async fn a_machine_is_cloned_with_what_it_has_in_memory_and_another_disk() {
+    let Some(template) = Template::new().await else {
+        return;
+    };
+    let Some(image) = template.home.image("one") else {
+        return;
+    };
+    grow(&image);
+    let [disk, copy, second] =
+        ["scratch.ext4", "copy.ext4", "second.ext4"].map(|name| template.home.path().join(name));
+    let file = File::options().read(true).write(true).create_new(true).open(&disk).unwrap();
+    let options = hull_ext4::Options::new(hull_vmm::disk::DISK_BYTES, [7; 16]);
+    hull_ext4::format(&file, &options).unwrap();
+    let (mut machine, mut guest) = template.fork().await;
+    machine.attach_disk(Slot::Image, &Disk::at(&image)).await.unwrap();
+    machine.attach_disk(Slot::Scratch, &Disk::at(&disk)).await.unwrap();
+    guest.configure("original").await;
+    let write = "hostname; echo kept > /tmp/memory; sync; echo written";
+    assert_eq!(guest.run("a", write, true).await, "original\nwritten\n");
+
+    // Which must stand still: what it does while it is copied would be in both or in none.
+    machine.pause().await.unwrap();
+    for path in [&copy, &second] {
+        let copied = Command::new("cp").arg("--sparse=always").args([&disk, path]).status();
+        assert!(copied.unwrap().success());
+    }
+    let begin = Instant::now();
+    let twin = machine.twin("twin", vec![exchange(&disk, &copy)]).await;
+    let mut twin = twin.unwrap();
+    println!("cloned: {:?}", begin.elapsed());
+    let pids = [machine.pid().unwrap(), twin.pid().unwrap()];
+    assert_ne!(pids[0], pids[1]);
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", pids[1])).unwrap();
+    let open: Vec<_> = fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).collect();
+    assert!(open.contains(&copy) && !open.contains(&disk), "{open:?}");
+
+    // One is asked by its owner, another by whoever finds its socket.
+    let socket = template.home.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let original = twin.offer(listener.into()).await.unwrap();
+    let connection = UnixStream::connect(&socket).await.unwrap();
+    let files = vec![exchange(&copy, &second)];
+    let third = QemuMachine::clone_of(&original, &connection, "third", files).await;
+    let mut third = third.unwrap();
+
+    // One that cannot be given its disk ends before it does anything, and costs nobody else.
+    let not_open = vec![exchange(&template.memory, &second)];
+    let mut bogus = machine.twin("bogus", not_open).await.unwrap();
+    println!("not open: {}", bogus.resume().await.unwrap_err());
+    timeout(SOON, bogus.wait()).await.unwrap();
+
+    machine.resume().await.unwrap();
+    twin.resume().await.unwrap();
+    third.resume().await.unwrap();
+    let script = "hostname; head -c 9m /dev/zero | wc -c";
+    let mut guests = Vec::new();
+    for (clone, name) in [(&mut twin, "twin"), (&mut third, "third")] {
+        drain(clone);
+        let mut guest = Guest::new(clone.take_channel().unwrap());
+        guest.configure(name).await;
+        assert_eq!(guest.run(name, script, true).await, format!("{name}\n9437184\n"));
+        guests.push(guest);
+    }
+    assert_eq!(guest.run("b", script, true).await, "original\n9437184\n");
+
+    // They do not need each other.
+    for machine in [&mut machine, &mut twin] {
+        machine.kill();
+        machine.wait().await;
+    }
+    assert_eq!(guests[1].run("c", script, true).await, "third\n9437184\n");
+    let pid = third.pid().unwrap();
+    drop(third);
+    let gone = async {
+        while Path::new(&format!("/proc/{pid}/exe")).exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, gone).await.unwrap();
+}
+
+/// Has a clone open `new` in place of `old`.
+fn exchange(old: &Path, new: &Path) -> Exchange {
+    let open = |path| File::options().read(true).write(true).open(path).unwrap().into();
+    Exchange { old: open(old), new: open(new) }
 }
 
 #[tokio::test]

@@ -203,3 +203,87 @@ const STDOUT: RawFd = 1;
 const STDERR: RawFd = 2;
 /// A clone takes some milliseconds; a loaded machine may take many times that.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    const BUSY: i32 = rustix::io::Errno::BUSY.raw_os_error();
+
+    fn null() -> OwnedFd {
+        File::open("/dev/null").unwrap().into()
+    }
+
+    #[test]
+    fn a_request_says_what_each_descriptor_is_for() {
+        let targets = [(CONTROL, null()), (7, null()), (FILE, null()), (FILE, null())];
+        let bytes = request("name", &targets);
+        // hull-remap reads 104 bytes: two numbers, sixteen targets, the name.
+        assert_eq!(bytes.len(), 104);
+        let numbers: Vec<_> = bytes
+            .chunks_exact(4)
+            .map(|number| i32::from_ne_bytes(number.try_into().unwrap()))
+            .take(2 + MOST)
+            .collect();
+        assert_eq!(numbers[..6], [1, 4, -1, 7, -2, -2]);
+        assert!(numbers[6..].iter().all(|number| *number == 0));
+        assert_eq!(&bytes[72..77], b"name\0");
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let name = "n".repeat(100);
+        assert_eq!(request(&name, &[])[72..], [b'n'; NAME_BYTES]);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_has_gone_is_told_apart_from_a_refusal() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let error = ask(&ours, "name", &[(CONTROL, null())]).await.unwrap_err();
+        assert!(matches!(error, CloneError::Connection(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn too_many_descriptors_are_refused_before_anything_is_sent() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let targets: Vec<_> = (0..=MOST).map(|_| (FILE, null())).collect();
+        let error = ask(&ours, "name", &targets).await.unwrap_err();
+        assert!(matches!(error, CloneError::Connection(_)), "{error:?}");
+        assert!(theirs.try_read(&mut [0]).is_err());
+    }
+
+    #[tokio::test]
+    async fn descriptors_arrive_and_a_refusal_is_understood() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let file = File::open("/dev/null").unwrap();
+        let answering = tokio::spawn(async move {
+            let mut bytes = [0; REQUEST_BYTES];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let receive = || {
+                let mut slices = [IoSliceMut::new(&mut bytes)];
+                Ok(rustix::net::recvmsg(&theirs, &mut slices, &mut control, RECEIVE)?)
+            };
+            let received = theirs.async_io(Interest::READABLE, receive).await.unwrap();
+            assert_eq!(received.bytes, REQUEST_BYTES);
+            let message = control.drain().next().unwrap();
+            let RecvAncillaryMessage::ScmRights(fds) = message else { panic!("no descriptors") };
+            let inodes = fds.map(|fd| File::from(fd).metadata().unwrap().ino());
+            let inodes: Vec<_> = inodes.collect();
+            theirs.writable().await.unwrap();
+            let refusal = [BUSY.to_ne_bytes(), [0; 4]].concat();
+            assert_eq!(theirs.try_write(&refusal).unwrap(), ANSWER_BYTES);
+            inodes
+        });
+        let targets = [(CONTROL, file.try_clone().unwrap().into()), (3, null())];
+        let error = ask(&ours, "name", &targets).await.unwrap_err();
+        let CloneError::Refused(error) = error else { panic!("{error:?}") };
+        assert_eq!(error.raw_os_error(), Some(BUSY));
+        let inode = file.metadata().unwrap().ino();
+        assert_eq!(answering.await.unwrap(), [inode, inode]);
+    }
+}
