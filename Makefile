@@ -64,6 +64,11 @@ install: build ## put hull and its guest files under PREFIX (/usr/local)
 	install -D -m 644 $(OUT)/vmlinux $(DESTDIR)$(PREFIX)/lib/hull/vmlinux
 	[ ! -e $(OUT)/libhull_remap.so ] || \
 	    install -D -m 755 $(OUT)/libhull_remap.so $(DESTDIR)$(PREFIX)/lib/hull/libhull_remap.so
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions fish/vendor_completions.d zsh/site-functions)
+	$(OUT)/hull completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/hull
+	$(OUT)/hull completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hull.fish
+	$(OUT)/hull completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hull
+	$(OUT)/hull man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built here (not the kernel cache)
 	cargo clean

@@ -96,7 +96,7 @@ fn install(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Fail
     write(&manager.file, &manager.content)?;
     output::line(&format!("Wrote {}", manager.file.display()))?;
     if !manager.is_there {
-        output::error("WARNING: no service manager runs here: the service starts when one does.");
+        output::error("WARNING: no service manager runs here: do this again where one does");
         return Ok(());
     }
     for command in &manager.enable {
