@@ -9,11 +9,21 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
 use crate::wire::{Answer, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
 use crate::{ServeError, Share, thread};
+
+/// Has this process have as many files open as it may: the guest's kernel remembers thousands, and
+/// each is a descriptor here.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // If that fails, the guest is told of too many open files earlier.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
 
 fn open(share: &Share) -> Result<Arc<Session>, ServeError> {
     let failed = |source: rustix::io::Errno| ServeError::Open {
@@ -40,6 +50,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the threads.
     pub(crate) fn start(port: UnixStream) -> Result<Arc<Self>, ServeError> {
+        raise_limit();
         port.set_nonblocking(false).map_err(ServeError::Thread)?;
         let output = port.try_clone().map_err(ServeError::Thread)?;
         let server = Arc::new(Self {

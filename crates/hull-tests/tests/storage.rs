@@ -22,6 +22,14 @@ fn a_bind_mount_is_the_hosts_directory() {
     fs::set_permissions(path("old"), fs::Permissions::from_mode(0o640)).unwrap();
     symlink("old", path("link")).unwrap();
     symlink("/etc/hull-secret", path("out")).unwrap();
+    let many = tempfile::tempdir().unwrap();
+    for number in 0..1500 {
+        fs::write(many.path().join(format!("f{number}")), "").unwrap();
+    }
+    let mount = format!("{}:/many", many.path().display());
+    let script = "ulimit -n; ls -l /many | wc -l";
+    let count = sh(&home, &image, &["--ulimit", "nofile=64", "-v", &mount], script).success();
+    assert_eq!(count, "64\n1501");
     let mount = format!("{}:/m", dir.path().display());
     let script = "cd /m; cat old link; stat -c %a old; readlink out; cat out 2>&1; \
         echo new > new; chown 12:34 new; chmod 4751 new; ln new hard; ln -s new soft; mkdir -p a/b; \
