@@ -32,7 +32,8 @@ fn ask(home: &Home, script: &str) -> String {
 }
 
 fn count(home: &Home) -> u64 {
-    ask(home, "echo $count").parse().unwrap()
+    let said = ask(home, "echo $count");
+    said.parse().unwrap_or_else(|error| panic!("{said}: {error}"))
 }
 
 #[test]
