@@ -61,7 +61,11 @@ fn versions_and_paths_that_there_are_not() {
             "invalid filter: expected value at line 1 column 1",
         ),
         ("POST /images/create", 400, "fromImage is required: no image to pull"),
-        ("POST /images/create?fromSrc=-", 400, "parameter fromSrc is not supported: -"),
+        (
+            "POST /images/create?fromSrc=http://x",
+            400,
+            "importing from http://x is not supported: send the archive itself",
+        ),
     ] {
         let answer = daemon.ask(request, "", "");
         assert_eq!((answer.status, answer.message().as_str()), (status, message), "{request}");

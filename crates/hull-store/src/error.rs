@@ -211,3 +211,27 @@ impl From<StoreError> for OpenError {
         Self::Io { path: error.path, source: error.source }
     }
 }
+
+/// Why images were not saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// There is no such image.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// A layer of the image is not there any more, or damaged.
+    #[error("cannot read layer {diff_id}")]
+    Layer {
+        /// Which.
+        diff_id: Digest,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive cannot be written.
+    #[error("cannot write the archive")]
+    Write(#[source] io::Error),
+}

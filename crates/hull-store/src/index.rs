@@ -27,6 +27,9 @@ pub(crate) struct Record {
     /// Manifests and indexes it came by.
     #[serde(default)]
     pub(crate) documents: BTreeSet<Digest>,
+    /// The image that it was made on here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Digest>,
     /// Its layers, lowest first.
     pub(crate) layers: Vec<LayerRecord>,
 }
@@ -90,6 +93,7 @@ impl Index {
         let kept = self.file.images.entry(id).or_default();
         kept.documents.extend(record.documents);
         kept.manifest = record.manifest.or(kept.manifest);
+        kept.parent = record.parent.or(kept.parent);
         kept.layers = record.layers;
         self.configs.insert(id, config);
     }
@@ -122,6 +126,12 @@ impl Index {
 
     pub(crate) fn record(&self, id: &Digest) -> Option<&Record> {
         self.file.images.get(id)
+    }
+
+    /// The blob that some image has for a layer.
+    pub(crate) fn blob(&self, diff_id: &Digest) -> Option<Digest> {
+        let mut layers = self.file.images.values().flat_map(|record| &record.layers);
+        layers.find(|layer| layer.diff_id == *diff_id).map(|layer| layer.blob)
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (&Digest, &Record)> {

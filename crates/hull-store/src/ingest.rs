@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::home::{Home, publish_file, publish_path};
 use crate::layer::{Failure, Fresh, Layer};
+use crate::leases::{Lease, Leases};
 use crate::{PullError, StoreError};
 
 /// Bytes on their way to the thread that converts them.
@@ -210,6 +211,26 @@ pub(crate) fn add_file(
     publish_path(path, &home.blob(&found))?;
     fresh.publish(home)?;
     Ok(found)
+}
+
+/// Takes a new layer from an archive, plain or compressed: it becomes a blob as it is. Returns the
+/// digests of blob and uncompressed archive, which are kept for as long as the lease lives.
+pub(crate) fn add_layer(
+    home: &Home,
+    mut archive: impl Read,
+    limits: &hull_layer::Limits,
+    leases: &Leases,
+) -> Result<(Digest, Digest, Lease), PullError> {
+    let mut file = home.temp_file()?;
+    io::copy(&mut archive, &mut file)
+        .map_err(|source| Failure::Layer(Box::new(source)).of_blob(Digest::of(b"")))?;
+    let (blob, converted) = convert_file(home, file.path(), limits)?;
+    let fresh = converted.map_err(|failure| failure.of_blob(blob))?;
+    let diff_id = fresh.diff_id;
+    let lease = leases.take([blob, diff_id]);
+    publish_file(file, &home.blob(&blob))?;
+    fresh.publish(home)?;
+    Ok((blob, diff_id, lease))
 }
 
 /// Converts a file to its end; its digest tells whether a failure is the layer's.

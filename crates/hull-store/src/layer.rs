@@ -136,8 +136,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::of("write", path))
 }
 
-/// What `docker images` counts: the sizes of regular files, each once.
+/// What `docker images` counts: the sizes of files and symbolic links, each once.
 fn content(tree: &Tree) -> u64 {
     let inodes = (0..u32::try_from(tree.len()).unwrap_or(u32::MAX)).map(|n| tree.inode(InodeId(n)));
-    inodes.map(|inode| if let Kind::File(file) = &inode.kind { file.size } else { 0 }).sum()
+    let size = |kind: &Kind| match kind {
+        Kind::File(file) => file.size,
+        Kind::Symlink(target) => target.len() as u64,
+        _ => 0,
+    };
+    inodes.map(|inode| size(&inode.kind)).sum()
 }

@@ -30,12 +30,13 @@ mod store;
 
 pub use config::{Healthcheck, History, ImageConfig, RootFs, RunConfig};
 pub use error::{
-    LoadError, LookupError, OpenError, PullError, RemoveError, RootError, StoreError, TagError,
+    LoadError, LookupError, OpenError, PullError, RemoveError, RootError, SaveError, StoreError,
+    TagError,
 };
 pub use hull_registry::{Credentials, Digest, Platform, Reference};
 pub use image::Image;
 pub use progress::{LayerStatus, Progress};
 pub use store::{
-    ImageUser, Limits, Loaded, PullOptions, Pulled, RemoveOptions, Removed, RootDisk, Settings,
-    Store,
+    Composition, ImageUser, Limits, Loaded, PullOptions, Pulled, RemoveOptions, Removed, RootDisk,
+    Saving, Settings, Store,
 };

@@ -1,9 +1,11 @@
 //! The store: opening it, names and lookups. Each larger operation has a module.
 
+mod compose;
 mod load;
 mod pull;
 mod remove;
 mod root;
+mod save;
 mod sweep;
 
 use std::fs::{self, File, TryLockError};
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use hull_registry::{Client, Credentials, Digest, Platform, Reference};
 use tokio::sync::Semaphore;
+
+pub use compose::Composition;
+pub use save::Saving;
 
 use crate::home::Home;
 use crate::index::Index;

@@ -1,7 +1,7 @@
 //! Images of foreign producers, pulled from a real registry: the tree seen inside a container is
 //! the one that docker shows.
 
-use hull_tests::{Docker, Home, Image, Registry, skip};
+use hull_tests::{Docker, Home, Image, Registry, run, same_as_docker, skip};
 
 const TREE: &str = include_str!("tree.py");
 
@@ -17,9 +17,9 @@ fn the_tree_is_the_one_that_docker_shows() {
     docker.pull(&registry, &images);
     for image in images {
         let name = registry.name(&image);
-        let run = ["run", "--rm", "--network", "none", &name, "python3", "-c", TREE];
-        let expected = docker.docker(&run).success();
-        let actual = home.hull(&run).success();
+        let command = ["run", "--rm", "--network", "none", &name, "python3", "-c", TREE];
+        let expected = docker.docker(&command).success();
+        let actual = home.hull(&command).success();
         let mut differences: Vec<String> = Vec::new();
         let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
         differences.extend(old.iter().filter(|line| !new.contains(line)).map(|l| format!("- {l}")));
@@ -53,4 +53,33 @@ fn pulled_images_are_listed_inspected_and_removed() {
     assert_eq!(home.hull(&["images", "-q"]).success(), "");
     let layers = std::fs::read_dir(home.path().join("layers")).map_or(0, Iterator::count);
     assert_eq!(layers, 0, "layers of a removed image are left");
+}
+
+#[test]
+fn images_made_here_are_as_under_docker() {
+    let docker = match Docker::start() {
+        Ok(docker) => docker,
+        Err(reason) => return skip(&format!("no docker to compare with: {reason}")),
+    };
+    let (registry, home, image) = Home::with_busybox();
+    docker.pull(&registry, &[Image::Busybox]);
+    let script = include_str!("scripts/images.sh");
+    same_as_docker(&docker, &home, &format!("IMAGE={image}\n{script}"));
+}
+
+#[test]
+fn saved_images_are_layouts_that_others_read() {
+    let (_registry, home, image) = Home::with_busybox();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("saved.tar");
+    home.hull(&["tag", &image, "saved:1"]).success();
+    home.hull(&["save", "-o", file.to_str().unwrap(), "saved:1"]).success();
+    let id = home.hull(&["inspect", "-f", "{{.Id}}", "saved:1"]).success();
+    for transport in ["docker-archive", "oci-archive"] {
+        let source = format!("{transport}:{}", file.display());
+        let mut skopeo = std::process::Command::new("skopeo");
+        skopeo.args(["inspect", "--raw", &source]);
+        let manifest = run(&mut skopeo, std::time::Duration::from_secs(60)).success();
+        assert!(manifest.contains(&id), "{transport}: {manifest}");
+    }
 }

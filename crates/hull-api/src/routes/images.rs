@@ -28,12 +28,19 @@ pub(super) async fn list(
     ok(&images.iter().map(|image| wire::image_summary(image, version)).collect())
 }
 
-/// `GET /images/{name}/json`; a name may have slashes.
+/// `GET /images/{name}/json`, `/history` and `/get`; a name may have slashes.
 pub(super) async fn get(
     State(server): State<Server>,
     Path(path): Path<String>,
     Extension(version): Extension<Version>,
 ) -> Answer {
+    if let Some(name) = path.strip_suffix("/history") {
+        let steps = server.engine.image_history(name).await?;
+        return ok(&steps.iter().map(wire::history_step).collect());
+    }
+    if let Some(name) = path.strip_suffix("/get") {
+        return super::image_archive::archive(&server, &[name.to_owned()]).await;
+    }
     let Some(name) = path.strip_suffix("/json") else {
         return Err(ApiError::page_not_found());
     };

@@ -7,6 +7,7 @@ mod containers;
 mod events;
 mod exec;
 mod hull;
+mod image_archive;
 mod images;
 mod logs;
 mod pull;
@@ -74,6 +75,8 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/images/json", get(images::list))
         .route("/images/create", post(pull::create))
         .route("/images/load", post(pull::load))
+        .route("/images/get", get(image_archive::save))
+        .route("/commit", post(image_archive::commit))
         .route("/images/prune", post(images::prune))
         .route("/images/{*name}", get(images::get).post(images::post).delete(images::remove))
         .route("/networks", get(system::networks))

@@ -18,13 +18,17 @@ use crate::parameters::Parameters;
 use crate::server::Server;
 use crate::wire;
 
-/// `POST /images/create`: pulls.
+/// `POST /images/create`: pulls, or imports.
 pub(super) async fn create(
     State(server): State<Server>,
     parameters: Parameters,
     headers: HeaderMap,
+    body: Body,
 ) -> Answer {
-    for name in ["fromSrc", "repo", "message"] {
+    if parameters.text("fromSrc").is_some() {
+        return super::image_archive::import(server, parameters, body).await;
+    }
+    for name in ["repo", "message"] {
         if let Some(value) = parameters.text(name) {
             let text = format!("parameter {name} is not supported: {value}");
             return Err(ApiError::bad_request(text));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hull_engine::ImageConfig;
-use hull_engine::image::{ImageInspect, ImageSummary, Removed};
+use hull_engine::image::{HistoryStep, ImageInspect, ImageSummary, Removed};
 use serde_json::{Map, Value, json};
 
 use super::time;
@@ -41,7 +41,7 @@ pub(crate) fn image_inspect(image: &ImageInspect, version: Version) -> Value {
         "Id": image.id,
         "RepoTags": image.tags,
         "RepoDigests": image.digests,
-        "Parent": "",
+        "Parent": image.parent,
         "Comment": image.comment,
         "Created": time(image.created),
         "DockerVersion": "",
@@ -61,6 +61,18 @@ pub(crate) fn image_inspect(image: &ImageInspect, version: Version) -> Value {
     value["RootFS"] = json!({"Type": "layers", "Layers": image.layers});
     value["Metadata"] = json!({"LastTagTime": time(None)});
     value
+}
+
+/// Writes one step of `GET /images/{name}/history`.
+pub(crate) fn history_step(step: &HistoryStep) -> Value {
+    json!({
+        "Id": step.id.as_deref().unwrap_or("<missing>"),
+        "Created": step.created.map_or(0, |created| created.as_second()),
+        "CreatedBy": step.created_by,
+        "Tags": if step.tags.is_empty() { Value::Null } else { json!(step.tags) },
+        "Size": step.size,
+        "Comment": step.comment,
+    })
 }
 
 /// Writes what a removal did.

@@ -22,7 +22,7 @@ pub(crate) use container_summary::container_summary;
 pub(crate) use event::event;
 pub(crate) use exec::{exec_config, exec_inspect, exec_start};
 pub(crate) use host_config::update;
-pub(crate) use image::{image_inspect, image_summary, removed};
+pub(crate) use image::{history_step, image_inspect, image_summary, removed};
 pub(crate) use path_stat::path_stat;
 pub(crate) use progress::{loaded, pulled, pulling};
 pub(crate) use statistics::statistics;

@@ -2,8 +2,8 @@
 
 use super::group::{Group, Member};
 use super::{
-    attach, container_prune, cp, create, diff, exec, export, fork, inspect, kill, logs, pause,
-    port, ps, rename, restart, rm, run, start, stats, stop, top, unpause, update, wait,
+    attach, commit, container_prune, cp, create, diff, exec, export, fork, inspect, kill, logs,
+    pause, port, ps, rename, restart, rm, run, start, stats, stop, top, unpause, update, wait,
 };
 
 pub(super) const GROUP: Group = Group {
@@ -11,6 +11,7 @@ pub(super) const GROUP: Group = Group {
     about: "Manage containers",
     commands: &[
         (&["attach"], Member::Command(&attach::COMMAND)),
+        (&["commit"], Member::Command(&commit::COMMAND)),
         (&["cp"], Member::Command(&cp::COMMAND)),
         (&["create"], Member::Command(&create::COMMAND)),
         (&["diff"], Member::Command(&diff::COMMAND)),

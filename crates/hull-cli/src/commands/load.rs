@@ -34,16 +34,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         return Err(Failure::new("requested load from stdin, but stdin is empty"));
     }
     invocation.wait_for(async {
-        let archive: Box<dyn AsyncRead + Send + Unpin> = match &input {
-            Some(path) => Box::new(tokio::fs::File::open(path).await.map_err(|error| {
-                let reason = match error.kind() {
-                    std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-                    _ => error.to_string(),
-                };
-                Failure::new(format!("open {path}: {reason}"))
-            })?),
-            None => Box::new(tokio::io::stdin()),
-        };
+        let archive = open(input.as_deref()).await?;
         let body = StreamBody::new(ReaderStream::with_capacity(archive, CHUNK).map_ok(Frame::data));
         let request = request(Method::POST, "/images/load?quiet=1")
             .header(header::CONTENT_TYPE, "application/x-tar")
@@ -55,4 +46,19 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     })
 }
 
-const CHUNK: usize = 256 << 10;
+/// Opens an archive; standard input if no file is named.
+pub(super) async fn open(path: Option<&str>) -> Result<Box<dyn AsyncRead + Send + Unpin>, Failure> {
+    let Some(path) = path else {
+        return Ok(Box::new(tokio::io::stdin()));
+    };
+    let file = tokio::fs::File::open(path).await.map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::new(format!("open {path}: {reason}"))
+    })?;
+    Ok(Box::new(file))
+}
+
+pub(super) const CHUNK: usize = 256 << 10;

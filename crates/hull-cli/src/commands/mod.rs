@@ -4,6 +4,7 @@ mod archive;
 mod attach;
 mod attachment;
 mod checkpoint;
+mod commit;
 mod completion;
 mod confirm;
 mod container;
@@ -18,8 +19,12 @@ mod exec;
 mod export;
 mod fork;
 mod group;
+mod history;
 mod image;
+mod image_name;
+mod image_prune;
 mod images;
+mod import;
 mod info;
 mod inspect;
 mod invocation;
@@ -40,6 +45,7 @@ mod restart;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod start;
 mod stats;
 mod stop;
@@ -128,6 +134,7 @@ const COMMON: &[&Command] = &[
 
 const OTHERS: &[&Command] = &[
     &attach::COMMAND,
+    &commit::COMMAND,
     &cp::COMMAND,
     &completion::COMMAND,
     &create::COMMAND,
@@ -135,6 +142,8 @@ const OTHERS: &[&Command] = &[
     &events::COMMAND,
     &export::COMMAND,
     &fork::COMMAND,
+    &history::COMMAND,
+    &import::COMMAND,
     &inspect::COMMAND,
     &kill::COMMAND,
     &load::COMMAND,
@@ -145,6 +154,7 @@ const OTHERS: &[&Command] = &[
     &restart::COMMAND,
     &rm::COMMAND,
     &rmi::COMMAND,
+    &save::COMMAND,
     &start::COMMAND,
     &stats::COMMAND,
     &stop::COMMAND,

@@ -32,6 +32,7 @@ pub(crate) enum Arity {
     Exactly(usize),
     AtLeast(usize),
     AtMost(usize),
+    Between(usize, usize),
 }
 
 /// The flags of one command, each bound to the variable that receives its value.
@@ -251,6 +252,9 @@ impl Arity {
             Self::Exactly(n) if count != n => format!("requires {n} {}", plural(n)),
             Self::AtLeast(n) if count < n => format!("requires at least {n} {}", plural(n)),
             Self::AtMost(n) if count > n => format!("requires at most {n} {}", plural(n)),
+            Self::Between(least, most) if count < least || count > most => {
+                format!("requires at least {least} and at most {most} {}", plural(most))
+            }
             _ => return Ok(()),
         };
         Err(Failure::arity(usage, &what))

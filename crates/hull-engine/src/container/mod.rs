@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod changes;
 pub(crate) mod checkpoint;
+pub(crate) mod commit;
 pub(crate) mod copy;
 pub(crate) mod create;
 mod detach;

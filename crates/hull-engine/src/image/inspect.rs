@@ -12,6 +12,8 @@ use crate::{Engine, Result};
 pub struct ImageInspect {
     /// `sha256:<hex>` of the image's configuration.
     pub id: String,
+    /// The image that it was made on, if that is here; empty if not.
+    pub parent: String,
     pub tags: Vec<String>,
     pub digests: Vec<String>,
     pub created: Option<Timestamp>,
@@ -37,6 +39,11 @@ impl Engine {
         let image = self.image(image)?;
         Ok(ImageInspect {
             id: image.id.to_string(),
+            parent: self
+                .inner
+                .store
+                .parent(&image.id)
+                .map_or_else(String::new, |parent| parent.to_string()),
             tags: image.repo_tags(),
             digests: image.repo_digests(),
             created: created(&image),

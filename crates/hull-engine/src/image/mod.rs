@@ -1,15 +1,21 @@
 //! Images.
 
+mod compose;
+mod history;
 mod inspect;
+mod instructions;
 mod list;
 mod load;
 mod lookup;
 mod pull;
 mod remove;
+mod save;
 mod tag;
 
 use hull_store::Store;
 
+pub use compose::{CommitOptions, ImportOptions};
+pub use history::HistoryStep;
 pub use inspect::ImageInspect;
 pub use list::{ImageListOptions, ImageSummary};
 pub(crate) use pull::Pulls;

@@ -78,7 +78,7 @@ impl Store {
             }
             let layers = store.layer_records(blobs.into_iter())?;
             let documents = documents.into_iter().collect();
-            let record = Record { manifest, documents, layers };
+            let record = Record { manifest, documents, layers, parent: None };
             let (image, _) = store.add(id, record, Arc::new(config), &references)?;
             Ok(Loaded { image, references })
         })

@@ -238,6 +238,7 @@ impl Store {
                 manifest: Some(resolved.manifest_digest),
                 documents: resolved.documents.iter().map(|(digest, _)| *digest).collect(),
                 layers: store.layer_records(blobs.zip(config.rootfs.diff_ids.iter().copied()))?,
+                parent: None,
             };
             let by_digest = reference.at_digest(resolved.digest);
             let names = [reference.lookup_key(), by_digest];
@@ -257,6 +258,11 @@ impl Store {
                 let layer = Layer::open(&self.inner.home, &diff_id);
                 // Leased and whole a moment ago: only someone from outside can have removed it.
                 let layer = layer.ok_or(PullError::Interrupted)?;
+                // A layer that was here already has come as another blob.
+                let blob = match self.inner.home.blob(&blob).exists() {
+                    true => blob,
+                    false => self.index().blob(&diff_id).unwrap_or(blob),
+                };
                 Ok(LayerRecord { diff_id, blob, size: layer.info.content })
             })
             .collect()
