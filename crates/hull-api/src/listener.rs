@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use hull_supervisor::socket::Address;
+use hull_socket::Address;
 use tokio::net::UnixListener;
 
 /// Why the socket cannot be made.

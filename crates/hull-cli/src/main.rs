@@ -9,6 +9,7 @@ mod copy;
 mod daemon;
 mod error;
 mod flags;
+mod network;
 mod options;
 mod output;
 mod supervisor;
@@ -18,9 +19,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    // Every start of a container passes here: a supervisor needs nothing of the command line.
-    if arguments.next().is_some_and(|first| first == "supervisor") {
-        return supervisor::main(arguments);
+    // Every start of a container passes here: these need nothing of the command line.
+    match arguments.next().as_ref().and_then(|first| first.to_str()) {
+        Some("network-door") => network::door(arguments),
+        Some("network-service") => network::service(arguments),
+        Some("supervisor") => supervisor::main(arguments),
+        _ => cli::main(),
     }
-    cli::main()
 }

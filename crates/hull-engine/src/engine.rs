@@ -11,6 +11,7 @@ use crate::events::Hub;
 use crate::isolation::Drivers;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
+use crate::network::Networks;
 use crate::pool::Pool;
 use crate::volume::Volumes;
 use crate::{Error, Result, Settings, recovery};
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) events: Hub,
     pub(crate) drivers: Drivers,
     pub(crate) store: Store,
+    pub(crate) networks: Networks,
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<Pool>,
     pub(crate) volumes: Volumes,
@@ -70,6 +72,7 @@ impl Engine {
         let layout = Layout::new(&settings.root);
         recovery::prepare(&layout)?;
         let store = crate::image::open_store(&settings)?;
+        let networks = Networks::open(&settings.root)?;
         let pool = Arc::new(Pool::new(&settings, layout.pool()));
         let drivers = drivers(&settings, &pool);
         let volumes = Volumes::open(layout.volumes())?;
@@ -82,6 +85,7 @@ impl Engine {
                 events: Hub::default(),
                 drivers,
                 store,
+                networks,
                 metrics: Metrics::default(),
                 pool,
                 volumes,

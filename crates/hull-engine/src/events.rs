@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use hull_network::model::Network;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
@@ -29,6 +30,7 @@ pub enum EventKind {
     Container,
     Daemon,
     Image,
+    Network,
     Volume,
 }
 
@@ -39,6 +41,7 @@ impl EventKind {
             Self::Container => "container",
             Self::Daemon => "daemon",
             Self::Image => "image",
+            Self::Network => "network",
             Self::Volume => "volume",
         }
     }
@@ -119,6 +122,22 @@ impl Engine {
             kind: EventKind::Container,
             action: action.into(),
             actor: container.id.clone(),
+            attributes,
+            time: Timestamp::now(),
+        });
+    }
+
+    /// Tells of something that happened to a network.
+    pub(crate) fn tell_network(&self, network: &Network, action: &str, extra: &[(&str, String)]) {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), network.name.clone()),
+            ("type".to_owned(), network.driver.name().to_owned()),
+        ]);
+        attributes.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self.inner.events.publish(Event {
+            kind: EventKind::Network,
+            action: action.to_owned(),
+            actor: network.id.clone(),
             attributes,
             time: Timestamp::now(),
         });

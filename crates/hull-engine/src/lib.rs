@@ -22,6 +22,7 @@ mod isolation;
 mod kernel;
 mod layout;
 mod metrics;
+mod network;
 mod pool;
 mod random;
 mod recovery;
@@ -52,13 +53,17 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
 pub use hull_plan::{
-    ContainerConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, MountConfig, MountKind,
-    MountPoint, RestartMode, RestartPolicy, Ulimit,
+    ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, MountConfig,
+    MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,
 };
 pub use hull_supervisor::health::{Health, HealthStatus};
 pub use hull_supervisor::{Mode, Origin};
 pub use info::{Info, Version};
 pub use kernel::KernelInfo;
+pub use network::{
+    ContainerEndpoint, CreateNetwork, NetworkConfig, NetworkContainer, NetworkDriver, NetworkInfo,
+    PublishedPort, Subnet, SubnetConfig,
+};
 pub use settings::{PoolSettings, Settings, TemplateSettings};
 pub use template::{PrunedTemplates, TemplateInfo, TemplateShape, TemplateState};
 pub use volume::{CreateVolume, PrunedVolumes, Volume};

@@ -159,6 +159,7 @@ fn take_over(engine: &Engine, dir: &Path, examined: Examined) -> Result<Arc<Cont
     let mut container = Container::new(dir.to_owned(), record, live);
     container.damage = damage;
     let container = Arc::new(container);
+    engine.inner.networks.adopt(&container);
     engine.inner.containers.insert(Arc::clone(&container));
     if is_alive {
         let task = driver.task(dir);

@@ -3,6 +3,7 @@
 
 mod duration;
 mod list;
+mod ports;
 mod table;
 mod template;
 mod text;
@@ -11,6 +12,7 @@ mod units;
 
 pub use duration::GoDuration;
 pub use list::{Format, Listing, Row};
+pub use ports::{Port, ports};
 pub use table::align;
 pub use template::{Data, Error, Template};
 pub use text::{command, command_line, ellipsis, short_id};

@@ -15,6 +15,7 @@ use crate::console::{self, phase};
 use crate::container::{Container, Keys, Shells};
 use crate::disks::Disks;
 use crate::failure::{Failure, Result};
+use crate::interfaces::Interfaces;
 use crate::kernel_log::KernelLog;
 use crate::poller::{Poller, Token};
 use crate::setup;
@@ -50,6 +51,7 @@ pub(crate) struct Agent {
     /// Carries what the host shares, once there has been need of it.
     pub(crate) shares: Option<Shares>,
     pub(crate) kernel_log: KernelLog,
+    pub(crate) interfaces: Interfaces,
     /// Request to end the machine.
     pub(crate) shutdown: Option<u32>,
     /// When it ends even if a container is left.
@@ -83,6 +85,7 @@ impl Agent {
             shells: None,
             shares: None,
             kernel_log: KernelLog::default(),
+            interfaces: Interfaces::default(),
             shutdown: None,
             shutdown_by: None,
         })
@@ -224,6 +227,7 @@ impl Agent {
             Token::Memory(key) => self.memory_event(key),
             // Looked at in `settle`.
             Token::Cgroup(_) => {}
+            Token::Links => self.links_changed(),
         }
     }
 

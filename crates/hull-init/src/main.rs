@@ -21,6 +21,7 @@ mod disks;
 mod failure;
 mod identity;
 mod init;
+mod interfaces;
 mod kernel_log;
 mod memory;
 mod poller;

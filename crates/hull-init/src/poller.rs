@@ -21,6 +21,8 @@ pub(crate) enum Token {
     Memory(u32),
     /// `cgroup.events` of a container, by the container's key.
     Cgroup(u32),
+    /// Changes to network interfaces.
+    Links,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ fn encode(token: Token) -> EventData {
         Token::Child(key) => (4, key),
         Token::Memory(key) => (5, key),
         Token::Cgroup(key) => (6, key),
+        Token::Links => (7, 0),
     };
     EventData::new_u64(kind << 32 | u64::from(number))
 }
@@ -88,6 +91,7 @@ fn decode(data: u64) -> Option<Token> {
         4 => Token::Child(number),
         5 => Token::Memory(number),
         6 => Token::Cgroup(number),
+        7 => Token::Links,
         _ => return None,
     })
 }

@@ -108,6 +108,7 @@ impl Agent {
                 Ok(Reply::Done)
             }),
             Request::Prepare(prepare) => self.prepare(&prepare),
+            Request::Interface(interface) => self.configure_interface(number, &interface),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;
                 done()

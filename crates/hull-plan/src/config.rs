@@ -1,6 +1,7 @@
 //! What a container is asked to be: the values that the engine persists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,37 @@ pub struct ContainerConfig {
     pub platform: Option<String>,
     /// `None`: the image's.
     pub healthcheck: Option<Healthcheck>,
+    /// Hardware address of the interface in the network of [`HostConfig::network_mode`], where that
+    /// network's [`EndpointConfig`] says none.
+    pub mac_address: String,
+    /// Networks by name or identifier, and what is asked for in each.
+    pub networks: BTreeMap<String, EndpointConfig>,
     pub host: HostConfig,
+}
+
+/// What a container asks for in a network, Docker's `EndpointSettings`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct EndpointConfig {
+    /// Further names that others find the container by.
+    pub aliases: Vec<String>,
+    pub ipv4_address: Option<Ipv4Addr>,
+    pub ipv6_address: Option<Ipv6Addr>,
+    /// Empty: one is made up.
+    pub mac_address: String,
+    /// The default route goes through the network where this is highest.
+    pub gateway_priority: i64,
+    pub driver_options: BTreeMap<String, String>,
+}
+
+/// Where a port of a container is published.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(default)]
+pub struct PortBinding {
+    /// Address of the host; empty: all.
+    pub host_ip: String,
+    /// Number, or range (`8000-8010`) of which one is taken; empty: any that is free.
+    pub host_port: String,
 }
 
 /// What the host gives a container, Docker's `HostConfig` object.
@@ -103,6 +134,10 @@ pub struct HostConfig {
     /// Paths that the container cannot write; `None`: Docker's list.
     pub readonly_paths: Option<Vec<String>>,
     pub network_mode: String,
+    /// `port/protocol` to where it is published.
+    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    /// Publish all exposed ports that have no binding.
+    pub publish_all_ports: bool,
     pub ipc_mode: String,
     pub pid_mode: String,
     pub uts_mode: String,

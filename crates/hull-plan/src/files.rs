@@ -38,6 +38,42 @@ pub(crate) fn files(
     ]))
 }
 
+/// What a container's networks mean for its files.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NetworkFacts {
+    /// The container's own addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Who answers questions for names.
+    pub nameservers: Vec<IpAddr>,
+}
+
+/// Returns path and content of the files that are other than [`crate::plan()`] says because the
+/// container has networks.
+pub fn network_files(
+    config: &ContainerConfig,
+    id: &str,
+    host: &Host,
+    facts: &NetworkFacts,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut hosts = hosts(&config.host)?;
+    let hostname = hostname(config, id);
+    let names = match config.domainname.as_str() {
+        "" => hostname.to_owned(),
+        domain => format!("{hostname}.{domain} {hostname}"),
+    };
+    for address in &facts.addresses {
+        hosts.push_str(&format!("{address}\t{names}\n"));
+    }
+    let mut resolvers = config.host.clone();
+    if resolvers.dns.is_empty() {
+        resolvers.dns = facts.nameservers.iter().map(ToString::to_string).collect();
+    }
+    Ok(BTreeMap::from([
+        ("/etc/hosts".into(), hosts),
+        ("/etc/resolv.conf".into(), resolv_conf(&resolvers, &host.resolv_conf)),
+    ]))
+}
+
 /// `/etc/hosts` of a container without network, as Docker writes it.
 fn hosts(config: &HostConfig) -> Result<String, Error> {
     let mut text = String::from(

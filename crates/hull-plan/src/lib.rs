@@ -25,9 +25,12 @@ mod storage;
 mod sysctl;
 mod validate;
 
-pub use config::{ContainerConfig, DeviceMapping, HostConfig, ImageConfig, Ulimit};
+pub use config::{
+    ContainerConfig, DeviceMapping, EndpointConfig, HostConfig, ImageConfig, PortBinding, Ulimit,
+};
 pub use environment::overlay as overlay_environment;
 pub use error::Error;
+pub use files::{NetworkFacts, network_files};
 pub use health::Healthcheck;
 pub use limits::{
     DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, discard_unsupported, parse_nano_cpus,

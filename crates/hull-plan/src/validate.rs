@@ -62,6 +62,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     devices::validate(&config.host)?;
     config.host.log.plan()?;
     namespaces(&config.host)?;
+    network(&config.host.network_mode)?;
     mounts::validate(config)?;
     Security::parse(&config.host.security_opt)?;
     sysctl::validate(config)
@@ -84,32 +85,37 @@ fn isolation(name: &str) -> Result<(), Error> {
 /// Namespaces that are the container's own; those of the host or of another container are in
 /// another machine.
 fn namespaces(host: &HostConfig) -> Result<(), Error> {
-    let modes: [(&str, &str, &[&str]); 6] = [
+    let modes: [(&str, &str, &[&str]); 5] = [
         ("IPC", &host.ipc_mode, &["private", "shareable", "none"]),
         ("PID", &host.pid_mode, &["private"]),
         ("UTS", &host.uts_mode, &["private"]),
         ("user namespace", &host.userns_mode, &["host"]),
         ("cgroup namespace", &host.cgroupns_mode, &["private", "host"]),
-        ("network", &host.network_mode, &["default", "none"]),
     ];
     for (what, mode, supported) in modes {
         if mode.is_empty() || supported.contains(&mode) {
             continue;
         }
         if mode == "host" || mode.starts_with("container:") {
-            return Err(Error::unsupported(format!(
-                "{what} mode \"{mode}\" is not supported: every container has a machine of its own"
-            )));
-        }
-        if what == "network" {
-            return Err(Error::unsupported(format!(
-                "network \"{mode}\" is not supported: containers have no network yet, \
-                 only `none` can be asked for"
-            )));
+            return Err(shares_machine(what, mode));
         }
         return Err(Error::invalid(format!("invalid {what} mode: {mode}")));
     }
     Ok(())
+}
+
+/// The network of a machine is its container's alone.
+fn network(mode: &str) -> Result<(), Error> {
+    if mode == "host" || mode.starts_with("container:") {
+        return Err(shares_machine("network", mode));
+    }
+    Ok(())
+}
+
+fn shares_machine(what: &str, mode: &str) -> Error {
+    Error::unsupported(format!(
+        "{what} mode \"{mode}\" is not supported: every container has a machine of its own"
+    ))
 }
 
 #[cfg(test)]
@@ -165,9 +171,9 @@ mod tests {
                 "PID mode \"host\" is not supported: every container has a machine of its own",
             ),
             (
-                r#"{"host": {"network_mode": "mynet"}}"#,
-                "network \"mynet\" is not supported: containers have no network yet, \
-                 only `none` can be asked for",
+                r#"{"host": {"network_mode": "container:c"}}"#,
+                "network mode \"container:c\" is not supported: every container has a machine of \
+                 its own",
             ),
             (
                 r#"{"host": {"tmpfs": {"rel": ""}}}"#,

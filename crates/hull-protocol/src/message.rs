@@ -91,6 +91,9 @@ pub enum Request {
     /// template. Allowed before [`Request::Configure`], which every fork still gets. Replies when
     /// the guest has nothing left to do.
     Prepare(Box<Prepare>),
+    /// Configures the network interface with a hardware address. Replies when it has been done;
+    /// the device may be plugged in after the request.
+    Interface(Box<Interface>),
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
     Clock { clock_ns: u64 },
     /// Has the agent say nothing after the reply until [`Request::Speak`] or [`Request::Adopt`]: the
@@ -211,6 +214,23 @@ pub struct Create {
     #[serde(default)]
     pub init: bool,
     pub stdio: Stdio,
+}
+
+/// A network interface of the guest.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Interface {
+    /// Hardware address by which the device is found.
+    pub mac: String,
+    /// What it is called, for example `eth0`.
+    pub name: String,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Addresses of IPv4 and IPv6, each with the length of its network's prefix: `10.0.0.2/24`.
+    pub addresses: Vec<String>,
+    /// Addresses of the routers for all that is not in one of the networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<String>,
 }
 
 /// Type of a mount of something that the host shares.

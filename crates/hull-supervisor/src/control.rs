@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::launch::InterfaceLaunch;
 use crate::state::{State, Timings};
 
 /// What a daemon asks for. Where no answer is named it is [`Answered::Done`].
@@ -54,6 +55,13 @@ pub enum Operation {
     },
     /// Waits until the container has ended and its machine is gone. Answers `Exit`.
     Wait,
+    /// Connects the container to one more network.
+    Connect(Box<InterfaceLaunch>),
+    /// Takes the container off the network with an identifier, where it has an interface.
+    Disconnect {
+        network: String,
+        interface: String,
+    },
     Pause,
     Resume,
     /// Answers `Health` once that is not what had the number `seen`, 0 for none.
@@ -172,6 +180,7 @@ pub enum Answered {
 /// What a supervisor says unasked on the inherited connection, in this order.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "made once and sent at once")]
 pub enum Notice {
     /// A machine waits for its container.
     Waiting,
@@ -267,6 +276,8 @@ pub enum FailureCode {
     Failed,
     /// The request is malformed or does not fit the container's state.
     Invalid,
+    /// The container cannot be connected to its networks, or its ports not published.
+    Network,
     /// The program does not exist (exit code 127).
     NoProgram,
     /// The program exists but may not be executed (exit code 126).

@@ -1,8 +1,10 @@
 //! What a supervisor is told to run: `launch.json`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use hull_network::protocol::{Endpoint, Publish};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -44,6 +46,9 @@ pub struct Launch {
     /// Kernel parameters of the whole guest, as in [`hull_protocol::Configure::sysctls`].
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
+    /// The container's networks; `None`: it has a loopback interface only.
+    #[serde(default)]
+    pub network: Option<NetworkLaunch>,
     #[serde(default)]
     pub stdio: StdioLaunch,
     #[serde(default)]
@@ -167,6 +172,28 @@ pub struct TemplatesLaunch {
     /// OCI runtime specification of a container with nothing special, for which a new template is
     /// made ready.
     pub spec: Box<RawValue>,
+}
+
+/// Networks of a container.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct NetworkLaunch {
+    /// Program that is started as `<program> network-service <home>` if the service does not run.
+    pub program: PathBuf,
+    pub interfaces: Vec<InterfaceLaunch>,
+    /// Ports to publish on the host.
+    #[serde(default)]
+    pub ports: Vec<Publish>,
+}
+
+/// An interface of a container in one of its networks.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct InterfaceLaunch {
+    /// `eth0` and so on.
+    pub name: String,
+    pub endpoint: Endpoint,
+    /// Routers for all that is in none of the container's networks.
+    #[serde(default)]
+    pub gateways: Vec<IpAddr>,
 }
 
 /// Disks of the machine.

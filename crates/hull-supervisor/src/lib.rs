@@ -15,7 +15,6 @@ pub mod launch;
 pub mod paths;
 pub mod server;
 pub mod shape;
-pub mod socket;
 pub mod state;
 mod wire;
 

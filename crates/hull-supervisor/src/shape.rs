@@ -60,7 +60,7 @@ pub async fn plan(machine: &MachineLaunch, writable: bool) -> Result<(Qemu, Shap
             scratch: writable,
             kept: writable,
             balloon: true,
-            spare_ports: 0,
+            spare_ports: SPARE_PORTS,
         },
         clock: answer.clock,
         format: Shape::FORMAT,
@@ -88,5 +88,7 @@ fn memory_mib(machine: &MachineLaunch) -> Result<u32, Failure> {
         })
 }
 
+/// Network interfaces that a machine has room for.
+const SPARE_PORTS: u8 = 4;
 /// Kernel code and data, agent and initial file system.
 const FIXED_MIB: u64 = 64;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
+use hull_network::protocol::Publish;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ pub struct State {
     /// How this start came about; absent until that is known.
     #[serde(default)]
     pub start: Option<Origin>,
+    /// Ports that are published, with those of the host that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Publish>,
     #[serde(default)]
     pub timings: Timings,
 }
@@ -102,6 +106,10 @@ pub struct Timings {
     pub configured: Option<u64>,
     /// Root file system and namespaces were ready.
     pub created: Option<u64>,
+    /// The container had joined its networks.
+    pub network_joined: Option<u64>,
+    /// Its interfaces were configured.
+    pub network_configured: Option<u64>,
     /// The daemon asked to start.
     pub start_requested: Option<u64>,
     /// The program was executed.
@@ -174,6 +182,7 @@ impl State {
             accelerator: None,
             guest_kernel: None,
             start: None,
+            ports: Vec::new(),
             timings: Timings::default(),
         }
     }

@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Disks, Slot};
 use crate::initrd::InitrdError;
+use crate::nic::{Nic, NicError};
 use crate::qemu::Original;
 use crate::qemu::qmp::QmpError;
 use crate::shape::Shape;
@@ -104,6 +105,18 @@ pub trait Machine {
         slot: Slot,
         disk: &Disk,
     ) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Plugs a network interface whose other end is `tap`. Its guest finds it a moment later.
+    ///
+    /// # Errors
+    /// [`NicError`].
+    fn plug_nic(&mut self, nic: &Nic, tap: OwnedFd) -> impl Future<Output = Result<(), NicError>>;
+
+    /// Unplugs the network interface `id` and closes its tap.
+    ///
+    /// # Errors
+    /// [`NicError`]; it then stays.
+    fn unplug_nic(&mut self, id: &str) -> impl Future<Output = Result<(), NicError>>;
 
     /// Stops a machine of [`Vmm::boot_template`] and returns its devices' state, which with its
     /// memory file makes a [`Snapshot`]. The memory file is complete when the machine has been

@@ -10,6 +10,7 @@ mod hull;
 mod image_archive;
 mod images;
 mod logs;
+mod networks;
 mod pull;
 mod stats;
 mod stream;
@@ -79,7 +80,12 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/commit", post(image_archive::commit))
         .route("/images/prune", post(images::prune))
         .route("/images/{*name}", get(images::get).post(images::post).delete(images::remove))
-        .route("/networks", get(system::networks))
+        .route("/networks", get(networks::list))
+        .route("/networks/create", post(networks::create))
+        .route("/networks/prune", post(networks::prune))
+        .route("/networks/{id}", get(networks::inspect).delete(networks::remove))
+        .route("/networks/{id}/connect", post(networks::connect))
+        .route("/networks/{id}/disconnect", post(networks::disconnect))
         .route("/volumes", get(volumes::list))
         .route("/volumes/create", post(volumes::create))
         .route("/volumes/prune", post(volumes::prune))

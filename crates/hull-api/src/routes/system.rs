@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::{Answer, ok};
 use crate::body::Json;
 use crate::error::ApiError;
-use crate::parameters::Parameters;
 use crate::server::Server;
 use crate::version::Version;
 use crate::wire;
@@ -72,10 +71,4 @@ pub(super) async fn auth(Json(_): Json) -> Answer {
         StatusCode::NOT_IMPLEMENTED,
         "login is not supported: put the credentials into Docker's config.json",
     ))
-}
-
-/// `GET /networks`: there is none but the one without interfaces.
-pub(super) async fn networks(parameters: Parameters) -> Answer {
-    parameters.filters()?;
-    ok(&json!([]))
 }

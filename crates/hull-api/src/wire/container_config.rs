@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hull_engine::{ContainerConfig, Healthcheck};
-use serde_json::{Value, json};
+use hull_engine::{ContainerConfig, EndpointConfig, Healthcheck};
+use serde_json::Value;
 
-use super::fields::{Fields, is_zero, unsupported};
+use super::endpoint::endpoint_config;
+use super::fields::Fields;
 use super::host_config::host_config;
 use crate::error::ApiError;
 
@@ -18,7 +19,10 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         return Err(ApiError::bad_request("invalid JSON: got EOF while reading request body"));
     }
     let mut fields = Fields::new("", body)?;
-    let host = host_config(fields.value("HostConfig"))?;
+    let mut host = host_config(fields.value("HostConfig"))?;
+    if fields.take("NetworkDisabled")? {
+        host.network_mode = "none".into();
+    }
     let config = ContainerConfig {
         image: fields.take("Image")?,
         cmd: words(&mut fields, "Cmd")?,
@@ -37,6 +41,8 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         attach_stderr: fields.take("AttachStderr")?,
         stop_signal: fields.take::<Option<String>>("StopSignal")?.filter(|s| !s.is_empty()),
         stop_timeout: fields.take("StopTimeout")?,
+        mac_address: fields.take("MacAddress")?,
+        networks: endpoints(fields.value("NetworkingConfig"))?,
         volumes: keys(&mut fields, "Volumes")?,
         exposed_ports: keys(&mut fields, "ExposedPorts")?,
         mount_points: Vec::new(),
@@ -44,11 +50,8 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         healthcheck: healthcheck(fields.value("Healthcheck"))?,
         host,
     };
-    // No network at all is what Hull gives today, so that a container that wants none gets it.
-    fields.accept("NetworkDisabled", &[json!(true)])?;
     // Set by clients for images built on Windows; means nothing elsewhere.
     fields.value("ArgsEscaped");
-    endpoints(fields.value("NetworkingConfig"), &config.host.network_mode)?;
     fields.finish()?;
     Ok(config)
 }
@@ -87,22 +90,21 @@ fn keys<T: FromIterator<String>>(fields: &mut Fields, name: &str) -> Result<T, A
     Ok(map.into_keys().collect())
 }
 
-/// Clients name the endpoint of the network that `NetworkMode` says, and set nothing in it.
-fn endpoints(value: Value, network_mode: &str) -> Result<(), ApiError> {
+/// The networks, and what is asked for in each.
+fn endpoints(value: Value) -> Result<BTreeMap<String, EndpointConfig>, ApiError> {
     let mut fields = Fields::new("NetworkingConfig", value)?;
     let endpoints: BTreeMap<String, Value> = fields.take("EndpointsConfig")?;
-    for (network, settings) in endpoints {
-        let known = network == network_mode || (network == "default" && network_mode.is_empty());
-        if !known || !is_zero(&settings) {
-            let field = format!("NetworkingConfig.EndpointsConfig.{network}");
-            return Err(unsupported(&field, &settings));
-        }
-    }
-    fields.finish()
+    fields.finish()?;
+    endpoints
+        .into_iter()
+        .map(|(network, settings)| Ok((network, endpoint_config(settings)?)))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -149,16 +151,12 @@ mod tests {
         };
         assert!(host("Mounts", json!([{"Future": 1}])).contains("HostConfig.Mounts"));
         assert!(host("DeviceRequests", json!([{"Count": 1}])).contains("HostConfig.DeviceReq"));
-        assert!(host("NetworkMode", json!("host")).contains("HostConfig.NetworkMode"));
         assert!(host("Runtime", json!("runc")).contains("invalid runtime name: runc"));
         assert!(host("RestartPolicy", json!({"Name": "never"})).contains("unknown policy"));
         assert!(host("FutureField", json!(1)).contains("HostConfig.FutureField"));
         assert!(refused(json!({"Healthcheck": {"Pulse": 1}})).contains("Healthcheck.Pulse"));
-        assert!(refused(json!({"MacAddress": "02:42:ac:11:00:02"})).contains("MacAddress"));
-        assert!(
-            refused(json!({"NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}))
-                .contains("EndpointsConfig.mine")
-        );
+        let endpoint = json!({"EndpointsConfig": {"mine": {"Links": ["a"]}}});
+        assert!(refused(json!({"NetworkingConfig": endpoint})).contains("EndpointSettings.Links"));
         assert!(refused(json!({"Image": 5})).starts_with("invalid JSON: Image: "));
     }
 

@@ -3,7 +3,7 @@
 use hull_engine::{ContainerConfig, Health, Inspect, Mount, Origin, Status, Timing};
 use serde_json::{Map, Value, json};
 
-use super::host_config::{host_config_json, shown_network};
+use super::host_config::host_config_json;
 use super::network::network_settings;
 use super::time;
 
@@ -56,7 +56,11 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
     }
     value["Mounts"] = container.mounts.iter().map(mount).collect();
     value["Config"] = config(&container.id, &container.config);
-    value["NetworkSettings"] = network_settings(shown_network(&container.config.host.network_mode));
+    value["NetworkSettings"] = network_settings(
+        &container.endpoints,
+        container.config.exposed_ports.iter().filter(|_| state.status.is_running()),
+        &container.ports,
+    );
     value["Hull"] = json!({
         "Architecture": container.architecture,
         "Start": container.start.as_ref().map(start),

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::container_inspect::mount;
+use super::endpoint::endpoints;
 use super::host_config::shown_network;
-use super::network::networks;
+use super::ports;
 
 /// Writes one line of a list; `now` tells how long ago things happened.
 pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
@@ -23,7 +24,7 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
         "ImageID": container.image_id,
         "Command": command,
         "Created": container.created.as_second(),
-        "Ports": [],
+        "Ports": ports::summary(container.exposed_ports.iter(), &container.ports),
     });
     if let Some(size) = container.size_rw {
         value["SizeRw"] = json!(size);
@@ -35,7 +36,7 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
     value["State"] = json!(container.state.status.as_str());
     value["Status"] = json!(status(container, now));
     value["HostConfig"] = json!({"NetworkMode": network});
-    value["NetworkSettings"] = json!({"Networks": networks(network)});
+    value["NetworkSettings"] = json!({"Networks": endpoints(&container.endpoints)});
     value["Mounts"] = container.mounts.iter().map(mount).collect();
     value
 }

@@ -4,7 +4,8 @@ use hull_engine::{HostConfig, LogConfig, RestartPolicy, Ulimit, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::fields::{Fields, unsupported};
+use super::fields::Fields;
+use super::ports::PortMap;
 use crate::error::ApiError;
 
 /// Reads what the host is to give a container.
@@ -46,7 +47,9 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         security_opt: fields.take("SecurityOpt")?,
         masked_paths: fields.take("MaskedPaths")?,
         readonly_paths: fields.take("ReadonlyPaths")?,
-        network_mode: network_mode(&mut fields)?,
+        network_mode: fields.take("NetworkMode")?,
+        port_bindings: fields.take::<PortMap>("PortBindings")?.into_bindings(),
+        publish_all_ports: fields.take("PublishAllPorts")?,
         ipc_mode: fields.take("IpcMode")?,
         pid_mode: fields.take("PidMode")?,
         uts_mode: fields.take("UTSMode")?,
@@ -86,7 +89,7 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "ContainerIDFile": "",
         "LogConfig": {"Type": or(&config.log.driver, "json-file"), "Config": config.log.options},
         "NetworkMode": shown_network(&config.network_mode),
-        "PortBindings": {},
+        "PortBindings": super::ports::bindings(&config.port_bindings),
         "RestartPolicy": {
             "Name": config.restart_policy.mode.as_str(),
             "MaximumRetryCount": config.restart_policy.maximum_retry_count,
@@ -109,7 +112,7 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "OomScoreAdj": config.oom_score_adj,
         "PidMode": config.pid_mode,
         "Privileged": config.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": config.publish_all_ports,
         "ReadonlyRootfs": config.readonly_rootfs,
         "SecurityOpt": list(&config.security_opt),
         "UTSMode": config.uts_mode,
@@ -180,7 +183,7 @@ fn resources(config: &HostConfig) -> Value {
     })
 }
 
-/// The networks that there are today: none at all, under two names.
+/// Returns a network mode as Docker shows it.
 pub(crate) fn shown_network(mode: &str) -> &str {
     or(mode, "default")
 }
@@ -223,14 +226,6 @@ pub(crate) fn restart_policy(value: Value) -> Result<RestartPolicy, ApiError> {
     let (name, count): (String, i64) = (fields.take("Name")?, fields.take("MaximumRetryCount")?);
     fields.finish()?;
     RestartPolicy::parse(&name, count).map_err(|error| ApiError::bad_request(error.to_string()))
-}
-
-fn network_mode(fields: &mut Fields) -> Result<String, ApiError> {
-    let mode: String = fields.take("NetworkMode")?;
-    if matches!(mode.as_str(), "" | "default" | "none") {
-        return Ok(mode);
-    }
-    Err(unsupported("HostConfig.NetworkMode", &Value::String(mode)))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,56 +1,40 @@
-//! `NetworkSettings` of a container without networks.
+//! `NetworkSettings` of a container.
 
-use serde_json::{Map, Value, json};
+use hull_engine::{ContainerEndpoint, PublishedPort};
+use serde_json::{Value, json};
 
-/// Writes the endpoints of a container: one of the network `none`, or of none at all.
-pub(crate) fn networks(mode: &str) -> Value {
-    let mut networks = Map::new();
-    if mode == "none" {
-        networks.insert(mode.to_owned(), endpoint());
-    }
-    Value::Object(networks)
-}
+use super::endpoint::endpoints;
+use super::ports;
 
 /// Writes the network settings of a container.
-pub(crate) fn network_settings(mode: &str) -> Value {
+pub(crate) fn network_settings<'a>(
+    all: &[ContainerEndpoint],
+    exposed: impl Iterator<Item = &'a String>,
+    published: &[PublishedPort],
+) -> Value {
+    let networks = endpoints(all);
+    // Docker repeats the default network's endpoint beside the list.
+    let default = networks["bridge"].clone();
+    let text = |name: &str| json!(default[name].as_str().unwrap_or_default());
+    let number = |name: &str| json!(default[name].as_u64().unwrap_or_default());
     json!({
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": "",
-        "Ports": {},
+        "Ports": ports::settings(exposed, published),
         "HairpinMode": false,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": networks(mode),
-    })
-}
-
-fn endpoint() -> Value {
-    json!({
-        "IPAMConfig": null,
-        "Links": null,
-        "Aliases": null,
-        "MacAddress": "",
-        "DriverOpts": null,
-        "GwPriority": 0,
-        "NetworkID": "",
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "DNSNames": null,
+        "EndpointID": text("EndpointID"),
+        "Gateway": text("Gateway"),
+        "GlobalIPv6Address": text("GlobalIPv6Address"),
+        "GlobalIPv6PrefixLen": number("GlobalIPv6PrefixLen"),
+        "IPAddress": text("IPAddress"),
+        "IPPrefixLen": number("IPPrefixLen"),
+        "IPv6Gateway": text("IPv6Gateway"),
+        "MacAddress": text("MacAddress"),
+        "Networks": networks,
     })
 }

@@ -15,7 +15,7 @@ use futures_util::TryStreamExt as _;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hull_supervisor::socket::Address;
+use hull_socket::Address;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;

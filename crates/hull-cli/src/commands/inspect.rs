@@ -43,14 +43,19 @@ pub(super) const VOLUME: Command = Command {
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Any,
     Container,
     Image,
+    Network,
     Volume,
 }
 
-fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<(), Failure> {
+pub(super) fn run(
+    invocation: &Invocation<'_>,
+    arguments: &[String],
+    kind: Kind,
+) -> Result<(), Failure> {
     let mut format = String::new();
     let mut size = false;
     let mut only: Option<String> = None;
@@ -67,10 +72,12 @@ fn run(invocation: &Invocation<'_>, arguments: &[String], kind: Kind) -> Result<
         None => kind,
         Some("container") => Kind::Container,
         Some("image") => Kind::Image,
+        Some("network") => Kind::Network,
         Some("volume") => Kind::Volume,
         Some(other) => {
             return Err(Failure::new(format!(
-                "unknown type: {other:?}: must be one of \"container\", \"image\", \"volume\""
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"network\", \
+                 \"volume\""
             )));
         }
     };
@@ -99,9 +106,11 @@ async fn look_up(
     let container = format!("/containers/{}/json?size={}", encode(name), u8::from(size));
     let image = format!("/images/{}/json", encode(name));
     let volume = format!("/volumes/{}", encode(name));
+    let network = format!("/networks/{}", encode(name).replace('/', "%2F"));
     match kind {
         Kind::Container => Ok(client.get(&container).await?),
         Kind::Image => Ok(client.get(&image).await?),
+        Kind::Network => Ok(client.get(&network).await?),
         Kind::Volume => Ok(client.get(&volume).await?),
         Kind::Any => match client.get(&container).await {
             Ok(value) => Ok(value),
@@ -112,10 +121,13 @@ async fn look_up(
                     }
                     Ok(value)
                 }
-                Err(error) if error.is_not_found() => match client.get(&volume).await {
-                    Err(error) if error.is_not_found() => {
-                        Err(Failure::new(format!("Error: No such object: {name}")))
-                    }
+                Err(error) if error.is_not_found() => match client.get(&network).await {
+                    Err(error) if error.is_not_found() => match client.get(&volume).await {
+                        Err(error) if error.is_not_found() => {
+                            Err(Failure::new(format!("Error: No such object: {name}")))
+                        }
+                        other => Ok(other?),
+                    },
                     other => Ok(other?),
                 },
                 Err(error) => Err(error.into()),

@@ -34,6 +34,7 @@ mod load;
 mod logs;
 mod man;
 mod many;
+mod network;
 mod pause;
 mod port;
 mod progress;
@@ -165,7 +166,13 @@ const OTHERS: &[&Command] = &[
     &wait::COMMAND,
 ];
 
-const GROUPS: &[&Group] =
-    &[&checkpoint::GROUP, &container::GROUP, &image::GROUP, &system::GROUP, &volume::GROUP];
+const GROUPS: &[&Group] = &[
+    &checkpoint::GROUP,
+    &container::GROUP,
+    &image::GROUP,
+    &network::GROUP,
+    &system::GROUP,
+    &volume::GROUP,
+];
 
 const HIDDEN: &[&Command] = &[&daemon::COMMAND, &man::COMMAND];

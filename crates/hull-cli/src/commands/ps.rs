@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hull_format::{
-    Listing, Row, ago, command, ellipsis, human_size_with_precision, local_time, short_id,
+    Listing, Port, Row, ago, command, ellipsis, human_size_with_precision, local_time, short_id,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -99,7 +99,7 @@ fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
             ("Names", json!(names(container))),
             ("Networks", json!(networks(container))),
             ("Platform", Value::Null),
-            ("Ports", json!("")),
+            ("Ports", json!(ports(container))),
             ("RunningFor", json!(ago(created, now))),
             ("Size", json!(size(container))),
             ("State", container["State"].clone()),
@@ -195,6 +195,22 @@ const TITLES: &[(&str, &str)] = &[
     ("State", "STATE"),
     ("Status", "STATUS"),
 ];
+
+/// The container's ports in one column.
+fn ports(container: &Value) -> String {
+    let number = |value: &Value| value.as_u64().and_then(|port| u16::try_from(port).ok());
+    let port = |value: &Value| {
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        Some(Port {
+            private: number(&value["PrivatePort"])?,
+            ip: text("IP"),
+            public: number(&value["PublicPort"]).unwrap_or_default(),
+            kind: text("Type"),
+        })
+    };
+    let list = container["Ports"].as_array().into_iter().flatten();
+    hull_format::ports(list.filter_map(port).collect())
+}
 
 const CONTAINERS: Listing = Listing {
     type_name: "*formatter.ContainerContext",

@@ -9,8 +9,8 @@ use super::health::HealthOptions;
 use super::resources::{Devices, Limits};
 use super::surroundings::Surroundings;
 use super::{
-    Attach, Env, Labels, Memory, Mounts, Sparse, Sysctls, Ulimits, Volumes, read_env_file,
-    read_label_file, restart_policy,
+    Attach, Env, Labels, Memory, Mounts, Networks, Sparse, Sysctls, Ulimits, Volumes,
+    read_env_file, read_label_file, restart_policy,
 };
 use crate::error::Failure;
 use crate::flags::FlagSet;
@@ -40,8 +40,7 @@ pub(crate) struct ContainerOptions {
     labels: Labels,
     label_file: Vec<String>,
     limits: Limits,
-    network: Option<String>,
-    net: Option<String>,
+    network: Networks,
     privileged: bool,
     read_only: bool,
     restart: String,
@@ -87,8 +86,7 @@ impl ContainerOptions {
         flags.long(&mut self.label_file, "label-file", "Read in a line delimited file of labels");
         flags.long(&mut self.mounts, "mount", "Attach a filesystem mount to the container");
         flags.long(&mut self.name, "name", "Assign a name to the container");
-        flags.long(&mut self.network, "network", "Connect a container to a network: \"none\" and the default give a loopback interface only, there are no others yet");
-        flags.hidden(&mut self.net, "net");
+        self.network.register(flags);
         flags.long(&mut self.platform, "platform", "Set platform if server is multi-platform capable");
         flags.long(&mut self.privileged, "privileged", "Give extended privileges to this container");
         flags.long(&mut self.read_only, "read-only", "Mount the container's root filesystem as read only");
@@ -162,6 +160,8 @@ impl ContainerOptions {
         }
         let volumes = Volumes::parse(&self.volumes)?;
         body.put("Volumes", volumes.anonymous());
+        body.put("ExposedPorts", self.network.exposed()?);
+        body.put("NetworkingConfig", self.network.endpoints()?);
         body.put("HostConfig", self.host_config(&volumes)?);
         Ok(Json::Object(body.0))
     }
@@ -173,14 +173,6 @@ impl ContainerOptions {
             "" => String::new(),
             // The daemon has another working directory.
             path => absolute(path)?.to_string_lossy().into_owned(),
-        };
-        let network = match (&self.network, &self.net) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::new(
-                    "conflicting options: cannot specify both --network and --net",
-                ));
-            }
-            (network, net) => network.as_ref().or(net.as_ref()),
         };
         if self.remove && !matches!(self.restart.as_str(), "" | "no") {
             return Err(Failure::new(
@@ -194,7 +186,13 @@ impl ContainerOptions {
         if !self.restart.is_empty() {
             host.put("RestartPolicy", restart_policy(&self.restart)?);
         }
-        host.put("NetworkMode", json!(network.map_or("default", String::as_str)));
+        host.put("NetworkMode", json!(self.network.mode()));
+        host.put("PortBindings", self.network.bindings()?);
+        host.put("PublishAllPorts", json!(self.network.publish_all));
+        host.put("Dns", json!(self.network.dns));
+        host.put("DnsSearch", json!(self.network.dns_search));
+        host.put("DnsOptions", json!(self.network.dns_options));
+        host.put("ExtraHosts", self.network.extra_hosts()?);
         host.put("AutoRemove", json!(self.remove));
         host.put("CapAdd", json!(self.cap_add));
         host.put("CapDrop", json!(self.cap_drop));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use hull_network::protocol::Publish;
 use hull_supervisor::health::Health;
 use hull_supervisor::{Mode, Origin};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use super::state::{State, Timing};
 use super::visit::Visit;
 use super::wait::WaitStatus;
 use crate::isolation::{Pipes, Task};
+use crate::network::Attachments;
 
 /// One container. Its files are the truth; this is what the running engine knows besides.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Container {
     pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
     live: watch::Sender<Live>,
     streams: Mutex<Streams>,
+    attachments: Mutex<Attachments>,
     /// Execs that run.
     execs: Mutex<BTreeSet<String>>,
     /// Who reads and writes its files while it does not run; only touched with `gate` held.
@@ -56,6 +59,8 @@ pub(crate) struct Live {
     pub(crate) engine_timings: Vec<Timing>,
     /// What the supervisor measured in the last run.
     pub(crate) supervisor_timings: hull_supervisor::Timings,
+    /// Ports that are published while it runs.
+    pub(crate) ports: Vec<Publish>,
     /// Where the machine of the last start came from, once that is known.
     pub(crate) origin: Option<Origin>,
     /// Has a supervisor been started since the container was made?
@@ -75,6 +80,7 @@ impl Live {
     /// Takes over what a supervisor says of its run beside the container's state.
     pub(crate) fn take_run(&mut self, run: hull_supervisor::State) {
         self.supervisor_timings = run.timings;
+        self.ports = run.ports;
         // Supervisors that were older than templates said nothing, and booted.
         let booted = Origin { mode: Mode::Cold, reason: None, template: None };
         self.origin = run.start.or_else(|| run.started_at.map(|_| booted));
@@ -86,6 +92,7 @@ impl Container {
     pub(crate) fn new(dir: PathBuf, record: Record, live: Live) -> Self {
         Self {
             id: record.id.clone(),
+            attachments: Mutex::new(Attachments::read(&dir, &record.config)),
             dir,
             damage: None,
             record: RwLock::new(Arc::new(record)),
@@ -104,6 +111,15 @@ impl Container {
 
     pub(crate) fn set_record(&self, record: Record) {
         *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
+    }
+
+    /// Returns the container's networks.
+    pub(crate) fn attachments(&self) -> Attachments {
+        self.attachments.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_attachments(&self, attachments: Attachments) {
+        *self.attachments.lock().unwrap_or_else(PoisonError::into_inner) = attachments;
     }
 
     /// Returns a copy of what is so now.

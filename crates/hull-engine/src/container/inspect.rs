@@ -11,6 +11,7 @@ use super::entry::{Container, Live};
 use super::record::Record;
 use super::state::{State, Status, Timing};
 use super::{launch, timings};
+use crate::network::{ContainerEndpoint, PublishedPort, shown};
 use crate::{Engine, Result, layout};
 
 /// All about one container.
@@ -36,6 +37,8 @@ pub struct Inspect {
     /// Effective: merged with what the image says.
     pub config: ContainerConfig,
     pub mounts: Vec<Mount>,
+    pub endpoints: Vec<ContainerEndpoint>,
+    pub ports: Vec<PublishedPort>,
     /// Ids of execs that run.
     pub execs: Vec<String>,
     /// Where users may read its log; only `json-file` shows it.
@@ -92,6 +95,8 @@ impl Engine {
             architecture,
             config: record.config.clone(),
             mounts: mounts(&record),
+            endpoints: self.endpoints(&container, &record, &live),
+            ports: shown::ports(&live),
             execs: container.execs().iter().cloned().collect(),
             log_path: launch::log_path(&container.dir, &record)
                 .filter(|_| record.config.host.log.driver != "local"),

@@ -7,8 +7,8 @@ use hull_plan::{
     ContainerConfig, Host, HostConfig, LogFacts, LogPlan, MountKind, MountPoint, Plan, VmSize,
 };
 use hull_supervisor::launch::{
-    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, RehearsalLaunch, StartFrom, StdioLaunch,
-    StopLaunch, TemplatesLaunch,
+    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, NetworkLaunch, RehearsalLaunch, StartFrom,
+    StdioLaunch, StopLaunch, TemplatesLaunch,
 };
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
@@ -28,13 +28,14 @@ impl Engine {
         record: &Record,
         plan: &Plan,
         from: Option<StartFrom>,
+        network: Option<NetworkLaunch>,
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
         if from.is_none() {
             make_limited_disk(&scratch, &record.config.host)?;
         }
-        let launch = Launch { from, ..self.launch(dir, record, plan, image, scratch)? };
+        let launch = Launch { from, network, ..self.launch(dir, record, plan, image, scratch)? };
         set_previous_aside(dir)?;
         write_launch(dir, &launch)?;
         Ok(launch)
@@ -84,6 +85,7 @@ impl Engine {
             shares: self.shares(plan)?,
             init: plan.init,
             sysctls: Default::default(),
+            network: None,
             stdio: StdioLaunch {
                 tty: config.tty,
                 open_stdin: config.open_stdin,

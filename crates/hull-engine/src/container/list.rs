@@ -10,6 +10,7 @@ use super::entry::{Container, Live};
 use super::inspect::{Mount, mounts};
 use super::record::Record;
 use super::state::{State, Status};
+use crate::network::{ContainerEndpoint, PublishedPort, shown};
 use crate::{Engine, Error, Filters, Result};
 
 /// Which containers.
@@ -45,6 +46,10 @@ pub struct Summary {
     pub health: Option<HealthStatus>,
     pub network_mode: String,
     pub mounts: Vec<Mount>,
+    pub endpoints: Vec<ContainerEndpoint>,
+    /// `port/protocol`.
+    pub exposed_ports: BTreeSet<String>,
+    pub ports: Vec<PublishedPort>,
     /// Bytes on the host that the container's own files take; with [`ListOptions::size`].
     pub size_rw: Option<u64>,
     /// Bytes of the image and of the container's own files; with [`ListOptions::size`].
@@ -95,6 +100,12 @@ impl Engine {
             command: std::iter::once(&record.path).chain(&record.args).cloned().collect(),
             created: record.created,
             labels: record.config.labels.clone(),
+            endpoints: self.endpoints(container, record, &live),
+            exposed_ports: match live.state.status.is_running() {
+                true => record.config.exposed_ports.clone(),
+                false => BTreeSet::new(),
+            },
+            ports: shown::ports(&live),
             state: container.shown_state(&live),
             health: live.health.as_ref().map(|health| health.status),
             network_mode: record.config.host.network_mode.clone(),

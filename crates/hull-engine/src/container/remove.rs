@@ -73,6 +73,7 @@ impl Engine {
         marked.keep();
         container.end_streams();
         self.inner.execs.forget(&container.id);
+        self.inner.networks.release(&container.id);
         self.inner.containers.remove(&container.id);
         if options.volumes {
             self.remove_anonymous_volumes(&container.record()).await;

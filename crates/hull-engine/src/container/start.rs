@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::entry::Container;
+use super::record::Record;
 use super::remove::RemoveOptions;
 use super::state::{State, Status};
 use super::timings::{self, SPAWN, Stopwatch};
@@ -131,10 +132,16 @@ impl Engine {
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
         self.wait_for_predecessor(&container.dir, driver).await?;
         self.end_visit(container).await?;
-        let (engine, dir, prepared) = (self.clone(), container.dir.clone(), Arc::clone(&record));
+        let (engine, starting, prepared) = (self.clone(), container.clone(), record.clone());
         let launch = tokio::task::spawn_blocking(move || {
-            let plan = hull_plan::plan(&prepared.id, &prepared.config, &host::plan_host())?;
-            engine.prepare_launch(&dir, &prepared, &plan, from)
+            let host = host::plan_host();
+            let connected = engine.connect_for_start(&starting, &prepared)?;
+            let Record { id, config, .. } = &*prepared;
+            let mut plan = hull_plan::plan(id, config, &host)?;
+            if let Some(facts) = &connected.facts {
+                plan.files.extend(hull_plan::network_files(config, id, &host, facts)?);
+            }
+            engine.prepare_launch(&starting.dir, &prepared, &plan, from, connected.launch)
         })
         .await
         .map_err(|error| Error::internal("preparing a start was interrupted", error))??;
@@ -349,6 +356,7 @@ fn failed_state(exit_code: i32, error: &Error) -> supervisor::State {
         accelerator: None,
         guest_kernel: None,
         start: None,
+        ports: Vec::new(),
         timings: supervisor::Timings::default(),
     }
 }
@@ -361,6 +369,10 @@ pub(super) fn start_error(error: ClientError) -> Error {
             let message = match failure.code {
                 FailureCode::NoProgram | FailureCode::NotExecutable => {
                     format!("{CREATE_FAILED}: {}: unknown", failure.message)
+                }
+                // Docker connects containers itself.
+                FailureCode::Network => {
+                    format!("failed to set up container networking: {}", failure.message)
                 }
                 // Docker looks users up itself, before it asks for a task.
                 _ if failure.message.starts_with("unable to find ") => failure.message,

@@ -139,6 +139,7 @@ mod tests {
             accelerator: None,
             guest_kernel: None,
             start: None,
+            ports: Vec::new(),
             timings: Timings::default(),
         }
     }

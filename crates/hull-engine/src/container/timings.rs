@@ -64,6 +64,7 @@ pub(crate) fn merge(engine: &[Timing], supervisor: &Timings) -> Vec<Timing> {
         (hello, supervisor.hello),
         ("guest: configure", supervisor.configured),
         ("guest: create container", supervisor.created),
+        ("guest: configure network", supervisor.network_configured),
         ("guest: execute program", supervisor.started),
         ("program: first output", supervisor.first_output),
         ("program: end", supervisor.exited),

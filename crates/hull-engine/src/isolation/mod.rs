@@ -17,6 +17,7 @@ use hull_protocol::{Part, Process, Stat, Statistics};
 use hull_supervisor::client::{ClientError, CopyIn, CopyOut, Liveness};
 use hull_supervisor::control::{self, Attach, Exec};
 use hull_supervisor::health::Health;
+use hull_supervisor::launch::InterfaceLaunch;
 use hull_supervisor::{Exit, Launch, State};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
@@ -75,6 +76,14 @@ pub(crate) trait Task: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<(), ClientError>>;
     /// Waits until the container has ended and nothing of it runs any more.
     fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>>;
+    /// Connects the container to one more network.
+    fn connect(&self, interface: InterfaceLaunch) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// Takes the container off the network with an identifier, where it has `interface`.
+    fn disconnect(
+        &self,
+        network: String,
+        interface: String,
+    ) -> BoxFuture<'_, Result<(), ClientError>>;
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     /// Changes limits: an OCI `linux.resources` object.

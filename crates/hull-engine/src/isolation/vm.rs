@@ -9,6 +9,7 @@ use hull_protocol::{Part, Process, Stat, Statistics};
 use hull_supervisor::client::{self, Client, ClientError, Control, CopyIn, CopyOut, Liveness};
 use hull_supervisor::control::{self, Exec};
 use hull_supervisor::health::Health;
+use hull_supervisor::launch::InterfaceLaunch;
 use hull_supervisor::{Exit, Launch, State};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -151,6 +152,18 @@ impl Task for Machine {
 
     fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {
         self.client.wait().boxed()
+    }
+
+    fn connect(&self, interface: InterfaceLaunch) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.connect(interface).boxed()
+    }
+
+    fn disconnect(
+        &self,
+        network: String,
+        interface: String,
+    ) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.disconnect(network, interface).boxed()
     }
 
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -11,6 +11,7 @@ use hull_protocol::{Part, Process, Stat, Statistics};
 use hull_supervisor::client::{self, ClientError, CopyIn, CopyOut, Liveness};
 use hull_supervisor::control::{self, Attach, Exec};
 use hull_supervisor::health::{Health, HealthStatus};
+use hull_supervisor::launch::InterfaceLaunch;
 use hull_supervisor::{Exit, Failure, FailureCode, Launch, State, Status, Timings};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -131,6 +132,7 @@ impl Machine {
             accelerator: Some("tcg".into()),
             guest_kernel: None,
             start: None,
+            ports: Vec::new(),
             timings: Timings::default(),
         };
         // The directory may have been removed.
@@ -242,6 +244,14 @@ impl Task for Machine {
             Ok(exit.map_err(|_| ClientError::Gone)?.clone().unwrap())
         }
         .boxed()
+    }
+
+    fn connect(&self, _: InterfaceLaunch) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn disconnect(&self, _: String, _: String) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
     }
 
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -9,8 +9,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::control::{Answer, Answered, Operation};
 use crate::paths;
-use crate::socket::Address;
 use crate::wire::{FrameReader, parse, write_json};
+use hull_socket::Address;
 
 use super::ClientError;
 

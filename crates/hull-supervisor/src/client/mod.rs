@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::control::{self, Answered, Attach, Exec, Exit, Failure, FailureCode, Operation, Stop};
+use crate::launch::InterfaceLaunch;
 use crate::state::State;
 
 use connection::Connection;
@@ -130,6 +131,16 @@ impl Client {
             Err(_) => {}
         }
         liveness::wait_for_record(&self.dir).await
+    }
+
+    /// Connects the running container to one more network.
+    pub async fn connect(&self, interface: InterfaceLaunch) -> Result<(), ClientError> {
+        self.ask(Operation::Connect(Box::new(interface))).await.map(drop)
+    }
+
+    /// Takes the running container off the network with the identifier `network`.
+    pub async fn disconnect(&self, network: String, interface: String) -> Result<(), ClientError> {
+        self.ask(Operation::Disconnect { network, interface }).await.map(drop)
     }
 
     /// Freezes all processes of the container.

@@ -14,6 +14,7 @@ use crate::wire::{FrameReader, parse, write_json};
 
 use super::context::{Context, failure};
 use super::offspring::{self, Purpose};
+use super::rewire::Wanted;
 use super::{attach, copy, exec, stop};
 
 /// A client's connection after its operation.
@@ -114,6 +115,16 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         }
         Operation::Resize { exec, rows, columns } => {
             Request::Resize { target: context.target(exec), rows, columns }
+        }
+        Operation::Connect(interface) => {
+            context.guest()?;
+            context.rewiring.ask(Wanted::Connect(interface)).await?;
+            return Ok(Answered::Done);
+        }
+        Operation::Disconnect { network, interface } => {
+            context.guest()?;
+            context.rewiring.ask(Wanted::Disconnect(network, interface)).await?;
+            return Ok(Answered::Done);
         }
         Operation::Pause => {
             return freeze(context, Request::Pause { container }, Status::Paused).await;

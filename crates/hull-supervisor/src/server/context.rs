@@ -17,6 +17,7 @@ use crate::state::{State, Status, Timings};
 
 use super::hub::Hub;
 use super::offspring::Wanted;
+use super::rewire::Changes;
 use super::stdin::Stdin;
 
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Context {
     execs: Mutex<HashMap<String, oneshot::Sender<ExitStatus>>>,
     pub(super) hub: Hub,
     pub(super) stdin: Stdin,
+    pub(super) rewiring: Changes,
     /// Somebody wants the machine gone at once.
     pub(super) destroy: Notify,
     /// Copies of the machine that somebody wants.
@@ -68,6 +70,7 @@ impl Context {
             accelerator: None,
             guest_kernel: None,
             start: None,
+            ports: Vec::new(),
             timings: Timings { entered_at: Some(Timestamp::now()), ..Timings::default() },
         };
         Self {
@@ -82,6 +85,7 @@ impl Context {
             health: watch::Sender::new(None),
             execs: Mutex::default(),
             hub: Hub::default(),
+            rewiring: Changes::default(),
             destroy: Notify::new(),
             copies: Mutex::default(),
             copies_changed: Notify::new(),

@@ -15,10 +15,12 @@ mod hub;
 mod identity;
 mod log;
 mod machine;
+mod network;
 mod offspring;
 mod output;
 mod rehearsal;
 mod restored;
+mod rewire;
 mod scratch;
 mod shares;
 mod stdin;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hull_protocol::Kind;
+use hull_socket::Address;
 use jiff::Timestamp;
 use rustix::fd::OwnedFd;
 use rustix::fs::FlockOperation;
@@ -48,7 +51,6 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::control::{Failure, FailureCode, Notice};
 use crate::launch::Launch;
 use crate::paths;
-use crate::socket::{self, Address};
 use crate::state::Status;
 use crate::wire::write_json;
 
@@ -195,7 +197,7 @@ async fn enter(dir: &Path) -> Result<Office, RunError> {
     context.update(|_| {}).map_err(|source| RunError::State { dir: dir.to_owned(), source })?;
     let listen = || -> io::Result<UnixListener> {
         remove(&dir.join(paths::SOCKET))?;
-        socket::listen(&Address::new(dir, paths::SOCKET)?)
+        hull_socket::listen(&Address::new(dir, paths::SOCKET)?)
     };
     let listener = listen().map_err(|source| RunError::Listen { dir: dir.to_owned(), source })?;
     Ok(Office { context, listener, lock })

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::control::{Answered, Failure, FailureCode};
-use crate::launch::Launch;
+use crate::launch::{Launch, NetworkLaunch};
 use crate::paths;
 use crate::state::Status;
 use crate::wire::invalid;
@@ -136,6 +136,16 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
 }
 
 fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure> {
+    let has_interfaces = |network: &NetworkLaunch| !network.interfaces.is_empty();
+    if context.launch.network.as_ref().is_some_and(has_interfaces) {
+        return Err(Failure {
+            code: FailureCode::Unsupported,
+            message: "a container with network interfaces cannot be copied: its copies would have \
+                      its addresses"
+                .to_owned(),
+            hint: Some("start it with `--network none`".to_owned()),
+        });
+    }
     let Some(shape) = source.shape else {
         let why = context.state().start.and_then(|origin| origin.reason);
         return Err(Failure {

@@ -22,6 +22,7 @@ use super::context::{Context, chain, failure};
 use super::daemon::Daemon;
 use super::identity;
 use super::machine::{Launched, Launcher};
+use super::network::{Configuring, Joining, Membership};
 use super::offspring::{self, Source};
 use super::{output, shares};
 
@@ -100,6 +101,7 @@ struct Running {
     stdio: Stdio,
     /// What the kernel had logged before the machine was cloned or forked.
     boot_messages: String,
+    membership: Option<Membership>,
 }
 
 /// Boots the machine, creates the container, waits for the daemon's word and starts it.
@@ -114,6 +116,7 @@ async fn start<L: Launcher>(
     let arch = context.launch.machine.arch.clone();
     let compiling =
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
+    let joining = Joining::begin(context);
     let launched = launcher.launch(context).await?;
     let Launched { origin, writable, greeted, shape, disks, running, shares: server, .. } =
         launched;
@@ -165,6 +168,13 @@ async fn start<L: Launcher>(
     if let Some(stdin) = stdin {
         context.stdin.connect(stdin).await;
     }
+    let (configuring, membership) = match joining {
+        Some(joining) => {
+            let (configuring, membership) = joining.plug(context, machine, &guest).await?;
+            (configuring, Some(membership))
+        }
+        None => (Configuring::default(), None),
+    };
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
     let running = Running {
@@ -178,8 +188,9 @@ async fn start<L: Launcher>(
         writable,
         stdio,
         boot_messages,
+        membership,
     };
-    let started = running.create_and_start(context, machine, daemon, begun).await;
+    let started = running.create_and_start(context, machine, daemon, begun, configuring).await;
     Ok((running, started))
 }
 
@@ -241,6 +252,7 @@ impl Running {
         machine: &mut impl Machine,
         daemon: &Daemon,
         begun: Begun,
+        configuring: Configuring,
     ) -> Result<(), Failure> {
         let guest = self.guest.clone();
         let mut adopt = None;
@@ -268,10 +280,13 @@ impl Running {
         };
         let start = async {
             daemon.start_requested().await;
+            // Its program finds its networks.
+            configuring.done().await?;
+            context.mark(|timings| &mut timings.network_configured);
             // Sent without waiting for the creation: the guest does one after the other.
             let container = context.launch.container.clone();
             let request = adopt.take().unwrap_or(Request::Start { container });
-            guest.send(&request).reply().await
+            guest.send(&request).reply().await.map_err(failure)
         };
         let both = async {
             tokio::pin!(start);
@@ -279,9 +294,9 @@ impl Running {
                 biased;
                 prepared = prepare => {
                     prepared?;
-                    start.await.map_err(failure)
+                    start.await
                 }
-                started = &mut start => started.map_err(failure),
+                started = &mut start => started,
             }
         };
         let started = tokio::select! {
@@ -339,6 +354,9 @@ impl Running {
                         boot_log: &self.boot_messages,
                     };
                     offspring::copy(context, source, wanted).await;
+                }
+                change = context.rewiring.next() => {
+                    change.make(context, self.membership.as_ref(), machine).await;
                 }
                 () = terminate.received() => {
                     let context = context.clone();

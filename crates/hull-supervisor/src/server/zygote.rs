@@ -18,8 +18,8 @@ use thiserror::Error;
 use tokio::net::UnixStream;
 
 use crate::paths;
-use crate::socket::{self, Address};
 use crate::wire::invalid;
+use hull_socket::Address;
 
 /// What clones need to know: `zygote.json` in the directory of a machine that stands still.
 #[derive(Debug, Deserialize, Serialize)]
@@ -61,7 +61,7 @@ pub(super) async fn offer(
     about: About,
 ) -> Result<(), ZygoteError> {
     let address = Address::new(dir, paths::FORK_SOCKET).map_err(ZygoteError::Socket)?;
-    let listener = socket::listen(&address).map_err(ZygoteError::Socket)?;
+    let listener = hull_socket::listen(&address).map_err(ZygoteError::Socket)?;
     let listener = listener.into_std().map_err(ZygoteError::Socket)?;
     let original = machine.offer(listener.into()).await?;
     let json = serde_json::to_vec(&Zygote { original, about }).map_err(invalid);

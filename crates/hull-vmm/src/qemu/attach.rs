@@ -28,6 +28,11 @@ impl Nodes {
         Self { devices, current: Slot::ALL.map(|slot| blockdev::name(slot, 0)), generation: 0 }
     }
 
+    /// Returns what the machine has.
+    pub(super) fn devices(&self) -> DeviceSet {
+        self.devices
+    }
+
     /// Puts `disk` into `slot`.
     pub(super) async fn exchange(
         &mut self,

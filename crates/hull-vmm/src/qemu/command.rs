@@ -111,11 +111,53 @@ impl Command for SaveSpeed {
 /// Names the descriptor that is passed with it.
 #[derive(Debug, Serialize)]
 pub(super) struct NameDescriptor {
-    pub(super) fdname: &'static str,
+    pub(super) fdname: String,
 }
 
 impl Command for NameDescriptor {
     const NAME: &'static str = "getfd";
+    type Reply = Empty;
+}
+
+/// Makes a host's end of a network interface.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct AddNetdev(pub(super) Value);
+
+impl Command for AddNetdev {
+    const NAME: &'static str = "netdev_add";
+    type Reply = Empty;
+}
+
+/// Removes a host's end of a network interface.
+#[derive(Debug, Serialize)]
+pub(super) struct DeleteNetdev {
+    pub(super) id: String,
+}
+
+impl Command for DeleteNetdev {
+    const NAME: &'static str = "netdev_del";
+    type Reply = Empty;
+}
+
+/// Plugs a device.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct AddDevice(pub(super) Value);
+
+impl Command for AddDevice {
+    const NAME: &'static str = "device_add";
+    type Reply = Empty;
+}
+
+/// Asks the guest to let go of a device, which is then gone.
+#[derive(Debug, Serialize)]
+pub(super) struct DeleteDevice {
+    pub(super) id: String,
+}
+
+impl Command for DeleteDevice {
+    const NAME: &'static str = "device_del";
     type Reply = Empty;
 }
 

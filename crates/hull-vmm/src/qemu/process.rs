@@ -22,6 +22,7 @@ use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Slot};
 use crate::initrd;
 use crate::machine::{BootError, Configuration, End, Machine, PowerState};
+use crate::nic::{Nic, NicError};
 use crate::platform::{self, MemoryUse};
 use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError};
@@ -31,6 +32,7 @@ use super::clone::{Numbers, Original};
 use super::command::{Continue, QueryStatus, Stop};
 use super::command_line::{Origin, Resources, render};
 use super::fork::Load;
+use super::nic::Ports;
 use super::qmp::{Early, Monitor, QmpError};
 use super::vmm_process::VmmProcess;
 use super::{Qemu, clone, save};
@@ -48,6 +50,7 @@ pub struct QemuMachine {
     reason: Option<String>,
     end: Option<End>,
     pub(super) nodes: Nodes,
+    ports: Ports,
     /// The guest's memory is left out of the state that is saved.
     pub(super) is_savable: bool,
     pub(super) load: Option<Load>,
@@ -206,6 +209,7 @@ impl QemuMachine {
             errors: Some(tokio::spawn(last_of(pipe::Receiver::from_owned_fd(streams.errors)?))),
             reason: None,
             end: None,
+            ports: Ports::new(nodes.devices()),
             nodes,
             is_savable: false,
             load: None,
@@ -268,6 +272,17 @@ impl Machine for QemuMachine {
             return Err(DiskError::NotResumed);
         }
         self.nodes.exchange(&mut self.monitor, slot, disk).await
+    }
+
+    async fn plug_nic(&mut self, nic: &Nic, tap: OwnedFd) -> Result<(), NicError> {
+        if self.load.is_some() {
+            return Err(NicError::NotResumed);
+        }
+        self.ports.plug(&mut self.monitor, nic, &tap).await
+    }
+
+    async fn unplug_nic(&mut self, id: &str) -> Result<(), NicError> {
+        self.ports.unplug(&mut self.monitor, id).await
     }
 
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {

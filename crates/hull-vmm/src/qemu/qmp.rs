@@ -204,6 +204,33 @@ impl Monitor {
         }
     }
 
+    /// Reads events up to the one called `name` whose data is as `wanted` says; others are kept.
+    ///
+    /// # Errors
+    /// As [`Monitor::event`].
+    pub async fn wait_for(
+        &mut self,
+        name: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<(), QmpError> {
+        self.negotiate().await?;
+        let fits = |event: &Event| event.name == name && wanted(&event.data);
+        loop {
+            if let Some(place) = self.events.iter().position(fits) {
+                self.events.remove(place);
+                return Ok(());
+            }
+            match self.message().await? {
+                Message::Event(event) => self.keep(event),
+                // A reply that nobody waits for any more.
+                _ => {
+                    self.abandoned = self.abandoned.saturating_sub(1);
+                    self.waiting = false;
+                }
+            }
+        }
+    }
+
     /// Keeps the newest events: nobody may be interested in them.
     fn keep(&mut self, event: Event) {
         if self.events.len() == MOST_EVENTS {

@@ -62,7 +62,7 @@ async fn begin(
     let prepare = async {
         monitor.execute(memory).await?;
         monitor.execute(&SaveSpeed { max_bandwidth: UNLIMITED }).await?;
-        monitor.execute_with(&NameDescriptor { fdname: NAME }, target.as_fd()).await
+        monitor.execute_with(&NameDescriptor { fdname: NAME.to_owned() }, target.as_fd()).await
     };
     prepare.await.map_err(SaveError::Monitor)?;
     match monitor.execute(&Migrate { uri: format!("fd:{NAME}") }).await {

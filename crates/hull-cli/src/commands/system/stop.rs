@@ -23,6 +23,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.parse(arguments, Arity::None)?;
     let context = invocation.context;
     if !runs(context) {
+        end_networks(invocation)?;
         return output::line("The daemon does not run.");
     }
     invocation.wait_for(async {
@@ -37,5 +38,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     if !context.explicit {
         Lock::wait_until_free(context)?;
     }
+    end_networks(invocation)?;
     output::line("The daemon has been stopped.")
+}
+
+/// Ends the network service, unless containers run on that need it.
+fn end_networks(invocation: &Invocation<'_>) -> Result<(), Failure> {
+    invocation.wait_for(async {
+        hull_network::client::quit(&invocation.context.home).await;
+        Ok(())
+    })
 }

@@ -11,8 +11,8 @@ use hull_protocol::{
 };
 use hull_vmm::qemu::qmp::QmpError;
 use hull_vmm::{
-    CloneError, Disk, DiskError, End, Exchange, ForkError, Machine, Original, PowerState,
-    SaveError, Slot,
+    CloneError, Disk, DiskError, End, Exchange, ForkError, Machine, Nic, NicError, Original,
+    PowerState, SaveError, Slot,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
@@ -282,6 +282,14 @@ impl Machine for FakeMachine {
 
     async fn resume(&mut self) -> Result<(), QmpError> {
         Err(QmpError::Closed)
+    }
+
+    async fn plug_nic(&mut self, _: &Nic, _: std::os::fd::OwnedFd) -> Result<(), NicError> {
+        Ok(())
+    }
+
+    async fn unplug_nic(&mut self, _: &str) -> Result<(), NicError> {
+        Ok(())
     }
 
     async fn attach_disk(&mut self, _slot: Slot, _disk: &Disk) -> Result<(), DiskError> {

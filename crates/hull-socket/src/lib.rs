@@ -1,5 +1,7 @@
 //! Unix sockets whose path may be longer than `sun_path` (108 bytes, `unix(7)`).
 
+#![deny(unsafe_code)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +68,10 @@ impl Address {
 }
 
 /// Listens on `address`, mode 0600 from the first moment.
-pub(crate) fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
+///
+/// # Errors
+/// socket(2), bind(2), listen(2).
+pub fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;

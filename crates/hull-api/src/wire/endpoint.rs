@@ -1,0 +1,97 @@
+//! `EndpointSettings`: a container in a network.
+
+use hull_engine::{ContainerEndpoint, EndpointConfig};
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use crate::error::ApiError;
+
+/// Reads what a container asks for in a network.
+///
+/// # Errors
+/// A field of the wrong type, or one that Hull cannot honour.
+pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> {
+    let mut fields = Fields::new("EndpointSettings", value)?;
+    let mut ipam = Fields::new("EndpointSettings.IPAMConfig", fields.value("IPAMConfig"))?;
+    let address = |text: String, name: &str| -> Result<Option<String>, ApiError> {
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match text.parse::<std::net::IpAddr>() {
+            Ok(address) if address.is_ipv4() == (name == "IPv4Address") => Ok(Some(text)),
+            _ => Err(ApiError::bad_request(format!(
+                "invalid endpoint settings:\ninvalid {} address: {text}",
+                &name[..4]
+            ))),
+        }
+    };
+    let v4 = address(ipam.take("IPv4Address")?, "IPv4Address")?;
+    let v6 = address(ipam.take("IPv6Address")?, "IPv6Address")?;
+    ipam.finish()?;
+    let config = EndpointConfig {
+        aliases: fields.take("Aliases")?,
+        // Parsed above.
+        ipv4_address: v4.and_then(|text| text.parse().ok()),
+        ipv6_address: v6.and_then(|text| text.parse().ok()),
+        mac_address: fields.take("MacAddress")?,
+        gateway_priority: fields.take("GwPriority")?,
+        driver_options: Default::default(),
+    };
+    // What Docker shows of an endpoint, which some clients send back.
+    for name in [
+        "NetworkID",
+        "EndpointID",
+        "Gateway",
+        "IPAddress",
+        "IPPrefixLen",
+        "IPv6Gateway",
+        "GlobalIPv6Address",
+        "GlobalIPv6PrefixLen",
+        "DNSNames",
+    ] {
+        fields.value(name);
+    }
+    fields.finish()?;
+    Ok(config)
+}
+
+/// Writes the networks of a container by name.
+pub(crate) fn endpoints(all: &[ContainerEndpoint]) -> Value {
+    all.iter().map(|one| (one.network.clone(), endpoint(one))).collect::<Map<_, _>>().into()
+}
+
+fn endpoint(endpoint: &ContainerEndpoint) -> Value {
+    let config = &endpoint.config;
+    let list = |texts: &[String]| if texts.is_empty() { Value::Null } else { json!(texts) };
+    let mut ipam = Map::new();
+    if let Some(address) = config.ipv4_address {
+        ipam.insert("IPv4Address".into(), json!(address.to_string()));
+    }
+    if let Some(address) = config.ipv6_address {
+        ipam.insert("IPv6Address".into(), json!(address.to_string()));
+    }
+    let text = |address: Option<std::net::IpAddr>| {
+        address.map(|address| address.to_string()).unwrap_or_default()
+    };
+    let cidr = |v4: bool| endpoint.addresses.iter().find(|cidr| cidr.address.is_ipv4() == v4);
+    let gateway =
+        |v4: bool| endpoint.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == v4);
+    json!({
+        "IPAMConfig": if ipam.is_empty() { Value::Null } else { Value::Object(ipam) },
+        "Links": null,
+        "Aliases": list(&config.aliases),
+        "MacAddress": endpoint.mac,
+        "DriverOpts": null,
+        "GwPriority": config.gateway_priority,
+        "NetworkID": endpoint.network_id,
+        "EndpointID": endpoint.id,
+        "Gateway": text(gateway(true)),
+        "IPAddress": text(cidr(true).map(|cidr| cidr.address)),
+        "IPPrefixLen": cidr(true).map_or(0, |cidr| cidr.prefix),
+        "IPv6Gateway": text(gateway(false)),
+        "GlobalIPv6Address": text(cidr(false).map(|cidr| cidr.address)),
+        "GlobalIPv6PrefixLen": cidr(false).map_or(0, |cidr| cidr.prefix),
+        "DNSNames": list(&endpoint.names),
+    })
+}

@@ -1,0 +1,204 @@
+//! `hull network create`.
+
+use std::collections::BTreeMap;
+
+use hull_network::Cidr;
+use serde_json::{Value, json};
+
+use crate::commands::{Command, Invocation};
+use crate::error::Failure;
+use crate::flags::Arity;
+use crate::options::Labels;
+use crate::output;
+
+pub(super) const COMMAND: Command = Command {
+    name: "create",
+    arguments: "[OPTIONS] NETWORK",
+    about: "Create a network",
+    aliases: &[],
+    run,
+};
+
+fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
+    let mut attachable = false;
+    let mut driver = "bridge".to_owned();
+    let mut internal = false;
+    let mut ipv6 = false;
+    let mut labels = Labels::default();
+    let mut options: Vec<String> = Vec::new();
+    let mut ipam_options: Vec<String> = Vec::new();
+    let mut pools = Pools::default();
+    let mut flags = invocation.flags();
+    flags.long(&mut attachable, "attachable", "Enable manual container attachment");
+    flags.long(
+        &mut pools.auxiliary,
+        "aux-address",
+        "Auxiliary IPv4 or IPv6 addresses used by Network driver",
+    );
+    flags.both(&mut driver, 'd', "driver", "Driver to manage the Network");
+    flags.long(&mut pools.gateways, "gateway", "IPv4 or IPv6 Gateway for the master subnet");
+    flags.long(&mut internal, "internal", "Restrict external access to the network");
+    flags.long(&mut pools.ranges, "ip-range", "Allocate container ip from a sub-range");
+    flags.long(&mut ipam_options, "ipam-opt", "Set IPAM driver specific options");
+    flags.long(&mut ipv6, "ipv6", "Enable or disable IPv6 address assignment");
+    flags.long(&mut labels, "label", "Set metadata on a network");
+    flags.both(&mut options, 'o', "opt", "Set driver specific options");
+    flags.long(
+        &mut pools.subnets,
+        "subnet",
+        "Subnet in CIDR format that represents a network segment",
+    );
+    let operands = flags.parse(arguments, Arity::Exactly(1))?;
+    let body = json!({
+        "Name": operands[0],
+        "Driver": driver,
+        "Internal": internal,
+        "Attachable": attachable,
+        "EnableIPv6": ipv6,
+        "Labels": labels.0,
+        "Options": pairs(&options),
+        "IPAM": {"Driver": "default", "Options": pairs(&ipam_options), "Config": pools.config()?},
+    });
+    invocation.wait_for(async {
+        let created = invocation.client().post("/networks/create", Some(body)).await?;
+        output::line(created["Id"].as_str().unwrap_or_default())
+    })
+}
+
+/// Flags about addresses, which belong together by what is in what.
+#[derive(Debug, Default)]
+struct Pools {
+    subnets: Vec<String>,
+    ranges: Vec<String>,
+    gateways: Vec<String>,
+    /// `name=address`
+    auxiliary: Vec<String>,
+}
+
+impl Pools {
+    /// Puts every range, gateway and address to its subnet, as Docker's client does.
+    fn config(&self) -> Result<Vec<Value>, Failure> {
+        let all = |texts: &[String]| -> Vec<String> {
+            texts.iter().flat_map(|text| text.split(',')).map(str::to_owned).collect()
+        };
+        let (subnets, ranges, gateways) =
+            (all(&self.subnets), all(&self.ranges), all(&self.gateways));
+        if subnets.len() < ranges.len() || subnets.len() < gateways.len() {
+            return Err(Failure::new("every ip-range or gateway must have a corresponding subnet"));
+        }
+        let parsed = |text: &str| text.parse::<Cidr>();
+        let subnet_of = |what: &str, text: &str| -> Result<usize, Failure> {
+            let address = match text.split_once('/') {
+                Some((address, _)) => address,
+                None => text,
+            };
+            let missing = || Failure::new(format!("no matching subnet for {what} {text}"));
+            let address: std::net::IpAddr = address.parse().map_err(|_| missing())?;
+            subnets
+                .iter()
+                .position(|subnet| parsed(subnet).is_ok_and(|subnet| subnet.contains(address)))
+                .ok_or_else(missing)
+        };
+        for (number, subnet) in subnets.iter().enumerate() {
+            let this = parsed(subnet)
+                .map_err(|_| Failure::new(format!("invalid CIDR address: {subnet}")))?;
+            if subnets[..number].iter().any(|other| parsed(other).is_ok_and(|o| o.overlaps(this))) {
+                return Err(Failure::new(
+                    "multiple overlapping subnet configuration is not supported",
+                ));
+            }
+        }
+        let mut config: Vec<Value> =
+            subnets.iter().map(|subnet| json!({"Subnet": subnet})).collect();
+        for range in &ranges {
+            let at = subnet_of("range", range)?;
+            if !config[at]["IPRange"].is_null() {
+                let text = format!(
+                    "cannot configure multiple ranges ({range}, {}) on the same subnet ({})",
+                    config[at]["IPRange"].as_str().unwrap_or_default(),
+                    subnets[at]
+                );
+                return Err(Failure::new(text));
+            }
+            config[at]["IPRange"] = json!(range);
+        }
+        for gateway in &gateways {
+            let at = subnet_of("gateway", gateway)?;
+            if !config[at]["Gateway"].is_null() {
+                let text = format!(
+                    "cannot configure multiple gateways ({gateway}, {}) for the same subnet ({})",
+                    config[at]["Gateway"].as_str().unwrap_or_default(),
+                    subnets[at]
+                );
+                return Err(Failure::new(text));
+            }
+            config[at]["Gateway"] = json!(gateway);
+        }
+        for (name, address) in pairs(&self.auxiliary) {
+            let at = subnet_of("aux-address", &address)?;
+            config[at]["AuxiliaryAddresses"][name] = json!(address);
+        }
+        Ok(config)
+    }
+}
+
+fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text.clone(), String::new()),
+    };
+    texts.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(subnets: &[&str], ranges: &[&str], gateways: &[&str]) -> Result<String, String> {
+        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let pools = Pools {
+            subnets: own(subnets),
+            ranges: own(ranges),
+            gateways: own(gateways),
+            auxiliary: Vec::new(),
+        };
+        match pools.config() {
+            Ok(config) => Ok(Value::from(config).to_string()),
+            Err(Failure::Message { text, .. }) => Err(text),
+            Err(_) => Err(String::new()),
+        }
+    }
+
+    #[test]
+    fn what_belongs_together_is_put_together() {
+        let both =
+            config(&["10.0.0.0/24", "fd00::/64"], &["10.0.0.128/25"], &["fd00::9", "10.0.0.9"]);
+        let both: Value = serde_json::from_str(&both.unwrap()).unwrap();
+        assert_eq!(
+            both,
+            json!([
+                {"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/25", "Gateway": "10.0.0.9"},
+                {"Subnet": "fd00::/64", "Gateway": "fd00::9"},
+            ])
+        );
+    }
+
+    #[test]
+    fn messages_are_dockers() {
+        for (subnets, gateways, message) in [
+            (
+                &[][..],
+                &["10.0.0.1"][..],
+                "every ip-range or gateway must have a corresponding subnet",
+            ),
+            (&["10.0.0.0/24"], &["10.1.0.1"], "no matching subnet for gateway 10.1.0.1"),
+            (
+                &["10.0.0.0/8", "10.1.0.0/16"],
+                &[],
+                "multiple overlapping subnet configuration is not supported",
+            ),
+        ] {
+            assert_eq!(config(subnets, &[], gateways).unwrap_err(), message);
+        }
+    }
+}

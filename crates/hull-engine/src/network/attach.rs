@@ -1,0 +1,150 @@
+//! What a container gets of its networks when it starts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hull_network::model::{Driver, Network};
+use hull_network::protocol::Endpoint;
+use hull_plan::NetworkFacts;
+use hull_supervisor::launch::{InterfaceLaunch, NetworkLaunch};
+
+use super::{Attachment, Attachments, lease};
+use crate::container::entry::Container;
+use crate::container::record::Record;
+use crate::{Engine, Error, Result};
+
+/// A container's networks, ready for its start.
+#[derive(Debug, Default)]
+pub(crate) struct Connected {
+    /// `None`: a loopback interface only.
+    pub(crate) launch: Option<NetworkLaunch>,
+    /// For the container's files.
+    pub(crate) facts: Option<NetworkFacts>,
+}
+
+impl Engine {
+    /// Gives a container that is about to start its addresses, and keeps them on disk.
+    pub(crate) fn connect_for_start(
+        &self,
+        container: &Arc<Container>,
+        record: &Record,
+    ) -> Result<Connected> {
+        let mut attachments = container.attachments().clone();
+        if record.config.host.network_mode == "none" {
+            return Ok(Connected::default());
+        }
+        let before = attachments.clone();
+        let mut networks = Vec::new();
+        for (number, attachment) in attachments.list.iter_mut().enumerate() {
+            attachment.interface = format!("eth{number}");
+            networks.push(
+                self.lease(&container.id, attachment)
+                    .map_err(|error| error.within("failed to set up container networking"))?,
+            );
+        }
+        if attachments != before {
+            attachments.write(&container.dir)?;
+            container.set_attachments(attachments.clone());
+        }
+        let interfaces = interfaces(record, &attachments, &networks);
+        let facts = facts(&interfaces);
+        let ports = super::ports::publish(&record.config, &attachments)?;
+        let program = self.inner.settings.supervisor.clone();
+        let launch = NetworkLaunch { program, interfaces, ports };
+        Ok(Connected { launch: Some(launch), facts: Some(facts) })
+    }
+
+    /// Gives a container its addresses in one network.
+    pub(super) fn lease(&self, container: &str, attachment: &mut Attachment) -> Result<Network> {
+        let mut inside = self.inner.networks.inside();
+        let network = inside.find(&attachment.asked)?.clone();
+        if network.driver != Driver::Bridge {
+            return Err(Error::InvalidParameter(format!(
+                "container cannot be connected to network {}",
+                network.name
+            )));
+        }
+        let config = &attachment.config;
+        let wants_address = config.ipv4_address.is_some() || config.ipv6_address.is_some();
+        if wants_address && network.is_predefined() {
+            return Err(Error::InvalidParameter(format!(
+                "invalid config for network {}: invalid endpoint settings:\n\
+                 user-specified IP address is supported on user-defined networks only",
+                network.name
+            )));
+        }
+        let is_idle =
+            |other: &str| self.inner.containers.find(other).is_ok_and(|other| !other.is_running());
+        inside.lease(&network, container, attachment, &is_idle)?;
+        Ok(network)
+    }
+}
+
+/// Returns the container's interfaces; the default routes are through the networks with the highest
+/// priority, and of those through the first by name.
+fn interfaces(
+    record: &Record,
+    attachments: &Attachments,
+    networks: &[Network],
+) -> Vec<InterfaceLaunch> {
+    let mut interfaces: Vec<InterfaceLaunch> = attachments
+        .list
+        .iter()
+        .zip(networks)
+        .map(|(attachment, network)| InterfaceLaunch {
+            name: attachment.interface.clone(),
+            endpoint: endpoint(record, attachment, network),
+            gateways: Vec::new(),
+        })
+        .collect();
+    let mut order: Vec<usize> =
+        (0..networks.len()).filter(|place| !networks[*place].internal).collect();
+    order.sort_by_key(|place| {
+        let priority = attachments.list[*place].config.gateway_priority;
+        (std::cmp::Reverse(priority), networks[*place].name.clone())
+    });
+    for v4 in [true, false] {
+        let of = |place: &usize| {
+            let mut gateways = networks[*place].subnets.iter().map(|subnet| subnet.gateway);
+            gateways.find(|gateway| gateway.is_ipv4() == v4).map(|gateway| (*place, gateway))
+        };
+        if let Some((place, gateway)) = order.iter().find_map(of) {
+            interfaces[place].gateways.push(gateway);
+        }
+    }
+    interfaces
+}
+
+/// Returns a container's place in a network as the service needs it.
+pub(super) fn endpoint(record: &Record, attachment: &Attachment, network: &Network) -> Endpoint {
+    Endpoint {
+        network: network.segment(),
+        // A lease has one.
+        mac: attachment.mac.unwrap_or(hull_network::Mac([2; 6])),
+        addresses: lease::with_prefixes(network, attachment),
+        names: names(record, attachment),
+    }
+}
+
+/// Returns the names that others in the network find the container by; the first is its own.
+pub(crate) fn names(record: &Record, attachment: &Attachment) -> Vec<String> {
+    let mut names = vec![record.name.clone()];
+    names.extend(attachment.config.aliases.iter().cloned());
+    names.push(record.id[..12].to_owned());
+    if !record.config.hostname.is_empty() {
+        names.push(record.config.hostname.clone());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+fn facts(interfaces: &[InterfaceLaunch]) -> NetworkFacts {
+    let all = interfaces.iter().flat_map(|interface| &interface.endpoint.addresses);
+    let gateways = interfaces.iter().flat_map(|interface| &interface.endpoint.network.gateways);
+    let is_v4 = |address: &IpAddr| address.is_ipv4();
+    NetworkFacts {
+        addresses: all.map(|cidr| cidr.address).collect(),
+        nameservers: gateways.map(|cidr| cidr.address).filter(is_v4).take(1).collect(),
+    }
+}

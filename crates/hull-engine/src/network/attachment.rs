@@ -1,0 +1,105 @@
+//! A container's networks on disk: `networks.json` in its directory.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use hull_network::Mac;
+use hull_network::model::DEFAULT;
+use hull_plan::{ContainerConfig, EndpointConfig};
+use serde::{Deserialize, Serialize};
+use tracing::error;
+
+use crate::durable::{self, Survives};
+use crate::{Error, Result};
+
+/// All networks of a container, in the order of its interfaces.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Attachments {
+    pub(crate) list: Vec<Attachment>,
+}
+
+/// A container in one network.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Attachment {
+    /// Identifier of the network; empty until the container has been started in it.
+    #[serde(default)]
+    pub(crate) network: String,
+    /// What the network was called by whoever asked for it.
+    pub(crate) asked: String,
+    #[serde(default)]
+    pub(crate) config: EndpointConfig,
+    /// 64 hexadecimal digits; empty before the first start.
+    #[serde(default)]
+    pub(crate) endpoint: String,
+    #[serde(default)]
+    pub(crate) mac: Option<Mac>,
+    #[serde(default)]
+    pub(crate) v4: Option<Ipv4Addr>,
+    #[serde(default)]
+    pub(crate) v6: Option<Ipv6Addr>,
+    /// `eth0` and so on; empty before the first start.
+    #[serde(default)]
+    pub(crate) interface: String,
+}
+
+impl Attachment {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let v4 = self.v4.map(IpAddr::V4);
+        v4.into_iter().chain(self.v6.map(IpAddr::V6))
+    }
+}
+
+impl Attachments {
+    /// Returns what a new container asks for.
+    pub(crate) fn of(config: &ContainerConfig) -> Self {
+        let mode = match config.host.network_mode.as_str() {
+            "none" => return Self::default(),
+            "" | "default" => DEFAULT,
+            mode => mode,
+        };
+        let is_first = |name: &str| name == mode || name == "default" && mode == DEFAULT;
+        let first = config.networks.iter().find(|(name, _)| is_first(name));
+        let mut settings = first.map(|(_, settings)| settings.clone()).unwrap_or_default();
+        if settings.mac_address.is_empty() {
+            settings.mac_address.clone_from(&config.mac_address);
+        }
+        let mut list =
+            vec![Attachment { asked: mode.to_owned(), config: settings, ..Attachment::default() }];
+        for (name, settings) in config.networks.iter().filter(|(name, _)| !is_first(name)) {
+            list.push(Attachment {
+                asked: name.clone(),
+                config: settings.clone(),
+                ..Attachment::default()
+            });
+        }
+        Self { list }
+    }
+
+    /// Reads those of the container in `dir`; what it asked for if it has none yet.
+    pub(crate) fn read(dir: &Path, config: &ContainerConfig) -> Self {
+        let path = dir.join(FILE);
+        let read = fs::read(&path)
+            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from));
+        match read {
+            Ok(attachments) => attachments,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::of(config),
+            Err(error) => {
+                // It gets other addresses, which is better than not to start.
+                error!(path = %path.display(), %error, "a container's networks are forgotten");
+                Self::of(config)
+            }
+        }
+    }
+
+    /// Keeps them in `dir`.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE);
+        let json = serde_json::to_vec(self)
+            .map_err(|error| Error::internal("cannot encode a container's networks", error))?;
+        durable::replace(&path, &json, Survives::Kill).map_err(Error::file("write", &path))
+    }
+}
+
+const FILE: &str = "networks.json";

@@ -1,0 +1,120 @@
+//! Published ports.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hull_network::protocol::{Publish, Transport};
+use hull_plan::{ContainerConfig, PortBinding};
+
+use super::Attachments;
+use crate::{Error, Result};
+
+/// Returns what a container publishes, in the order of its ports.
+pub(crate) fn publish(config: &ContainerConfig, attachments: &Attachments) -> Result<Vec<Publish>> {
+    let mut all = Vec::new();
+    let Some(address) =
+        attachments.list.iter().find_map(|attachment| attachment.addresses().next())
+    else {
+        return Ok(all);
+    };
+    for (port, bindings) in &config.host.port_bindings {
+        let (port, transport) = parse_port(port)?;
+        let any = [PortBinding::default()];
+        let bindings = if bindings.is_empty() { &any[..] } else { bindings };
+        for binding in bindings {
+            all.push(one(binding, address, port, transport)?);
+        }
+    }
+    if config.host.publish_all_ports {
+        for port in &config.exposed_ports {
+            if config.host.port_bindings.contains_key(port) {
+                continue;
+            }
+            let (port, transport) = parse_port(port)?;
+            all.push(one(&PortBinding::default(), address, port, transport)?);
+        }
+    }
+    all.sort_by_key(|publish| (publish.port, publish.transport));
+    Ok(all)
+}
+
+/// Reads `80/tcp`; TCP is meant where nothing is said.
+pub(crate) fn parse_port(text: &str) -> Result<(u16, Transport)> {
+    let invalid = || Error::InvalidParameter(format!("invalid port specification: {text:?}"));
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let transport = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" | "" => Transport::Tcp,
+        "udp" => Transport::Udp,
+        other => {
+            return Err(Error::InvalidParameter(format!(
+                "ports of protocol {other} cannot be published: {text}"
+            )));
+        }
+    };
+    let number = number.parse::<u16>().ok().filter(|number| *number > 0).ok_or_else(invalid)?;
+    Ok((number, transport))
+}
+
+fn one(binding: &PortBinding, address: IpAddr, port: u16, transport: Transport) -> Result<Publish> {
+    let invalid =
+        |what: &str, text: &str| Error::InvalidParameter(format!("invalid {what}: {text}"));
+    let number =
+        |text: &str| text.parse::<u16>().map_err(|_| invalid("host port", &binding.host_port));
+    let (first, last) = match binding.host_port.split_once('-') {
+        _ if binding.host_port.is_empty() => (0, 0),
+        None => (number(&binding.host_port)?, number(&binding.host_port)?),
+        Some((first, last)) => (number(first)?, number(last)?),
+    };
+    if last < first {
+        return Err(invalid("host port", &binding.host_port));
+    }
+    let hosts = match binding.host_ip.as_str() {
+        "" => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        text => {
+            let bare = text.trim_start_matches('[').trim_end_matches(']');
+            vec![bare.parse().map_err(|_| invalid("IP address", text))?]
+        }
+    };
+    Ok(Publish { hosts, host_ports: (first, last), address, port, transport })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Attachment;
+
+    fn published(bindings: &str) -> Result<Vec<String>> {
+        let config = ContainerConfig {
+            host: serde_json::from_str(&format!(r#"{{"port_bindings": {bindings}}}"#)).unwrap(),
+            ..ContainerConfig::default()
+        };
+        let attachment = Attachment { v4: Some([10, 0, 0, 2].into()), ..Attachment::default() };
+        let all = publish(&config, &Attachments { list: vec![attachment] })?;
+        let show = |publish: &Publish| {
+            let (first, last) = publish.host_ports;
+            let transport = publish.transport.name();
+            format!("{:?} {first}-{last} {}/{transport}", publish.hosts, publish.port)
+        };
+        Ok(all.iter().map(show).collect())
+    }
+
+    #[test]
+    fn bindings_are_read() {
+        let all = published(
+            r#"{"80/tcp": [{"host_port": "8080"}, {"host_ip": "::1", "host_port": "90-95"}],
+                "53/udp": [{"host_ip": "127.0.0.1"}]}"#,
+        );
+        assert_eq!(
+            all.unwrap(),
+            ["[127.0.0.1] 0-0 53/udp", "[0.0.0.0, ::] 8080-8080 80/tcp", "[::1] 90-95 80/tcp"]
+        );
+        for wrong in [
+            r#"{"0/tcp": []}"#,
+            r#"{"80/sctp": []}"#,
+            r#"{"80": [{"host_port": "x"}]}"#,
+            r#"{"80": [{"host_port": "9-8"}]}"#,
+            r#"{"80": [{"host_ip": "localhost"}]}"#,
+        ] {
+            assert!(published(wrong).is_err(), "{wrong}");
+        }
+    }
+}

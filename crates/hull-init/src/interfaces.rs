@@ -1,0 +1,138 @@
+//! Network interfaces: configured over netlink as soon as their device is there.
+
+use std::net::IpAddr;
+
+use hull_netlink::{Change, Cidr, Link, Mac, Protocol, Route, Socket, Watch};
+use hull_protocol::{Interface, Reply};
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+
+use crate::agent::Agent;
+use crate::console::phase;
+use crate::failure::{Context, Failure, Result, errno_text};
+use crate::poller::Token;
+
+/// Interfaces that were asked for before their device was there.
+#[derive(Debug, Default)]
+pub(crate) struct Interfaces {
+    waiting: Vec<(u32, Wanted)>,
+    /// Open while somebody waits.
+    watch: Option<Watch>,
+}
+
+/// What an interface shall be.
+#[derive(Debug)]
+struct Wanted {
+    mac: Mac,
+    name: String,
+    mtu: Option<u32>,
+    addresses: Vec<Cidr>,
+    gateways: Vec<IpAddr>,
+}
+
+impl Agent {
+    /// Configures an interface now, or when its device appears.
+    pub(crate) fn configure_interface(
+        &mut self,
+        number: u32,
+        request: &Interface,
+    ) -> Result<Option<Reply>> {
+        let wanted = Wanted::parse(request)?;
+        // Watched before it is looked for: it cannot appear unseen.
+        if self.interfaces.watch.is_none() {
+            let watch = Watch::links().map_err(|error| failed("watch the interfaces", &error))?;
+            self.poller
+                .add(&watch, Token::Links, EventFlags::IN)
+                .context(|| "watch the interfaces".into())?;
+            self.interfaces.watch = Some(watch);
+        }
+        self.interfaces.waiting.push((number, wanted));
+        self.links_changed();
+        Ok(None)
+    }
+
+    /// Looks which of the interfaces that are waited for can be configured.
+    pub(crate) fn links_changed(&mut self) {
+        if let Some(watch) = &self.interfaces.watch {
+            watch.has_changed();
+        }
+        let waiting = std::mem::take(&mut self.interfaces.waiting);
+        for (number, wanted) in waiting {
+            match wanted.configure() {
+                Ok(true) => {
+                    phase("interface configured");
+                    self.respond(number, Ok(Reply::Done));
+                }
+                Ok(false) => self.interfaces.waiting.push((number, wanted)),
+                Err(failure) => self.respond(number, Err(failure)),
+            }
+        }
+        if self.interfaces.waiting.is_empty()
+            && let Some(watch) = self.interfaces.watch.take()
+        {
+            self.poller.remove(&watch);
+        }
+    }
+}
+
+impl Wanted {
+    fn parse(request: &Interface) -> Result<Self> {
+        let invalid = |text: &String| Failure::invalid(format!("interface: {text}"));
+        let addresses =
+            request.addresses.iter().map(|text| text.parse().map_err(|_| invalid(text)));
+        let gateways = request.gateways.iter().map(|text| text.parse().map_err(|_| invalid(text)));
+        Ok(Self {
+            mac: request.mac.parse().map_err(|_| invalid(&request.mac))?,
+            name: request.name.clone(),
+            mtu: request.mtu,
+            addresses: addresses.collect::<Result<_>>()?,
+            gateways: gateways.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Configures the interface; returns whether its device is there.
+    fn configure(&self) -> Result<bool> {
+        let open = |error| failed("open a netlink socket", &error);
+        let mut socket = Socket::open(Protocol::Route).map_err(open)?;
+        let links = socket.links().map_err(|error| failed("list interfaces", &error))?;
+        let Some(link) = links.into_iter().find(|link| link.mac == Some(self.mac)) else {
+            return Ok(false);
+        };
+        self.apply(&mut socket, &link)
+            .map_err(|error| failed(&format!("configure interface {}", self.name), &error))?;
+        Ok(true)
+    }
+
+    fn apply(&self, socket: &mut Socket, link: &Link) -> std::io::Result<()> {
+        let name = Some(self.name.as_str()).filter(|name| *name != link.name);
+        let change = Change { name, mtu: self.mtu, ..Change::default() };
+        if change != Change::default() {
+            socket.change_link(link.index, change)?;
+        }
+        if !self.addresses.iter().any(|address| address.address.is_ipv6()) {
+            // As in Docker: where there is no IPv6 there is no link-local address, either. A
+            // kernel without IPv6 has no such file.
+            let path = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", self.name);
+            let _ = std::fs::write(path, "1");
+        }
+        // Before it is up: an address of IPv6 that comes later would wait for a link-local one.
+        for address in &self.addresses {
+            socket.add_address(link.index, *address)?;
+        }
+        socket.change_link(link.index, Change { up: Some(true), ..Change::default() })?;
+        for gateway in &self.gateways {
+            let everything = match gateway {
+                IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+            };
+            let destination = Cidr { address: everything, prefix: 0 };
+            socket.add_route(link.index, Route { destination, gateway: *gateway })?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(what: &str, error: &std::io::Error) -> Failure {
+    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    Failure::failed(format!("{what}: {}", errno_text(errno)))
+}

@@ -1,0 +1,164 @@
+//! Addresses of interfaces.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::message::{Message, flags};
+use crate::socket::Socket;
+
+/// An address and how many of its first bits are its network's.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Cidr {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Cidr {
+    /// Returns the address with the bits of the host zero.
+    pub fn network(self) -> IpAddr {
+        let keep = |bits: u32| bits.saturating_sub(self.prefix.into());
+        match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(keep(32)).unwrap_or(0);
+                IpAddr::V4((address.to_bits() & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(keep(128)).unwrap_or(0);
+                IpAddr::V6((address.to_bits() & mask).into())
+            }
+        }
+    }
+
+    /// Returns whether `address` is in the network.
+    pub fn contains(self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4()
+            && Self { address, ..self }.network() == self.network()
+    }
+
+    /// Returns whether an address is in both networks.
+    pub fn overlaps(self, other: Self) -> bool {
+        if self.prefix <= other.prefix {
+            self.contains(other.address)
+        } else {
+            other.contains(self.address)
+        }
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = NotACidr;
+
+    fn from_str(text: &str) -> Result<Self, NotACidr> {
+        let (address, prefix) = text.split_once('/').ok_or(NotACidr)?;
+        let address: IpAddr = address.parse().map_err(|_| NotACidr)?;
+        let prefix: u8 = prefix.parse().map_err(|_| NotACidr)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        if prefix > most { Err(NotACidr) } else { Ok(Self { address, prefix }) }
+    }
+}
+
+text_in_json!(Cidr);
+
+/// A text is no address with a prefix length.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NotACidr;
+
+impl fmt::Display for NotACidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an address with a prefix length")
+    }
+}
+
+impl std::error::Error for NotACidr {}
+
+impl Socket {
+    /// Gives the interface `index` an address, unless it has it. An address of IPv6 is usable at
+    /// once: nobody is asked whether it is in use.
+    ///
+    /// # Errors
+    /// What the kernel refuses it with.
+    pub fn add_address(&mut self, index: u32, address: Cidr) -> io::Result<()> {
+        let flags = flags::ACK | flags::CREATE | flags::REPLACE;
+        let message = body(Message::new(NEW_ADDRESS, flags, &header(index, address)), address);
+        let message = match address.address {
+            IpAddr::V4(_) => message,
+            IpAddr::V6(_) => message.put_u32(ADDRESS_FLAGS, NO_DAD),
+        };
+        self.request(&message).map(drop)
+    }
+}
+
+/// `struct ifaddrmsg`.
+fn header(index: u32, address: Cidr) -> [u8; 8] {
+    let mut header = [family(address.address), address.prefix, 0, 0, 0, 0, 0, 0];
+    header[4..].copy_from_slice(&index.to_ne_bytes());
+    header
+}
+
+fn body(message: Message, address: Cidr) -> Message {
+    let bytes = octets(address.address);
+    message.put(LOCAL, &bytes).put(ADDRESS, &bytes)
+}
+
+/// Returns the address family of `address`.
+pub(crate) fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => INET,
+        IpAddr::V6(_) => INET6,
+    }
+}
+
+/// Returns the bytes of `address`.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// `AF_INET`, `AF_INET6`.
+const INET: u8 = 2;
+const INET6: u8 = 10;
+/// `RTM_NEWADDR`.
+const NEW_ADDRESS: u16 = 20;
+/// `IFA_*` of `linux/if_addr.h`.
+const ADDRESS: u16 = 1;
+const LOCAL: u16 = 2;
+const ADDRESS_FLAGS: u16 = 8;
+/// `IFA_F_NODAD`.
+const NO_DAD: u32 = 0x02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks() {
+        assert_eq!(cidr("172.17.3.4/16").network().to_string(), "172.17.0.0");
+        assert_eq!(cidr("1.2.3.4/0").network().to_string(), "0.0.0.0");
+        assert_eq!(cidr("fd00:1::9/64").network().to_string(), "fd00:1::");
+        assert!(cidr("10.0.0.0/8").contains("10.255.0.1".parse().unwrap()));
+        assert!(!cidr("10.0.0.0/8").contains("::1".parse().unwrap()));
+        assert!(cidr("10.1.0.0/16").overlaps(cidr("10.0.0.0/8")));
+        assert!(!cidr("10.1.0.0/16").overlaps(cidr("10.2.0.0/16")));
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for text in ["", "1.2.3.4", "1.2.3.4/33", "::/129", "1.2.3/8", "1.2.3.4/x"] {
+            assert_eq!(text.parse::<Cidr>(), Err(NotACidr), "{text}");
+        }
+    }
+}

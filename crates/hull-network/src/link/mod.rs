@@ -1,0 +1,120 @@
+//! Bridges and the taps on them.
+
+mod filter;
+mod tap;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use hull_netlink::{Change, Cidr, LinkKind, Mac, Protocol, Socket};
+
+use crate::namespace::Namespace;
+use crate::protocol::{Endpoint, Segment};
+
+/// Makes bridges and taps in one namespace.
+#[derive(Debug)]
+pub(crate) struct Links {
+    socket: Socket,
+}
+
+impl Links {
+    pub(crate) fn new(namespace: &mut Namespace) -> io::Result<Self> {
+        Ok(Self { socket: namespace.netlink(Protocol::Route)? })
+    }
+
+    /// Makes the bridge of a network, unless it is there.
+    pub(crate) fn bridge(
+        &mut self,
+        namespace: &mut Namespace,
+        segment: &Segment,
+    ) -> io::Result<u32> {
+        let name = bridge_name(segment);
+        let index = match self.socket.link(&name)? {
+            Some(link) => link.index,
+            None => self.socket.add_link(&name, LinkKind::Bridge, gateway_mac(segment))?,
+        };
+        if segment.gateways.iter().any(|gateway| gateway.address.is_ipv6()) {
+            namespace.sysctl(&format!("ipv6/conf/{name}/disable_ipv6"), "0")?;
+        }
+        for gateway in &segment.gateways {
+            self.socket.add_address(index, *gateway)?;
+        }
+        let change = Change { up: Some(true), mtu: Some(segment.mtu), ..Change::default() };
+        self.socket.change_link(index, change)?;
+        Ok(index)
+    }
+
+    /// Removes the bridge of a network, if it is there.
+    pub(crate) fn remove_bridge(&mut self, segment: &Segment) -> io::Result<()> {
+        match self.socket.link(&bridge_name(segment))? {
+            Some(link) => self.socket.remove_link(link.index),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a tap for an endpoint of `container` on its network's bridge, which is there. It is gone when all who
+    /// have the descriptor have closed it.
+    pub(crate) fn tap(
+        &mut self,
+        namespace: &mut Namespace,
+        container: &str,
+        endpoint: &Endpoint,
+    ) -> io::Result<OwnedFd> {
+        let bridge = self.socket.link(&bridge_name(&endpoint.network))?;
+        let bridge = bridge.ok_or(io::ErrorKind::NotFound)?.index;
+        let name = tap_name(container, &endpoint.network);
+        let tap = namespace.tun()?;
+        tap::name(&tap, &name)?;
+        let link = self.socket.link(&name)?.ok_or(io::ErrorKind::NotFound)?;
+        // Before it is a port of the bridge: nothing passes unseen.
+        filter::attach(&mut self.socket, link.index, &filter::program(endpoint))?;
+        let change = Change {
+            up: Some(true),
+            mtu: Some(endpoint.network.mtu),
+            master: Some(bridge),
+            ..Change::default()
+        };
+        self.socket.change_link(link.index, change)?;
+        Ok(tap)
+    }
+
+    /// Takes the tap of an endpoint off its bridge.
+    pub(crate) fn unplug(&mut self, container: &str, segment: &Segment) -> io::Result<()> {
+        match self.socket.link(&tap_name(container, segment))? {
+            Some(link) => {
+                let change = Change { up: Some(false), master: Some(0), ..Change::default() };
+                self.socket.change_link(link.index, change)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the name of a network's bridge in the namespace.
+pub(crate) fn bridge_name(segment: &Segment) -> String {
+    format!("b{}", first(&segment.id, 12))
+}
+
+fn tap_name(container: &str, segment: &Segment) -> String {
+    format!("t{}{}", first(container, 8), first(&segment.id, 6))
+}
+
+/// Made from the gateway's address, so that neighbours need not ask again for another bridge.
+fn gateway_mac(segment: &Segment) -> Mac {
+    let v4 = segment.gateways.iter().find_map(|gateway| match gateway {
+        Cidr { address: std::net::IpAddr::V4(address), .. } => Some(address.octets()),
+        Cidr { .. } => None,
+    });
+    match v4 {
+        Some([a, b, c, d]) => Mac([0x02, 0x42, a, b, c, d]),
+        None => {
+            let digits = u32::from_str_radix(first(&segment.id, 8), 16).unwrap_or_default();
+            let [a, b, c, d] = digits.to_be_bytes();
+            Mac([0x02, 0x43, a, b, c, d])
+        }
+    }
+}
+
+fn first(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
+}

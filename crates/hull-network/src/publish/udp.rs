@@ -1,0 +1,104 @@
+//! UDP: each client has a socket of its own to the container, for as long as it says something.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::net::UdpSocket;
+use tokio::task::AbortHandle;
+
+use super::Dialer;
+use crate::protocol::Transport;
+
+/// Carries datagrams until it is dropped.
+pub(super) async fn serve(socket: UdpSocket, target: SocketAddr, dialer: Dialer) {
+    let socket = Rc::new(socket);
+    let mut flows = Flows(HashMap::new());
+    let mut buffer = vec![0; 65536];
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            _ = sweep.tick() => {
+                flows.0.retain(|_, flow| flow.last.elapsed() < IDLE);
+                continue;
+            }
+        };
+        // An error is about a datagram that was sent.
+        let Ok((length, client)) = received else { continue };
+        if !flows.0.contains_key(&client) {
+            if flows.0.len() >= MOST_FLOWS {
+                flows.drop_oldest();
+            }
+            match Flow::open(&socket, client, target, &dialer).await {
+                Ok(flow) => drop(flows.0.insert(client, flow)),
+                Err(error) => {
+                    tracing::debug!(%target, %error, "a datagram is lost");
+                    continue;
+                }
+            }
+        }
+        if let Some(flow) = flows.0.get_mut(&client) {
+            flow.last = Instant::now();
+            // Lost if the container does not keep up, as on any network.
+            let _ = flow.server.try_send(&buffer[..length]);
+        }
+    }
+}
+
+struct Flows(HashMap<SocketAddr, Flow>);
+
+impl Flows {
+    fn drop_oldest(&mut self) {
+        let oldest = self.0.iter().min_by_key(|(_, flow)| flow.last).map(|(client, _)| *client);
+        oldest.and_then(|client| self.0.remove(&client));
+    }
+}
+
+/// A client's way to the container and back.
+struct Flow {
+    server: Rc<UdpSocket>,
+    last: Instant,
+    answers: AbortHandle,
+}
+
+impl Flow {
+    async fn open(
+        socket: &Rc<UdpSocket>,
+        client: SocketAddr,
+        target: SocketAddr,
+        dialer: &Dialer,
+    ) -> io::Result<Self> {
+        let fd = super::socket(dialer, target, Transport::Udp)?;
+        let server = UdpSocket::from_std(fd.into())?;
+        server.connect(target).await?;
+        let server = Rc::new(server);
+        let answers = answers(Rc::clone(&server), Rc::clone(socket), client);
+        let answers = tokio::task::spawn_local(answers).abort_handle();
+        Ok(Self { server, last: Instant::now(), answers })
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.answers.abort();
+    }
+}
+
+async fn answers(server: Rc<UdpSocket>, socket: Rc<UdpSocket>, client: SocketAddr) {
+    let mut buffer = vec![0; 65536];
+    loop {
+        match server.recv(&mut buffer).await {
+            Ok(length) => drop(socket.send_to(&buffer[..length], client).await),
+            // Refused: nobody listens yet.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+const MOST_FLOWS: usize = 4096;
+/// How long a client may say nothing.
+const IDLE: Duration = Duration::from_secs(90);
+const SWEEP: Duration = Duration::from_secs(10);

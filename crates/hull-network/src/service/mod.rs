@@ -1,0 +1,205 @@
+//! The service: one process per state directory, outside of the namespace.
+
+mod member;
+mod state;
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hull_socket::Address;
+use rustix::fs::FlockOperation;
+use thiserror::Error;
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+use crate::namespace::{Namespace, NamespaceError};
+use crate::protocol::Files;
+
+use state::State;
+
+/// Serves the containers of the state directory `home` until there have been none for a while, or
+/// returns at once if another process does. `ready` is closed when clients can connect. `program`
+/// is started as `<program> network-door ..` in the namespace. `kept` is the namespace that a member
+/// of a service before has kept.
+///
+/// # Errors
+/// [`ServiceError`].
+pub fn run(
+    program: &Path,
+    home: &Path,
+    kept: Option<[PathBuf; 2]>,
+    ready: OwnedFd,
+) -> Result<(), ServiceError> {
+    // It outlives whoever started it. Fails if the process leads a session already.
+    let _ = rustix::process::setsid();
+    let files = Files::new(home);
+    let Some(lock) = lock(&files)? else {
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServiceError::Runtime)?;
+    let served = LocalSet::new().block_on(&runtime, async {
+        let listener = listen(&files).map_err(ServiceError::Listen)?;
+        drop(ready);
+        let namespace = open_namespace(program, home, kept, &files)?;
+        let state = State::new(namespace).map_err(ServiceError::Netlink)?;
+        serve(listener, Rc::new(Shared::new(state))).await;
+        Ok(())
+    });
+    // Still under the lock: nobody else's files are removed.
+    let _ = fs::remove_file(files.dir().join(Files::SOCKET));
+    let _ = fs::remove_file(files.door());
+    drop(lock);
+    served
+}
+
+/// Why the service does not run.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    #[error("cannot write `{}`", .path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the network service cannot listen")]
+    Listen(#[source] io::Error),
+    #[error("cannot lock `{}`", .path.display())]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error("the kernel does not speak netlink")]
+    Netlink(#[source] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    state: RefCell<State>,
+    /// A member has come or gone.
+    changed: Notify,
+    quit: Notify,
+}
+
+impl Shared {
+    fn new(state: State) -> Self {
+        Self { state: RefCell::new(state), changed: Notify::new(), quit: Notify::new() }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.borrow().is_idle()
+    }
+}
+
+async fn serve(listener: UnixListener, shared: Rc<Shared>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = idle(&shared) => return,
+            () = shared.quit.notified() => {
+                if shared.is_idle() {
+                    return;
+                }
+                continue;
+            }
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::task::spawn_local(member::converse(stream, Rc::clone(&shared)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Returns when there have been no members for a while.
+async fn idle(shared: &Shared) {
+    loop {
+        let changed = shared.changed.notified();
+        if shared.is_idle() {
+            tokio::select! {
+                () = tokio::time::sleep(LINGER) => return,
+                () = changed => {}
+            }
+        } else {
+            changed.await;
+        }
+    }
+}
+
+/// Takes the lock; `None` if another service has it.
+fn lock(files: &Files) -> Result<Option<File>, ServiceError> {
+    let path = files.lock();
+    let fail = |source| ServiceError::Lock { path: path.clone(), source };
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(fail(errno.into())),
+    }
+}
+
+fn listen(files: &Files) -> io::Result<UnixListener> {
+    match fs::remove_file(files.dir().join(Files::SOCKET)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    hull_socket::listen(&Address::new(files.dir(), Files::SOCKET)?)
+}
+
+/// Opens the namespace that the service before has left, or a new one.
+fn open_namespace(
+    program: &Path,
+    home: &Path,
+    kept: Option<[PathBuf; 2]>,
+    files: &Files,
+) -> Result<Namespace, ServiceError> {
+    let path = files.door();
+    let previous = fs::read_to_string(&path).ok().and_then(|pid| previous(home, pid.trim()));
+    let inside = |door: PathBuf| ["user", "net"].map(|kind| door.join("ns").join(kind));
+    let namespace = match previous.map(inside).or(kept) {
+        Some(paths) => match Namespace::open(program, home, Some(paths)) {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                tracing::warn!(%error, "the namespace of the service before cannot be used");
+                Namespace::open(program, home, None)?
+            }
+        },
+        None => Namespace::open(program, home, None)?,
+    };
+    fs::write(&path, namespace.pid().to_string())
+        .map_err(|source| ServiceError::File { path, source })?;
+    Ok(namespace)
+}
+
+/// Returns the directory in `/proc` of the door of `home` that had this pid, if it lives.
+fn previous(home: &Path, pid: &str) -> Option<PathBuf> {
+    pid.parse::<u32>().ok()?;
+    let directory = Path::new("/proc").join(pid);
+    let command_line = fs::read(directory.join("cmdline")).ok()?;
+    let mut words = command_line.split(|byte| *byte == 0).skip(1);
+    let is_door = words.next() == Some(b"network-door")
+        && words.next() == Some(home.as_os_str().as_encoded_bytes());
+    is_door.then_some(directory)
+}
+
+/// How long the service waits for the next container.
+const LINGER: Duration = Duration::from_secs(60);

@@ -1,0 +1,280 @@
+//! What the service knows and has.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use hull_netlink::{Protocol, Socket};
+
+use crate::dns::{Knowledge, Names, Server, Sockets, Upstream};
+use crate::egress::{Pasta, apply_rules};
+use crate::link::{Links, bridge_name};
+use crate::namespace::Namespace;
+use crate::protocol::{Endpoint, Join, Publish, Segment};
+use crate::publish::{self, Conflict, Ports};
+
+/// Members and what was made for them.
+#[derive(Debug)]
+pub(super) struct State {
+    namespace: Rc<RefCell<Namespace>>,
+    links: Links,
+    rules: Socket,
+    names: Rc<RefCell<Names>>,
+    knowledge: Rc<Knowledge>,
+    /// Networks with members, by identifier.
+    networks: BTreeMap<String, Network>,
+    members: BTreeMap<u64, Member>,
+    next: u64,
+    pasta: Option<Pasta>,
+}
+
+/// A network that has a bridge.
+#[derive(Debug)]
+struct Network {
+    segment: Segment,
+    _servers: Vec<Server>,
+}
+
+#[derive(Debug)]
+struct Member {
+    container: String,
+    endpoints: Vec<Endpoint>,
+    _ports: Option<Ports>,
+}
+
+/// Why a member is refused what it asks for, in words for the user.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self { message: error.to_string(), hint: None }
+    }
+}
+
+impl From<Conflict> for Refusal {
+    /// In Docker's words, where Docker's users know them.
+    fn from(Conflict { host, port, error }: Conflict) -> Self {
+        let host = match host {
+            IpAddr::V4(host) => host.to_string(),
+            IpAddr::V6(host) => format!("[{host}]"),
+        };
+        let (why, hint) = match error.kind() {
+            io::ErrorKind::AddrInUse => ("port is already allocated".to_owned(), None),
+            io::ErrorKind::PermissionDenied => {
+                let hint = "ports below 1024 are for root: take another one, or set \
+                            `sysctl net.ipv4.ip_unprivileged_port_start`";
+                ("permission denied".to_owned(), Some(hint.to_owned()))
+            }
+            _ => (error.to_string(), None),
+        };
+        Self { message: format!("Bind for {host}:{port} failed: {why}"), hint }
+    }
+}
+
+impl State {
+    pub(super) fn new(mut namespace: Namespace) -> io::Result<Self> {
+        let links = Links::new(&mut namespace)?;
+        let rules = namespace.netlink(Protocol::Netfilter)?;
+        let names = Rc::new(RefCell::new(Names::default()));
+        let upstream = Upstream::new("/etc/resolv.conf");
+        let mut state = Self {
+            namespace: Rc::new(RefCell::new(namespace)),
+            links,
+            rules,
+            knowledge: Rc::new(Knowledge::new(Rc::clone(&names), upstream)),
+            names,
+            networks: BTreeMap::new(),
+            members: BTreeMap::new(),
+            next: 0,
+            pasta: None,
+        };
+        state.apply_rules()?;
+        let mut namespace = state.namespace.borrow_mut();
+        namespace.sysctl("ipv4/ip_forward", "1")?;
+        // A kernel without IPv6 has none to forward; one without br_netfilter lets frames between
+        // ports of a bridge pass as they shall, without asking the rules for what is forwarded.
+        for (name, value) in [
+            ("ipv6/conf/all/forwarding", "1"),
+            ("bridge/bridge-nf-call-iptables", "0"),
+            ("bridge/bridge-nf-call-ip6tables", "0"),
+            ("bridge/bridge-nf-call-arptables", "0"),
+        ] {
+            match namespace.sysctl(name, value) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        drop(namespace);
+        Ok(state)
+    }
+
+    /// Returns descriptors that keep the namespace.
+    pub(super) fn handles(&self) -> io::Result<[OwnedFd; 2]> {
+        self.namespace.borrow().handles()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Takes a container in; returns its number, its taps and its ports.
+    pub(super) fn join(
+        &mut self,
+        join: Join,
+    ) -> Result<(u64, Vec<OwnedFd>, Vec<Publish>), Refusal> {
+        let Join { container, endpoints, ports, again } = join;
+        let bound = publish::bind(&ports)?;
+        let ports = bound.iter().map(|(publish, _)| publish.clone()).collect();
+        self.next += 1;
+        let number = self.next;
+        // Known before anything is made, so that what is made for a refused one goes.
+        let member =
+            Member { container: container.clone(), endpoints: endpoints.clone(), _ports: None };
+        self.members.insert(number, member);
+        let made = self
+            .make(&container, &endpoints, again)
+            .and_then(|taps| Ok((taps, Ports::serve(bound, &self.namespace)?)));
+        match made {
+            Ok((taps, served)) => {
+                if let Some(member) = self.members.get_mut(&number) {
+                    member._ports = Some(served);
+                }
+                self.names.borrow_mut().set(number, &container, &endpoints);
+                Ok((number, taps, ports))
+            }
+            Err(refusal) => {
+                self.leave(number);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Connects a member to one more network.
+    pub(super) fn connect(&mut self, number: u64, endpoint: Endpoint) -> Result<OwnedFd, Refusal> {
+        let Some(member) = self.members.get_mut(&number) else {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        };
+        let container = member.container.clone();
+        member.endpoints.push(endpoint.clone());
+        match self.make(&container, std::slice::from_ref(&endpoint), false) {
+            Ok(taps) => {
+                self.name(number);
+                taps.into_iter().next().ok_or_else(|| io::Error::from(io::ErrorKind::Other).into())
+            }
+            Err(refusal) => {
+                self.disconnect(number, &endpoint.network.id);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Takes a member off a network.
+    pub(super) fn disconnect(&mut self, number: u64, network: &str) {
+        let Some(member) = self.members.get_mut(&number) else { return };
+        let container = member.container.clone();
+        let gone: Vec<Endpoint> =
+            member.endpoints.extract_if(.., |endpoint| endpoint.network.id == network).collect();
+        self.name(number);
+        self.unmake(&container, gone);
+    }
+
+    /// Lets a member go.
+    pub(super) fn leave(&mut self, number: u64) {
+        self.names.borrow_mut().remove(number);
+        if let Some(member) = self.members.remove(&number) {
+            self.unmake(&member.container, member.endpoints);
+        }
+    }
+
+    fn name(&self, number: u64) {
+        if let Some(member) = self.members.get(&number) {
+            self.names.borrow_mut().set(number, &member.container, &member.endpoints);
+        }
+    }
+
+    fn make(
+        &mut self,
+        container: &str,
+        endpoints: &[Endpoint],
+        again: bool,
+    ) -> Result<Vec<OwnedFd>, Refusal> {
+        let mut taps = Vec::new();
+        for endpoint in endpoints {
+            let made = self.network(&endpoint.network).and_then(|()| match again {
+                true => Ok(None),
+                false => {
+                    let mut namespace = self.namespace.borrow_mut();
+                    self.links.tap(&mut namespace, container, endpoint).map(Some)
+                }
+            });
+            taps.extend(made.map_err(|error| Refusal {
+                message: format!("cannot make an interface in the network namespace: {error}"),
+                hint: None,
+            })?);
+        }
+        Ok(taps)
+    }
+
+    /// Makes the bridge of a network and what is on it, unless it is there.
+    fn network(&mut self, segment: &Segment) -> io::Result<()> {
+        if self.networks.contains_key(&segment.id) {
+            return Ok(());
+        }
+        let mut namespace = self.namespace.borrow_mut();
+        self.links.bridge(&mut namespace, segment)?;
+        let mut servers = Vec::new();
+        for gateway in segment.gateways.iter().filter(|gateway| gateway.address.is_ipv4()) {
+            let sockets = Sockets::open(&mut namespace, gateway.address)?;
+            servers.push(Server::start(sockets, &self.knowledge)?);
+        }
+        drop(namespace);
+        let network = Network { segment: segment.clone(), _servers: servers };
+        self.networks.insert(segment.id.clone(), network);
+        if !segment.internal {
+            self.apply_rules()?;
+            self.pasta.get_or_insert_with(|| Pasta::start(&self.namespace));
+        }
+        Ok(())
+    }
+
+    fn unmake(&mut self, container: &str, endpoints: Vec<Endpoint>) {
+        for endpoint in endpoints {
+            let segment = endpoint.network;
+            if let Err(error) = self.links.unplug(container, &segment) {
+                tracing::warn!(%error, "cannot take an interface off its bridge");
+            }
+            if self.is_used(&segment) {
+                continue;
+            }
+            self.networks.remove(&segment.id);
+            if let Err(error) = self.links.remove_bridge(&segment) {
+                tracing::warn!(%error, "cannot remove a bridge");
+            }
+            if !segment.internal
+                && let Err(error) = self.apply_rules()
+            {
+                tracing::warn!(%error, "cannot take a bridge out of the rules");
+            }
+        }
+    }
+
+    /// Lets the bridges of networks that are not internal reach the outside, and no others.
+    fn apply_rules(&mut self) -> io::Result<()> {
+        let networks = self.networks.values().map(|network| &network.segment);
+        let open: Vec<String> =
+            networks.filter(|segment| !segment.internal).map(bridge_name).collect();
+        apply_rules(&mut self.rules, &open)
+    }
+
+    fn is_used(&self, segment: &Segment) -> bool {
+        let mut endpoints = self.members.values().flat_map(|member| &member.endpoints);
+        endpoints.any(|endpoint| endpoint.network.id == segment.id)
+    }
+}

@@ -1,0 +1,252 @@
+//! The container's networks: its membership in the network service, and its interfaces.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hull_guest::{Guest, Pending};
+use hull_network::client::{ClientError, Joined, Member};
+use hull_network::protocol::{Endpoint, Join};
+use hull_protocol::{Interface, Request};
+use hull_vmm::{Machine, Nic};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::control::{Failure, FailureCode};
+use crate::launch::{InterfaceLaunch, NetworkLaunch};
+
+use super::context::{Context, chain, failure};
+
+/// A container that is joining its networks, while its machine starts.
+#[derive(Debug)]
+pub(super) struct Joining(JoinHandle<Result<Joined, ClientError>>);
+
+impl Joining {
+    /// Begins; `None` if the container has no networks.
+    pub(super) fn begin(context: &Arc<Context>) -> Option<Self> {
+        let network = context.launch.network.clone()?;
+        let home = context.launch.machine.home.clone();
+        let join = Join {
+            container: context.launch.container.clone(),
+            endpoints: endpoints(&network),
+            ports: network.ports,
+            again: false,
+        };
+        Some(Self(tokio::task::spawn_local(async move {
+            Member::join(&network.program, &home, join).await
+        })))
+    }
+
+    /// Waits until the container has joined, and plugs its interfaces into `machine`, whose agent is
+    /// told what to make of them.
+    pub(super) async fn plug(
+        self,
+        context: &Arc<Context>,
+        machine: &mut impl Machine,
+        guest: &Guest,
+    ) -> Result<(Configuring, Membership), Failure> {
+        let joined = self.0.await;
+        let joined = joined.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
+        let Joined { member, taps, ports } = joined.map_err(refused)?;
+        context.mark(|timings| &mut timings.network_joined);
+        context.note(|state| state.ports = ports);
+        let launch = context.launch.network.clone().unwrap_or_default();
+        let mut pending = Vec::new();
+        for (interface, tap) in launch.interfaces.iter().zip(taps) {
+            pending.push(plug(machine, guest, interface, tap).await?);
+        }
+        Ok((Configuring(pending), Membership::begin(context, member, launch)))
+    }
+}
+
+/// Interfaces that have been plugged in and are being configured.
+#[derive(Debug, Default)]
+pub(super) struct Configuring(Vec<Pending>);
+
+impl Configuring {
+    /// Waits until all are configured.
+    pub(super) async fn done(self) -> Result<(), Failure> {
+        for pending in self.0 {
+            configured(pending).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The container is on its networks for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Membership {
+    task: JoinHandle<()>,
+    changes: mpsc::Sender<Change>,
+}
+
+/// What a membership is asked for.
+#[derive(Debug)]
+enum Change {
+    Connect(Endpoint, oneshot::Sender<Result<OwnedFd, ClientError>>),
+    Disconnect(String, oneshot::Sender<Result<(), ClientError>>),
+}
+
+impl Membership {
+    fn begin(context: &Arc<Context>, member: Member, launch: NetworkLaunch) -> Self {
+        let (changes, asked) = mpsc::channel(1);
+        let task = keep(Arc::clone(context), member, launch, asked);
+        Self { task: tokio::task::spawn_local(task), changes }
+    }
+
+    /// Connects the container, whose program runs, to one more network; returns what waits for the
+    /// guest.
+    pub(super) async fn connect(
+        &self,
+        machine: &mut impl Machine,
+        guest: &Guest,
+        interface: &InterfaceLaunch,
+    ) -> Result<Configuring, Failure> {
+        let (reply, answer) = oneshot::channel();
+        // The task ends with this value only.
+        let _ = self.changes.send(Change::Connect(interface.endpoint.clone(), reply)).await;
+        let tap = answer.await.map_err(|_| gone())?.map_err(refused)?;
+        let plugged = plug(machine, guest, interface, tap).await;
+        if plugged.is_err() {
+            let _ = self.leave(&interface.endpoint.network.id).await;
+        }
+        Ok(Configuring(vec![plugged?]))
+    }
+
+    /// Takes the container off a network.
+    pub(super) async fn disconnect(
+        &self,
+        machine: &mut impl Machine,
+        network: &str,
+        interface: &str,
+    ) -> Result<(), Failure> {
+        // Nothing passes from here on, whatever the guest does.
+        self.leave(network).await?;
+        let unplugged = machine.unplug_nic(interface).await;
+        unplugged.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))
+    }
+
+    async fn leave(&self, network: &str) -> Result<(), Failure> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.changes.send(Change::Disconnect(network.to_owned(), reply)).await;
+        answer.await.map_err(|_| gone())?.map_err(refused)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn plug(
+    machine: &mut impl Machine,
+    guest: &Guest,
+    interface: &InterfaceLaunch,
+    tap: OwnedFd,
+) -> Result<Pending, Failure> {
+    let InterfaceLaunch { name, endpoint, gateways } = interface;
+    let mac = endpoint.mac.to_string();
+    // Asked for first: the agent then waits for the device.
+    let pending = guest.send(&Request::Interface(Box::new(Interface {
+        mac: mac.clone(),
+        name: name.clone(),
+        mtu: Some(endpoint.network.mtu),
+        addresses: endpoint.addresses.iter().map(ToString::to_string).collect(),
+        gateways: gateways.iter().map(ToString::to_string).collect(),
+    })));
+    machine
+        .plug_nic(&Nic { id: name.clone(), mac }, tap)
+        .await
+        .map_err(|error| Failure::new(FailureCode::Network, chain(&error)))?;
+    Ok(pending)
+}
+
+async fn configured(pending: Pending) -> Result<(), Failure> {
+    match timeout(PATIENCE, pending.done()).await {
+        Ok(done) => done.map_err(failure),
+        Err(_) => {
+            let message = format!("the guest did not find its network interface in {PATIENCE:?}");
+            Err(Failure::new(FailureCode::Network, message))
+        }
+    }
+}
+
+/// Keeps the membership, with another service if the one that there was has gone.
+async fn keep(
+    context: Arc<Context>,
+    mut member: Member,
+    launch: NetworkLaunch,
+    mut asked: mpsc::Receiver<Change>,
+) {
+    let mut endpoints = endpoints(&launch);
+    loop {
+        tokio::select! {
+            () = member.lost() => {
+                tracing::warn!("the network service has gone");
+                member = rejoin(&context, &member, &launch.program, &endpoints).await;
+            }
+            Some(change) = asked.recv() => match change {
+                // Nobody waits for an answer if the container is ending.
+                Change::Connect(endpoint, reply) => {
+                    let connected = member.connect(endpoint.clone()).await;
+                    if connected.is_ok() {
+                        endpoints.push(endpoint);
+                    }
+                    let _ = reply.send(connected);
+                }
+                Change::Disconnect(network, reply) => {
+                    endpoints.retain(|endpoint| endpoint.network.id != network);
+                    let _ = reply.send(member.disconnect(&network).await);
+                }
+            },
+        }
+    }
+}
+
+async fn rejoin(
+    context: &Context,
+    member: &Member,
+    program: &Path,
+    endpoints: &[Endpoint],
+) -> Member {
+    loop {
+        let join = Join {
+            container: context.launch.container.clone(),
+            endpoints: endpoints.to_vec(),
+            // Those that were any free one stay what they are.
+            ports: context.state().ports,
+            again: true,
+        };
+        match member.join_again(program, &context.launch.machine.home, join).await {
+            Ok(joined) => return joined.member,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "cannot join the networks again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn endpoints(launch: &NetworkLaunch) -> Vec<Endpoint> {
+    launch.interfaces.iter().map(|interface| interface.endpoint.clone()).collect()
+}
+
+fn refused(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused { message, hint } => {
+            Failure { code: FailureCode::Network, message, hint }
+        }
+        error => Failure::new(FailureCode::Network, chain(&error)),
+    }
+}
+
+fn gone() -> Failure {
+    Failure::new(FailureCode::NotRunning, "the container is ending")
+}
+
+/// How long a guest has to find a device and configure it.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,31 @@
+//! Network interfaces of machines.
+
+use thiserror::Error;
+
+use crate::qemu::qmp::QmpError;
+
+/// A network interface that is plugged into a machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Nic {
+    /// Unique among those of its machine: letters and digits.
+    pub id: String,
+    /// Hardware address, for example `02:42:ac:11:00:02`.
+    pub mac: String,
+}
+
+/// Why a network interface cannot be plugged or unplugged.
+#[derive(Debug, Error)]
+pub enum NicError {
+    #[error("the machine has room for {0} network interfaces and no more")]
+    Full(u8),
+    #[error("the machine has no network interface `{0}`")]
+    Missing(String),
+    #[error("the machine has not been restored yet")]
+    NotResumed,
+    #[error("cannot plug a network interface")]
+    Plug(#[source] QmpError),
+    #[error("the guest did not let go of the network interface")]
+    Stuck,
+    #[error("cannot unplug a network interface")]
+    Unplug(#[source] QmpError),
+}
