@@ -204,8 +204,8 @@ fn networks_survive_the_death_of_their_processes() {
         assert!(named(), "no name after {words:?}");
         // Generous: other tests run beside this one.
         assert!(took < Duration::from_secs(5), "{words:?} took {took:?}");
-        let done = home.hull(&["run", "--rm", &image, "ping", "-c", "1", "-W", "5", "web"]);
-        done.success();
+        let run = ["run", "--rm", "--network", "bridge", &image];
+        home.hull(&[&run[..], &["ping", "-c", "1", "-W", "5", "web"]].concat()).success();
     }
 }
 

@@ -30,7 +30,7 @@ impl Engine {
         record: &Record,
     ) -> Result<Connected> {
         let mut attachments = container.attachments().clone();
-        if record.config.host.network_mode == "none" {
+        if attachments.list.is_empty() {
             return Ok(Connected::default());
         }
         let before = attachments.clone();

@@ -43,7 +43,7 @@ impl Engine {
         record: &Record,
         live: &Live,
     ) -> Vec<ContainerEndpoint> {
-        if record.config.host.network_mode == "none" && container.attachments().list.is_empty() {
+        if container.attachments().list.is_empty() {
             return vec![none(self)];
         }
         let mut shown = Vec::new();
