@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_ulong};
 
-use super::fork;
+use super::fork::{self, Side};
 
 /// Replaces the C library's function of this name.
 ///
@@ -39,7 +39,11 @@ pub unsafe extern "C" fn ppoll(
     for ear in &rest[..ears.len()] {
         if ready > 0 && ear.revents != 0 {
             ready -= 1;
-            fork::hear(ear.fd);
+            if fork::hear(ear.fd) == Side::Child {
+                // What was found are ends and words of the parent's connections.
+                asked.iter_mut().for_each(|descriptor| descriptor.revents = 0);
+                return 0;
+            }
         }
     }
     // Nothing for the caller is as if its time had run out early, which it has to expect.

@@ -57,21 +57,22 @@ pub(super) fn ears() -> Option<[libc::pollfd; 2]> {
     Some(ears.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }))
 }
 
-/// Serves what has come to one of [`ears`].
-pub(super) fn hear(fd: c_int) {
+/// Serves what has come to one of [`ears`], and returns in which process.
+pub(super) fn hear(fd: c_int) -> Side {
     if fd == CONTROL.load(Ordering::Relaxed) {
-        serve(fd, true);
-        return;
+        return serve(fd, true);
     }
-    let Ok(connection) = system::accept(fd) else { return };
+    let Ok(connection) = system::accept(fd) else { return Side::Parent };
     system::limit_waiting(connection);
-    if serve(connection, false) == Side::Parent {
+    let side = serve(connection, false);
+    if side == Side::Parent {
         system::close(connection);
     }
+    side
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Side {
+pub(super) enum Side {
     Parent,
     Child,
 }
