@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hull_vmm::qemu::QemuMachine;
 use hull_vmm::{CloneError, Disk, Machine, Slot};
+use tokio::time::timeout;
 
 use crate::state::{Mode, Origin};
 
@@ -49,7 +51,8 @@ pub(super) async fn clone(
         (Some(path), true) => path.clone(),
         _ => spare.path().to_owned(),
     };
-    let made = make(context, &zygote, place, kept, path_of).await;
+    let made = timeout(PATIENCE, make(context, &zygote, place, kept, path_of)).await;
+    let made = made.unwrap_or(Err(ZygoteError::Clone(CloneError::Silent)));
     let (machine, disks) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -100,3 +103,6 @@ async fn make(
     resumed.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
     Ok((machine, disks))
 }
+
+/// A clone takes some milliseconds; a loaded machine may take many times that.
+const PATIENCE: Duration = Duration::from_secs(20);
