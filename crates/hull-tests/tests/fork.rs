@@ -226,8 +226,11 @@ fn obey(home: &Home) {
     assert_eq!(sh(home, &made, "cat /mine; wc -l < /begins"), "child-3\n1");
     assert_no_gap(&numbers(home, &made));
 
-    home.hull(&["stop", "-t", "0", "child-4", "child-5"]).success();
-    assert_eq!(field(home, "child-4", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    home.hull(&["stop", "-t", "0", "child-5"]).success();
+    home.hull(&["kill", "child-4"]).success();
+    eventually("it has been killed", || {
+        field(home, "child-4", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+    });
     home.hull(&["rm", "-f", "grandchild", "child-1", &made]).success();
     let left = home.hull(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).success();
     let left: HashSet<_> = left.lines().collect();

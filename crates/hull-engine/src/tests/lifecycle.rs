@@ -329,7 +329,8 @@ async fn the_launch_says_what_was_asked_for() {
     let on_disk = std::fs::read(world.dir(&id).join("launch.json")).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&on_disk).unwrap(), launch);
     assert_eq!(launch["container"], id.as_str());
-    assert_eq!(launch["machine"]["memory"], 64 << 20);
+    // The limit is the container's own; its machine is the usual one.
+    assert_eq!(launch["machine"]["memory"], 1 << 30);
     assert_eq!(launch["stop"]["signal"], 10);
     assert_eq!(launch["stdio"]["open_stdin"], true);
     assert_eq!(launch["log"]["driver"], "json-file");

@@ -271,7 +271,8 @@ mod tests {
         fs::copy(lower.join("file"), upper.join("file")).unwrap();
         let modified = fs::metadata(lower.join("file")).unwrap().modified().unwrap();
         fs::File::open(upper.join("file")).unwrap().set_modified(modified).unwrap();
-        fs::File::open(upper.join("same")).unwrap().set_modified(modified).unwrap();
+        let later = modified + std::time::Duration::from_secs(10);
+        fs::File::open(upper.join("same")).unwrap().set_modified(later).unwrap();
         assert_eq!(changes(&above, &below, Detail::Shown).unwrap(), shown);
         let all = text(&changes(&above, &below, Detail::All).unwrap());
         assert!(all.contains("Cfile\n") && all.contains("Csame\n"), "{all}");

@@ -203,7 +203,8 @@ fn a_machine_can_be_ended_whatever_its_guest_does() {
         let exit = timeout(SOON, client.destroy()).await.unwrap().unwrap();
         closing.await.unwrap();
         assert_eq!(exit.code, 137);
-        assert_eq!(exit.error.unwrap(), "VMM ended: killed by signal 9");
+        // It was asked for: nothing is wrong.
+        assert_eq!(exit.error, None);
     });
 }
 
