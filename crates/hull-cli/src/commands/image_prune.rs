@@ -2,8 +2,8 @@
 
 use hull_format::human_size;
 
+use super::pruning::prune;
 use super::{Command, Invocation, confirm};
-use crate::client::Client;
 use crate::error::Failure;
 use crate::flags::Arity;
 use crate::options::Filter;
@@ -32,24 +32,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     }
     filter.add("dangling", if all { "false" } else { "true" });
     invocation.wait_for(async {
-        let reclaimed = prune(&invocation.client(), &filter).await?;
+        let reclaimed = prune(&invocation.client(), "Images", &filter).await?;
         output::line(&format!("Total reclaimed space: {}", human_size(reclaimed)))
     })
-}
-
-/// Removes images, says which, and returns how many bytes came free.
-pub(super) async fn prune(client: &Client<'_>, filter: &Filter) -> Result<u64, Failure> {
-    let path = format!("/images/prune?{}", filter.parameter().trim_start_matches('&'));
-    let answer = client.post(&path, None).await?;
-    let removed = answer["ImagesDeleted"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !removed.is_empty() {
-        let lines = removed.iter().map(|item| match item["Untagged"].as_str() {
-            Some(name) => format!("untagged: {name}\n"),
-            None => format!("deleted: {}\n", item["Deleted"].as_str().unwrap_or_default()),
-        });
-        output::print(format!("Deleted Images:\n{}\n", lines.collect::<String>()))?;
-    }
-    Ok(answer["SpaceReclaimed"].as_u64().unwrap_or(0))
 }
 
 const ALL: &str =

@@ -38,6 +38,7 @@ mod network;
 mod pause;
 mod port;
 mod progress;
+mod pruning;
 mod ps;
 mod pull;
 mod registry_auth;

@@ -1,12 +1,10 @@
 //! `hull network prune`.
 
-use std::io::{BufRead as _, Write as _};
-
-use crate::commands::{Command, Invocation};
+use crate::commands::pruning::prune;
+use crate::commands::{Command, Invocation, confirm};
 use crate::error::Failure;
 use crate::flags::Arity;
 use crate::options::Filter;
-use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "prune",
@@ -23,34 +21,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.long(&mut filter, "filter", "Provide filter values (e.g. \"until=<timestamp>\")");
     flags.both(&mut force, 'f', "force", "Do not prompt for confirmation");
     flags.parse(arguments, Arity::None)?;
-    if !force && !confirmed()? {
+    if !force && !confirm::ask(WARNING)? {
         return Err(Failure::new("network prune has been cancelled"));
     }
     invocation.wait_for(async {
-        let path = format!("/networks/prune?{}", filter.parameter());
-        let pruned = invocation.client().post(&path, None).await?;
-        let mut shown = String::new();
-        for name in pruned["NetworksDeleted"].as_array().into_iter().flatten() {
-            if shown.is_empty() {
-                shown.push_str("Deleted Networks:\n");
-            }
-            shown.push_str(name.as_str().unwrap_or_default());
-            shown.push('\n');
-        }
-        if !shown.is_empty() {
-            shown.push('\n');
-        }
-        output::print(shown)
+        prune(&invocation.client(), "Networks", &filter).await?;
+        Ok(())
     })
 }
 
-fn confirmed() -> Result<bool, Failure> {
-    output::print(
-        "WARNING! This will remove all custom networks not used by at least one container.\n\
-         Are you sure you want to continue? [y/N] ",
-    )?;
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
-}
+const WARNING: &str =
+    "WARNING! This will remove all custom networks not used by at least one container.";

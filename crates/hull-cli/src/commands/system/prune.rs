@@ -1,10 +1,9 @@
 //! `hull system prune`.
 
 use hull_format::human_size;
-use serde_json::Value;
 
-use crate::client::Client;
-use crate::commands::{Command, Invocation, confirm, container_prune};
+use crate::commands::pruning::prune;
+use crate::commands::{Command, Invocation, confirm};
 use crate::error::Failure;
 use crate::flags::Arity;
 use crate::options::Filter;
@@ -37,14 +36,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     }
     invocation.wait_for(async {
         let client = invocation.client();
-        let mut reclaimed = container_prune::prune(&client, &filter).await?;
-        reclaimed += prune(&client, "networks", "NetworksDeleted", &filter).await?;
+        let mut reclaimed = prune(&client, "Containers", &filter).await?;
+        reclaimed += prune(&client, "Networks", &filter).await?;
         if volumes {
-            reclaimed += prune(&client, "volumes", "VolumesDeleted", &filter).await?;
+            reclaimed += prune(&client, "Volumes", &filter).await?;
         }
         let mut images = filter.clone();
         images.add("dangling", if all { "false" } else { "true" });
-        reclaimed += prune(&client, "images", "ImagesDeleted", &images).await?;
+        reclaimed += prune(&client, "Images", &images).await?;
         output::line(&format!("Total reclaimed space: {}", human_size(reclaimed)))
     })
 }
@@ -65,41 +64,6 @@ fn warning(all: bool, volumes: bool) -> String {
     });
     let list: String = doomed.iter().map(|what| format!("  - {what}\n")).collect();
     format!("WARNING! This will remove:\n{list}")
-}
-
-/// Removes what is not used of one kind, says what, and returns how many bytes that took.
-async fn prune(
-    client: &Client<'_>,
-    kind: &str,
-    deleted: &str,
-    filter: &Filter,
-) -> Result<u64, Failure> {
-    let path = format!("/{kind}/prune?{}", filter.parameter().trim_start_matches('&'));
-    let answer = match client.post(&path, None).await {
-        // A daemon that has none of the kind.
-        Err(error) if error.is_not_found() => return Ok(0),
-        answer => answer?,
-    };
-    let lines: String = answer[deleted].as_array().into_iter().flatten().map(line).collect();
-    if !lines.is_empty() {
-        let title = match kind {
-            "networks" => "Networks",
-            "volumes" => "Volumes",
-            _ => "Images",
-        };
-        output::print(format!("Deleted {title}:\n{lines}\n"))?;
-    }
-    Ok(answer["SpaceReclaimed"].as_u64().unwrap_or(0))
-}
-
-fn line(item: &Value) -> String {
-    let text = |name: &str| item[name].as_str();
-    match (item.as_str(), text("Untagged"), text("Deleted")) {
-        (Some(name), _, _) => format!("{name}\n"),
-        (None, Some(name), _) => format!("untagged: {name}\n"),
-        (None, None, Some(id)) => format!("deleted: {id}\n"),
-        (None, None, None) => String::new(),
-    }
 }
 
 #[cfg(test)]
