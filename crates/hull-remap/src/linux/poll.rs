@@ -17,16 +17,12 @@ pub unsafe extern "C" fn ppoll(
 ) -> c_int {
     // SAFETY: the caller guarantees `count` descriptors.
     let asked = unsafe { at(descriptors, count) };
-    let Some(ears) = fork::ears() else {
+    // A machine with more devices than that is never forked.
+    let Some(ears) = fork::ears().filter(|ears| asked.len() + ears.len() <= MOST) else {
         // SAFETY: the caller guarantees what the system call needs.
         return unsafe { system_ppoll(descriptors, count, timeout, mask) };
     };
     let mut all = [NOTHING; MOST];
-    if asked.len() + ears.len() > MOST {
-        // A machine with so many devices is never forked.
-        // SAFETY: as above.
-        return unsafe { system_ppoll(descriptors, count, timeout, mask) };
-    }
     let (theirs, rest) = all.split_at_mut(asked.len());
     theirs.copy_from_slice(asked);
     let ours = &mut rest[..ears.len()];

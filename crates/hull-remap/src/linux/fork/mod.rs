@@ -23,7 +23,7 @@ mod threads;
 mod wire;
 
 use core::ffi::{c_char, c_int};
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::environment;
 use system::Errno;
@@ -42,6 +42,7 @@ extern "C" fn begin(count: c_int, arguments: *mut *mut c_char) {
         }
         system::limit_waiting(control);
         CONTROL.store(control, Ordering::Relaxed);
+        MAIN.store(threads::thread_pointer(), Ordering::Relaxed);
         // SAFETY: these are the program's arguments.
         unsafe { name::find(count, arguments) };
     }
@@ -51,7 +52,7 @@ extern "C" fn begin(count: c_int, arguments: *mut *mut c_char) {
 /// not the main thread.
 pub(super) fn ears() -> Option<[libc::pollfd; 2]> {
     let ears = [&LISTENER, &CONTROL].map(|ear| ear.load(Ordering::Relaxed));
-    if ears == [NONE; 2] || system::thread_id() != system::process_id() {
+    if ears == [NONE; 2] || threads::thread_pointer() != MAIN.load(Ordering::Relaxed) {
         return None;
     }
     Some(ears.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }))
@@ -154,5 +155,7 @@ const NONE: c_int = -1;
 
 /// Where others than the owner ask.
 static LISTENER: AtomicI32 = AtomicI32::new(NONE);
+/// Thread pointer of the main thread: it stays the same in forks, and costs no system call.
+static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// The owner's connection.
 static CONTROL: AtomicI32 = AtomicI32::new(NONE);

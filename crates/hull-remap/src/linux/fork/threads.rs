@@ -270,7 +270,7 @@ unsafe extern "C" {
 }
 
 /// Returns the address that thread-local memory is reached by; the C library keeps it there.
-fn thread_pointer() -> usize {
+pub(super) fn thread_pointer() -> usize {
     let address;
     // SAFETY: the System V ABI has the thread pointer's own address at that place.
     unsafe { core::arch::asm!("mov {}, fs:0", out(reg) address, options(nostack, readonly)) };
