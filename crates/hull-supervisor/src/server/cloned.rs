@@ -38,7 +38,8 @@ pub(super) async fn clone(
 ) -> Result<Launched<QemuMachine>, ZygoteError> {
     let launch = &context.launch;
     let zygote = Zygote::read(place)?;
-    context.note(|state| state.accelerator = Some(zygote.about.accelerator.clone()));
+    let accelerator = zygote.about.shape.accelerator.name();
+    context.note(|state| state.accelerator = Some(accelerator.to_owned()));
     // A container that starts again has its disk in another slot: the guest has one mounted.
     let kept = launch.disks.scratch.as_deref().filter(|path| path.exists());
     let writable = match (&zygote.about.running, kept) {

@@ -164,7 +164,6 @@ fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure>
     let state = context.state();
     Ok(About {
         shape: shape.clone(),
-        accelerator: state.accelerator.unwrap_or_default(),
         template: state.start.and_then(|origin| origin.template),
         kernel: state.guest_kernel,
         boot_log: source.boot_log.to_owned(),

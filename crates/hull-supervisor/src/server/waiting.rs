@@ -90,7 +90,6 @@ pub(super) struct Prepared(RefCell<Option<(Waiting, Place)>>);
 #[derive(Debug)]
 struct Waiting {
     machine: <Qemu as Vmm>::Machine,
-    accelerator: &'static str,
     shape: Shape,
     template: String,
     greeted: Greeted,
@@ -108,7 +107,6 @@ impl Waiting {
         paused.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
         let about = About {
             shape: self.shape.clone(),
-            accelerator: self.accelerator.to_owned(),
             template: Some(self.template.clone()),
             kernel: self.greeted.kernel.clone(),
             boot_log: self.greeted.boot_log.clone(),
@@ -131,7 +129,8 @@ impl Launcher for Prepared {
         if let Some((mut waiting, place)) = prepared {
             match furnish(context, &mut waiting, &place).await {
                 Ok((writable, disks)) => {
-                    context.note(|state| state.accelerator = Some(waiting.accelerator.to_owned()));
+                    let accelerator = waiting.shape.accelerator.name();
+                    context.note(|state| state.accelerator = Some(accelerator.to_owned()));
                     context.mark(|timings| &mut timings.restored);
                     return Ok(Launched {
                         machine: waiting.machine,
@@ -221,7 +220,6 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     guest.send(&Request::Sync).done().await.map_err(failure)?;
     Ok(Waiting {
         machine,
-        accelerator: shape.accelerator.name(),
         shape,
         template: template.key().as_str().to_owned(),
         greeted: Greeted::of(&template, Some((guest, events))),

@@ -32,7 +32,6 @@ pub(super) struct Zygote {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct About {
     pub(super) shape: Shape,
-    pub(super) accelerator: String,
     /// Key of the template that it was forked from.
     pub(super) template: Option<String>,
     /// `uname -r` and `uname -m` of the guest.
