@@ -31,6 +31,18 @@ impl Cidr {
         }
     }
 
+    /// Returns the address that means all of the network, which one of IPv6 has not, nor one that
+    /// is too small (RFC 3021).
+    pub fn broadcast(self) -> Option<IpAddr> {
+        match self.address {
+            IpAddr::V4(address) if self.prefix < 31 => {
+                let hosts = u32::MAX >> self.prefix;
+                Some(IpAddr::V4((address.to_bits() | hosts).into()))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether `address` is in the network.
     pub fn contains(self, address: IpAddr) -> bool {
         self.address.is_ipv4() == address.is_ipv4()
@@ -88,6 +100,10 @@ impl Socket {
     pub fn add_address(&mut self, index: u32, address: Cidr) -> io::Result<()> {
         let flags = flags::ACK | flags::CREATE | flags::REPLACE;
         let message = body(Message::new(NEW_ADDRESS, flags, &header(index, address)), address);
+        let message = match address.broadcast() {
+            Some(broadcast) => message.put(BROADCAST, &octets(broadcast)),
+            None => message,
+        };
         let message = match address.address {
             IpAddr::V4(_) => message,
             IpAddr::V6(_) => message.put_u32(ADDRESS_FLAGS, NO_DAD),
@@ -125,13 +141,14 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// `AF_INET`, `AF_INET6`.
-const INET: u8 = 2;
-const INET6: u8 = 10;
+pub(crate) const INET: u8 = 2;
+pub(crate) const INET6: u8 = 10;
 /// `RTM_NEWADDR`.
 const NEW_ADDRESS: u16 = 20;
 /// `IFA_*` of `linux/if_addr.h`.
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
+const BROADCAST: u16 = 4;
 const ADDRESS_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`.
 const NO_DAD: u32 = 0x02;
@@ -153,6 +170,14 @@ mod tests {
         assert!(!cidr("10.0.0.0/8").contains("::1".parse().unwrap()));
         assert!(cidr("10.1.0.0/16").overlaps(cidr("10.0.0.0/8")));
         assert!(!cidr("10.1.0.0/16").overlaps(cidr("10.2.0.0/16")));
+    }
+
+    #[test]
+    fn broadcasts() {
+        let of = |text| cidr(text).broadcast().map(|address| address.to_string());
+        assert_eq!(of("172.17.3.4/16").as_deref(), Some("172.17.255.255"));
+        assert_eq!(of("1.2.3.4/0").as_deref(), Some("255.255.255.255"));
+        assert_eq!((of("1.2.3.4/31"), of("1.2.3.4/32"), of("fd00::1/64")), (None, None, None));
     }
 
     #[test]

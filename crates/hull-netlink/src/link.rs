@@ -26,6 +26,8 @@ pub struct Change<'a> {
     pub mac: Option<Mac>,
     /// Index of a bridge; 0: none.
     pub master: Option<u32>,
+    /// Of a port of a bridge: whether it reaches no other port that is isolated, too.
+    pub isolated: Option<bool>,
 }
 
 /// An interface that is only software.
@@ -96,6 +98,12 @@ impl Socket {
         if let Some(master) = change.master {
             message = message.put_u32(MASTER, master);
         }
+        if let Some(isolated) = change.isolated {
+            message = message.nest(LINK_INFO, |info| {
+                info.put(INFO_SLAVE_KIND, b"bridge")
+                    .nest(INFO_SLAVE_DATA, |data| data.put(PORT_ISOLATED, &[isolated.into()]))
+            });
+        }
         self.request(&message).map(drop)
     }
 
@@ -144,6 +152,9 @@ const MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
+const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+const PORT_ISOLATED: u16 = 33;
 const BRIDGE_STP: u16 = 5;
 const BRIDGE_MULTICAST_SNOOPING: u16 = 23;
 /// `IFF_UP`.

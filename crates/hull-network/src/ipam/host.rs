@@ -1,45 +1,39 @@
 //! Networks that the host reaches, which containers must be able to reach, too.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, UdpSocket};
 
-use hull_netlink::Cidr;
+use hull_netlink::{Cidr, Protocol, Socket};
 
-/// Returns the networks in the host's routing tables but for default routes. Where the host does
-/// not say, there are none.
+/// Returns the networks in the host's routing tables, those of rules (VPNs), too, but for default
+/// routes. Where the host does not say, there are none.
 pub fn host_networks() -> Vec<Cidr> {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let mut all = v4(&read("/proc/net/route"));
-    all.extend(v6(&read("/proc/net/ipv6_route")));
-    all
+    let found = Socket::open(Protocol::Route).and_then(|mut socket| socket.destinations());
+    let mut found = found.unwrap_or_default();
+    found.retain(|network| is_somewhere(network.address));
+    found
 }
 
-/// Lines of `/proc/net/route`: interface, destination, gateway, flags, .., mask.
-fn v4(text: &str) -> Vec<Cidr> {
-    let parse = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let number = |word: &str| u32::from_str_radix(word, 16).ok().map(u32::from_be);
-        let (destination, mask) = (number(words.get(1)?)?, number(words.get(7)?)?);
-        let prefix = mask.leading_ones() as u8;
-        let address = IpAddr::V4(Ipv4Addr::from_bits(destination));
-        (prefix > 0).then_some(Cidr { address, prefix })
-    };
-    text.lines().skip(1).filter_map(parse).collect()
+/// Returns the address by which the host knows itself, which leads out of the namespace and in
+/// again; `None` if it has none but loopback ones.
+pub fn host_address() -> Option<IpAddr> {
+    // Nothing is sent: connecting a datagram socket only looks the route up.
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).or_else(|_| socket.connect(("10.255.255.255", 9))).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then_some(address)
 }
 
-/// Lines of `/proc/net/ipv6_route`: destination, prefix and more. Link-local, loopback and multicast
-/// are everywhere.
-fn v6(text: &str) -> Vec<Cidr> {
-    let parse = |line: &str| {
-        let mut words = line.split_whitespace();
-        let address = Ipv6Addr::from_bits(u128::from_str_radix(words.next()?, 16).ok()?);
-        let prefix = u8::from_str_radix(words.next()?, 16).ok()?;
-        let is_foreign = prefix > 0
-            && !address.is_unicast_link_local()
-            && !address.is_loopback()
-            && !address.is_multicast();
-        is_foreign.then_some(Cidr { address: IpAddr::V6(address), prefix })
-    };
-    text.lines().filter_map(parse).collect()
+/// Returns whether an address means something on its own link only.
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// Link-local and multicast addresses are everywhere.
+fn is_somewhere(address: IpAddr) -> bool {
+    !is_link_local(address) && !address.is_multicast() && !address.is_loopback()
 }
 
 #[cfg(test)]
@@ -47,16 +41,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_are_read() {
-        let text = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
-                    eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
-                    eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-        let found: Vec<String> = v4(text).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.0.2.0/24"]);
-        let text = "fd000000000000000000000000000000 40 0 0 0 0 0 0 0 eth0\n\
-                    fe800000000000000000000000000000 40 0 0 0 0 0 0 0 eth0\n\
-                    00000000000000000000000000000000 00 0 0 0 0 0 0 0 lo\n";
-        let found: Vec<String> = v6(text).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["fd00::/64"]);
+    fn what_is_everywhere_is_no_network_of_the_host() {
+        let is_somewhere = |text: &str| is_somewhere(text.parse().unwrap());
+        for text in ["fe80::", "ff00::", "::1", "169.254.0.0", "224.0.0.0"] {
+            assert!(!is_somewhere(text), "{text}");
+        }
+        assert!(is_somewhere("10.0.0.0") && is_somewhere("fd00::"));
     }
 }

@@ -9,7 +9,7 @@ use hull_netlink::Cidr;
 
 use crate::model::Subnet;
 
-pub use host::host_networks;
+pub use host::{host_address, host_networks, is_link_local};
 pub use pool::{v4_pool, v6_pool};
 
 /// Returns the lowest address of `subnet` for a container that `is_taken` does not know; `None` if
@@ -74,6 +74,7 @@ mod tests {
         Subnet {
             subnet: cidr,
             gateway: first_host(cidr),
+            implied_gateway: true,
             range: range.map(|range| range.parse().unwrap()),
             reserved: [("x".into(), "10.0.0.3".parse().unwrap())].into(),
         }
