@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::command::{Output, run, run_with_input};
 use crate::server::Server;
-use crate::{Image, Registry};
+use crate::{Image, Registry, archive};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -22,6 +22,26 @@ pub struct Docker {
 impl Docker {
     /// Starts an engine; the error says why this machine runs none.
     pub fn start() -> Result<Self, String> {
+        let mut command = Command::new("dockerd");
+        command.args(["--bridge=none"]);
+        Self::start_as(command)
+    }
+
+    /// Starts an engine with networks, which are in a network namespace of its own: it reaches no
+    /// registry, and nobody reaches its containers but they themselves.
+    pub fn with_networks() -> Result<Self, String> {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "sh"]);
+        Self::start_as(command)
+    }
+
+    /// Loads an image: it is then called `NAME:latest`.
+    pub fn load(&self, image: Image) {
+        let path = archive(image, self.dir.path());
+        self.docker(&["load", "-q", "-i", &path.display().to_string()]).success();
+    }
+
+    fn start_as(mut command: Command) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("dockerd, the oracle, needs root".into());
         }
@@ -30,13 +50,12 @@ impl Docker {
             .tempdir()
             .map_err(|error| error.to_string())?;
         let socket = dir.path().join("d.sock");
-        let mut command = Command::new("dockerd");
         command
             .arg(format!("--data-root={}", dir.path().join("data").display()))
             .arg(format!("--exec-root={}", dir.path().join("exec").display()))
             .arg(format!("--pidfile={}", dir.path().join("pid").display()))
             .arg(format!("--host=unix://{}", socket.display()))
-            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=error"]);
+            .args(["--iptables=false", "--ip6tables=false", "--log-level=error"]);
         let server = Server::start(&mut command, &dir.path().join("log"), || {
             std::os::unix::net::UnixStream::connect(&socket).is_ok()
         })?;

@@ -8,7 +8,8 @@ use std::{env, fs, thread};
 use tempfile::TempDir;
 
 use crate::command::{Output, run, run_with_input};
-use crate::{Image, Registry};
+use crate::user::User;
+use crate::{Image, Registry, archive};
 
 /// How long one hull command may take before the test fails: two emulated cores that several
 /// tests share are slow, and a hang must not last for ever.
@@ -18,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub struct Home {
     dir: TempDir,
+    /// Who uses it, if that is somebody else than who runs the tests.
+    user: Option<User>,
 }
 
 impl Default for Home {
@@ -30,7 +33,31 @@ impl Home {
     /// Makes an empty home.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("hull-test-").tempdir().expect("a temp dir");
-        Self { dir }
+        Self { dir, user: None }
+    }
+
+    /// Makes an empty home of an ordinary user: another one where root runs the tests. Programs of
+    /// `hidden` (paths) are as if they were not installed, but only where root runs the tests.
+    pub fn of_ordinary_user(hidden: &[&str]) -> Self {
+        let mut home = Self::new();
+        if rustix::process::geteuid().is_root() {
+            let hull = hull();
+            let lib = match env::var_os("HULL_LIB") {
+                Some(lib) => lib.into(),
+                None => hull.parent().expect("a file is in a directory").to_owned(),
+            };
+            let user = User::new(&hull, &lib, hidden);
+            user.own(home.path());
+            home.user = Some(user);
+        }
+        home
+    }
+
+    /// Loads an image: it is then called `NAME:latest`, without a registry.
+    pub fn load(&self, image: Image) {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let archive = fs::read(archive(image, dir.path())).expect("an archive");
+        self.hull_with_input(&["load", "-q"], archive).success();
     }
 
     /// Makes a home whose daemon will read `config` (TOML).
@@ -80,7 +107,10 @@ impl Home {
 
     /// Returns a command that runs hull in this home.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(hull());
+        let mut command = match &self.user {
+            Some(user) => user.command(),
+            None => Command::new(hull()),
+        };
         command.args(arguments);
         command.env("HULL_HOME", self.path());
         for name in ["HULL_HOST", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM"] {

@@ -32,6 +32,17 @@ impl Image {
     }
 }
 
+/// Writes `image` into `dir` as `docker save` would, and returns the file's path: `load` takes it.
+pub fn archive(image: Image, dir: &Path) -> PathBuf {
+    let path = dir.join(image.name()).with_extension("tar");
+    let source = format!("oci:{}:{}", layout().display(), image.name());
+    let target = format!("docker-archive:{}:{}:latest", path.display(), image.name());
+    let mut command = Command::new("skopeo");
+    command.args(["--insecure-policy", "copy", "-q", &source, &target]);
+    run(&mut command, Duration::from_secs(300)).success();
+    path
+}
+
 /// Returns the OCI layout with all images; builds it if the cache has none.
 pub fn layout() -> &'static Path {
     static LAYOUT: OnceLock<PathBuf> = OnceLock::new();

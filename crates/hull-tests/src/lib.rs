@@ -17,12 +17,13 @@ mod pty;
 mod registry;
 mod server;
 mod shell;
+mod user;
 
 pub use chaos::{eventually, eventually_none, kill, kill_daemon_during};
 pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
 pub use home::Home;
-pub use images::{Image, layout};
+pub use images::{Image, archive, layout};
 pub use mount::SmallDisk;
 pub use pty::Pty;
 pub use registry::Registry;

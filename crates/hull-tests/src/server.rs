@@ -39,6 +39,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Returns its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
