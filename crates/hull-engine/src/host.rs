@@ -12,6 +12,7 @@ pub(crate) fn plan_host() -> Host {
         cpus: cpus(),
         memory: memory(),
         resolv_conf: fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        address: hull_network::ipam::host_address(),
     }
 }
 

@@ -52,6 +52,7 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
+pub use hull_network::ipam::is_link_local;
 pub use hull_plan::{
     ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, MountConfig,
     MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,

@@ -1,5 +1,7 @@
 //! Network interfaces: configured over netlink as soon as their device is there.
 
+mod settle;
+
 use std::net::IpAddr;
 
 use hull_netlink::{Change, Cidr, Link, Mac, Protocol, Route, Socket, Watch};
@@ -121,15 +123,20 @@ impl Wanted {
         }
         socket.change_link(link.index, Change { up: Some(true), ..Change::default() })?;
         for gateway in &self.gateways {
-            let everything = match gateway {
-                IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-                IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-            };
-            let destination = Cidr { address: everything, prefix: 0 };
-            socket.add_route(link.index, Route { destination, gateway: *gateway })?;
+            add_default_route(socket, link.index, *gateway)?;
         }
         Ok(())
     }
+}
+
+/// Sends what is for nobody near to `gateway`, through the interface `index`.
+fn add_default_route(socket: &mut Socket, index: u32, gateway: IpAddr) -> std::io::Result<()> {
+    let everything = match gateway {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    };
+    let destination = Cidr { address: everything, prefix: 0 };
+    socket.add_route(index, Route { destination, gateway })
 }
 
 fn failed(what: &str, error: &std::io::Error) -> Failure {

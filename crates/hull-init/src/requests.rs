@@ -109,6 +109,7 @@ impl Agent {
             }),
             Request::Prepare(prepare) => self.prepare(&prepare),
             Request::Interface(interface) => self.configure_interface(number, &interface),
+            Request::Settle(settle) => self.settle_networks(&settle).map(Some),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;
                 done()

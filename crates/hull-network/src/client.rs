@@ -1,7 +1,9 @@
 //! The side of those who need the service.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -65,7 +67,7 @@ impl Member {
         join: Join,
         kept: &[OwnedFd],
     ) -> Result<Joined, ClientError> {
-        let wire = reach(program, home, kept).await?;
+        let wire = start_or_dial(program, home, kept).await?;
         let mut member = Self { wire, namespace: Vec::new() };
         match member.ask(&Ask::Join(join)).await? {
             (Answer::Joined { ports }, mut fds) if fds.len() >= 2 => {
@@ -97,21 +99,50 @@ impl Member {
         self.ask(&Ask::Disconnect { network }).await.map(drop)
     }
 
+    /// Gives the container other names, by identifiers of networks.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rename(
+        &mut self,
+        names: BTreeMap<String, Vec<String>>,
+    ) -> Result<(), ClientError> {
+        self.ask(&Ask::Rename(names)).await.map(drop)
+    }
+
     /// Returns when the service has gone. May be cancelled.
     pub async fn lost(&mut self) {
         // It says nothing unasked.
         while let Ok(Some((Answer::Done, _))) = self.wire.receive().await {}
     }
 
-    async fn ask(&mut self, ask: &Ask) -> Result<(Answer, Vec<OwnedFd>), ClientError> {
-        self.wire.send(ask, &[]).await.map_err(ClientError::Lost)?;
-        match self.wire.receive().await.map_err(ClientError::Lost)? {
-            Some((Answer::Failed { message, hint }, _)) => {
-                Err(ClientError::Refused { message, hint })
-            }
-            Some(answer) => Ok(answer),
-            None => Err(ClientError::Lost(io::ErrorKind::UnexpectedEof.into())),
+    async fn ask(&mut self, question: &Ask) -> Result<(Answer, Vec<OwnedFd>), ClientError> {
+        ask(&mut self.wire, question).await
+    }
+}
+
+async fn ask(wire: &mut Wire, ask: &Ask) -> Result<(Answer, Vec<OwnedFd>), ClientError> {
+    wire.send(ask, &[]).await.map_err(ClientError::Lost)?;
+    match wire.receive().await.map_err(ClientError::Lost)? {
+        Some((Answer::Failed { message, hint }, _)) => Err(ClientError::Refused { message, hint }),
+        Some(answer) => Ok(answer),
+        None => Err(ClientError::Lost(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+/// Returns the address of the container of `home` that is called `host`, or has that address, and a
+/// socket for TCP from which it is reached.
+///
+/// # Errors
+/// [`ClientError`]: the service does not run, or knows no such container.
+pub async fn reach(home: &Path, host: &str) -> Result<(IpAddr, OwnedFd), ClientError> {
+    let mut wire = dial(&Files::new(home)).await.map_err(ClientError::Lost)?;
+    match ask(&mut wire, &Ask::Reach { host: host.to_owned() }).await? {
+        (Answer::Reached { address }, fds) => {
+            let socket = fds.into_iter().next().ok_or(ClientError::Unexpected)?;
+            Ok((address, socket))
         }
+        _ => Err(ClientError::Unexpected),
     }
 }
 
@@ -144,7 +175,7 @@ pub enum ClientError {
 }
 
 /// Connects to the service, which is started if it does not run.
-async fn reach(program: &Path, home: &Path, kept: &[OwnedFd]) -> Result<Wire, ClientError> {
+async fn start_or_dial(program: &Path, home: &Path, kept: &[OwnedFd]) -> Result<Wire, ClientError> {
     let files = Files::new(home);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for attempt in 0..ATTEMPTS {

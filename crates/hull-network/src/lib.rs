@@ -30,6 +30,7 @@ pub mod model;
 #[cfg(target_os = "linux")]
 pub mod namespace;
 pub mod protocol;
+pub mod proxy;
 #[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! What members and the service say to each other: a line of JSON each, on a unix socket in the
 //! state directory. The descriptors of an answer come with its first byte.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,11 @@ pub enum Ask {
     Connect(Endpoint),
     /// Takes it off the network with this identifier.
     Disconnect { network: String },
+    /// Gives the member's container other names, by identifiers of networks.
+    Rename(BTreeMap<String, Vec<String>>),
+    /// Wants a socket for TCP from which the container called `host`, or with that address, is
+    /// reached. Answered with the socket. For the host itself, which needs not be a member.
+    Reach { host: String },
     /// Ends the service, if it has no members.
     Quit,
 }
@@ -44,18 +50,30 @@ pub struct Endpoint {
     /// Names that others in the network find it by.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Whom to ask for other names, from inside the network; none: the host's resolvers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// What the service needs to know of a network.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Segment {
     /// 64 hexadecimal digits.
     pub id: String,
+    /// What users call it: `web.NAME` is a name for `web` in it.
+    #[serde(default)]
+    pub name: String,
+    /// Name of its bridge; empty: one is made up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bridge: String,
     /// Addresses of its gateway, with the prefixes of the network.
     pub gateways: Vec<Cidr>,
     /// Nothing leaves it.
     #[serde(default)]
     pub internal: bool,
+    /// Its containers do not reach each other, only what is outside.
+    #[serde(default)]
+    pub isolated: bool,
     /// Bytes.
     pub mtu: u32,
 }
@@ -97,6 +115,9 @@ pub enum Answer {
     /// `ports` are those of [`Join::ports`], in that order, with the ports that were free.
     Joined {
         ports: Vec<Publish>,
+    },
+    Reached {
+        address: IpAddr,
     },
     Done,
     /// In words for the user.

@@ -1,7 +1,7 @@
 //! What a container is asked to be: the values that the engine persists.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub struct EndpointConfig {
     pub aliases: Vec<String>,
     pub ipv4_address: Option<Ipv4Addr>,
     pub ipv6_address: Option<Ipv6Addr>,
+    /// Further addresses, which are link-local.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
     /// Empty: one is made up.
     pub mac_address: String,
     /// The default route goes through the network where this is highest.

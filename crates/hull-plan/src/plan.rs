@@ -1,6 +1,7 @@
 //! From configuration to plan.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use hull_seccomp::Arch;
 use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
@@ -22,6 +23,8 @@ pub struct Host {
     pub memory: u64,
     /// The host's `/etc/resolv.conf`.
     pub resolv_conf: String,
+    /// An address of the host that containers reach it by; `None` if it has none.
+    pub address: Option<IpAddr>,
 }
 
 /// Everything that starting a container needs to know.

@@ -125,8 +125,13 @@ mod tests {
 
     fn check(json: &str) -> Result<(), String> {
         let config: ContainerConfig = serde_json::from_str(json).unwrap();
-        let host =
-            Host { arch: Arch::X86_64, cpus: 2, memory: 8 << 30, resolv_conf: String::new() };
+        let host = Host {
+            arch: Arch::X86_64,
+            cpus: 2,
+            memory: 8 << 30,
+            resolv_conf: String::new(),
+            address: None,
+        };
         validate(&config, &host).map_err(|error| error.to_string())
     }
 

@@ -254,6 +254,7 @@ impl Case {
             cpus: 2,
             memory: 24 << 30,
             resolv_conf: "nameserver 192.0.2.53\n".into(),
+            address: None,
         };
         validate(&config, &host).unwrap();
         merge_image(&mut config, &hull_plan::ImageConfig::default()).unwrap();

@@ -94,6 +94,8 @@ pub enum Request {
     /// Configures the network interface with a hardware address. Replies when it has been done;
     /// the device may be plugged in after the request.
     Interface(Box<Interface>),
+    /// Changes what a running container knows of its networks.
+    Settle(Box<Settle>),
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
     Clock { clock_ns: u64 },
     /// Has the agent say nothing after the reply until [`Request::Speak`] or [`Request::Adopt`]: the
@@ -132,6 +134,33 @@ pub struct Target {
     pub container: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<String>,
+}
+
+/// What changes when a running container gets or loses a network.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Settle {
+    pub container: String,
+    pub routes: Vec<DefaultRoutes>,
+    pub edits: Vec<Edit>,
+}
+
+/// Where an interface leads to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DefaultRoutes {
+    /// Hardware address of the interface; one that is not there is left out.
+    pub mac: String,
+    /// Routers for all that is in none of the container's networks, in place of those before.
+    pub gateways: Vec<String>,
+}
+
+/// Lines of a file.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Edit {
+    pub path: String,
+    /// Those that go. If there are some and none of them is in the file, it is left alone.
+    pub old: Vec<String>,
+    /// Those that come in their place, or at the end.
+    pub new: Vec<String>,
 }
 
 /// Identity of a guest. Nothing here may be shared by two guests.

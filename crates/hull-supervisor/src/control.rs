@@ -10,9 +10,10 @@
 //! supervisor sends [`Notice`]s on it, and the daemon's only operation is [`Operation::Start`].
 
 use crate::health::Health;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hull_protocol::{ErrorCode, Part, Process, RpcError, Stat, Statistics};
+use hull_protocol::{DefaultRoutes, Edit, ErrorCode, Part, Process, RpcError, Stat, Statistics};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -62,6 +63,8 @@ pub enum Operation {
         network: String,
         interface: String,
     },
+    /// Changes what the container knows of its networks, and what it is called in them.
+    Settle(Box<Settle>),
     Pause,
     Resume,
     /// Answers `Health` once that is not what had the number `seen`, 0 for none.
@@ -106,6 +109,15 @@ pub enum Operation {
     Stop(Stop),
     /// Ends the virtual machine at once, whatever its guest does. Answers `Exit`.
     Destroy,
+}
+
+/// What a container knows of its networks; see [`hull_protocol::Request::Settle`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Settle {
+    /// By identifiers of networks: what others find the container by.
+    pub names: BTreeMap<String, Vec<String>>,
+    pub routes: Vec<DefaultRoutes>,
+    pub edits: Vec<Edit>,
 }
 
 /// Where and how an archive is extracted; see [`hull_protocol::Request::CopyIn`].

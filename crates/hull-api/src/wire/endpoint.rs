@@ -1,5 +1,7 @@
 //! `EndpointSettings`: a container in a network.
 
+use std::net::IpAddr;
+
 use hull_engine::{ContainerEndpoint, EndpointConfig};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +20,7 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
         if text.is_empty() {
             return Ok(None);
         }
-        match text.parse::<std::net::IpAddr>() {
+        match text.parse::<IpAddr>() {
             Ok(address) if address.is_ipv4() == (name == "IPv4Address") => Ok(Some(text)),
             _ => Err(ApiError::bad_request(format!(
                 "invalid endpoint settings:\ninvalid {} address: {text}",
@@ -28,12 +30,17 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
     };
     let v4 = address(ipam.take("IPv4Address")?, "IPv4Address")?;
     let v6 = address(ipam.take("IPv6Address")?, "IPv6Address")?;
+    let link_local: Vec<String> = ipam.take("LinkLocalIPs")?;
     ipam.finish()?;
     let config = EndpointConfig {
         aliases: fields.take("Aliases")?,
         // Parsed above.
         ipv4_address: v4.and_then(|text| text.parse().ok()),
         ipv6_address: v6.and_then(|text| text.parse().ok()),
+        link_local: link_local
+            .iter()
+            .map(|text| self::link_local(text))
+            .collect::<Result<_, _>>()?,
         mac_address: fields.take("MacAddress")?,
         gateway_priority: fields.take("GwPriority")?,
         driver_options: Default::default(),
@@ -56,6 +63,15 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
     Ok(config)
 }
 
+fn link_local(text: &str) -> Result<IpAddr, ApiError> {
+    match text.trim().parse::<IpAddr>() {
+        Ok(address) if hull_engine::is_link_local(address) => Ok(address),
+        _ => Err(ApiError::bad_request(format!(
+            "invalid endpoint settings:\ninvalid link-local IP address: {text}"
+        ))),
+    }
+}
+
 /// Writes the networks of a container by name.
 pub(crate) fn endpoints(all: &[ContainerEndpoint]) -> Value {
     all.iter().map(|one| (one.network.clone(), endpoint(one))).collect::<Map<_, _>>().into()
@@ -71,9 +87,12 @@ fn endpoint(endpoint: &ContainerEndpoint) -> Value {
     if let Some(address) = config.ipv6_address {
         ipam.insert("IPv6Address".into(), json!(address.to_string()));
     }
-    let text = |address: Option<std::net::IpAddr>| {
-        address.map(|address| address.to_string()).unwrap_or_default()
-    };
+    if !config.link_local.is_empty() {
+        let all = config.link_local.iter().map(ToString::to_string);
+        ipam.insert("LinkLocalIPs".into(), all.collect());
+    }
+    let text =
+        |address: Option<IpAddr>| address.map(|address| address.to_string()).unwrap_or_default();
     let cidr = |v4: bool| endpoint.addresses.iter().find(|cidr| cidr.address.is_ipv4() == v4);
     let gateway =
         |v4: bool| endpoint.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == v4);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use hull_engine::{
     CreateNetwork, EndpointConfig, NetworkDriver, NetworkInfo, Subnet, SubnetConfig,
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::endpoint_config;
@@ -57,7 +59,9 @@ fn subnet(subnet: &Subnet) -> Value {
     if let Some(range) = subnet.range {
         value["IPRange"] = json!(range.to_string());
     }
-    value["Gateway"] = json!(subnet.gateway.to_string());
+    if !subnet.implied_gateway {
+        value["Gateway"] = json!(subnet.gateway.to_string());
+    }
     if !subnet.reserved.is_empty() {
         value["AuxiliaryAddresses"] = json!(subnet.reserved);
     }
@@ -71,7 +75,11 @@ fn subnet(subnet: &Subnet) -> Value {
 pub(crate) fn create_network(body: Value) -> Result<CreateNetwork, ApiError> {
     let mut fields = Fields::new("", body)?;
     let mut ipam = Fields::new("IPAM", fields.value("IPAM"))?;
-    ipam.accept("Driver", &[json!("default")])?;
+    let ipam_driver: String = ipam.take("Driver")?;
+    if !matches!(ipam_driver.as_str(), "" | "default") {
+        let message = format!("plugin \"{ipam_driver}\" not found");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, message));
+    }
     let configs: Vec<Value> = ipam.take("Config")?;
     let ipam_options = ipam.take("Options")?;
     ipam.finish()?;
@@ -89,9 +97,38 @@ pub(crate) fn create_network(body: Value) -> Result<CreateNetwork, ApiError> {
     // Names are unique here whatever a client wants.
     fields.value("CheckDuplicate");
     fields.accept("EnableIPv4", &[json!(true)])?;
-    fields.accept("Scope", &[json!("local")])?;
+    refuse_swarm(&mut fields)?;
     fields.finish()?;
     Ok(options)
+}
+
+/// Swarm's networks are none here, in Docker's words.
+fn refuse_swarm(fields: &mut Fields) -> Result<(), ApiError> {
+    let scope: String = fields.take("Scope")?;
+    if !matches!(scope.as_str(), "" | "local") {
+        return Err(ApiError::bad_request(format!(
+            "cannot create a {scope} scoped network when swarm is not active"
+        )));
+    }
+    let ingress: bool = fields.take("Ingress")?;
+    if ingress {
+        let message = "Ingress network can only be global scope network";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
+    }
+    let config_only: bool = fields.take("ConfigOnly")?;
+    let config_from: Option<ConfigReference> = fields.take("ConfigFrom")?;
+    if config_only || config_from.is_some_and(|from| !from.network.is_empty()) {
+        return Err(ApiError::bad_request(
+            "configurations without a network are not supported: swarms use them",
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ConfigReference {
+    network: String,
 }
 
 fn subnet_config(value: Value) -> Result<SubnetConfig, ApiError> {

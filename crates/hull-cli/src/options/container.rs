@@ -189,10 +189,6 @@ impl ContainerOptions {
         host.put("NetworkMode", json!(self.network.mode()));
         host.put("PortBindings", self.network.bindings()?);
         host.put("PublishAllPorts", json!(self.network.publish_all));
-        host.put("Dns", json!(self.network.dns));
-        host.put("DnsSearch", json!(self.network.dns_search));
-        host.put("DnsOptions", json!(self.network.dns_options));
-        host.put("ExtraHosts", self.network.extra_hosts()?);
         host.put("AutoRemove", json!(self.remove));
         host.put("CapAdd", json!(self.cap_add));
         host.put("CapDrop", json!(self.cap_drop));

@@ -21,10 +21,7 @@ pub(crate) struct Networks {
     publish: Vec<String>,
     pub(crate) publish_all: bool,
     expose: Vec<String>,
-    pub(crate) dns: Vec<String>,
-    pub(crate) dns_search: Vec<String>,
-    pub(crate) dns_options: Vec<String>,
-    add_host: Vec<String>,
+    link_local: Vec<String>,
 }
 
 /// One `--network`.
@@ -35,6 +32,7 @@ struct Wanted {
     ip: String,
     ip6: String,
     mac: String,
+    link_local: Vec<String>,
     priority: i64,
 }
 
@@ -42,13 +40,10 @@ impl Networks {
     /// Adds the flags.
     #[rustfmt::skip]
     pub(crate) fn register<'a>(&'a mut self, flags: &mut FlagSet<'a>) {
-        flags.long(&mut self.add_host, "add-host", "Add a custom host-to-IP mapping (host:ip)");
-        flags.long(&mut self.dns, "dns", "Set custom DNS servers");
-        flags.long(&mut self.dns_options, "dns-option", "Set DNS options");
-        flags.long(&mut self.dns_search, "dns-search", "Set custom DNS search domains");
         flags.long(&mut self.expose, "expose", "Expose a port or a range of ports");
         flags.long(&mut self.ip, "ip", "IPv4 address (e.g., 172.30.100.104)");
         flags.long(&mut self.ip6, "ip6", "IPv6 address (e.g., 2001:db8::33)");
+        flags.long(&mut self.link_local, "link-local-ip", "Container IPv4/IPv6 link-local addresses");
         flags.long(&mut self.mac, "mac-address", "Container MAC address (e.g., 92:d0:c6:0a:29:33)");
         flags.hidden(&mut self.net, "net");
         flags.hidden(&mut self.net_aliases, "net-alias");
@@ -73,7 +68,7 @@ impl Networks {
             all.push(parse(text)?);
         }
         let aliases: Vec<String> = self.aliases.iter().chain(&self.net_aliases).cloned().collect();
-        let says_more = !aliases.is_empty()
+        let says_more = !(aliases.is_empty() && self.link_local.is_empty())
             || [&self.ip, &self.ip6, &self.mac].iter().any(|text| !text.is_empty());
         if all.is_empty() {
             if !says_more {
@@ -101,6 +96,18 @@ impl Networks {
                 "conflicting options: cannot specify both --network-alias and per-network alias",
             ));
         }
+        if !self.link_local.is_empty() && !first.link_local.is_empty() {
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --link-local-ip and per-network link-local \
+                 IP addresses",
+            ));
+        }
+        if !aliases.is_empty() && !is_users(&first.name) {
+            return Err(Failure::new(
+                "network-scoped aliases are only supported for user-defined networks",
+            ));
+        }
+        first.link_local.extend(self.link_local.iter().cloned());
         first.aliases.extend(aliases);
         if all.len() == 1 && all[0] == (Wanted { name: all[0].name.clone(), ..Wanted::default() }) {
             return Ok(Json::Null);
@@ -145,18 +152,6 @@ impl Networks {
         Ok(all.into())
     }
 
-    /// Returns Docker's `ExtraHosts`.
-    pub(crate) fn extra_hosts(&self) -> Result<Json, Failure> {
-        let host = |text: &String| {
-            let pair = text.split_once('=').or_else(|| text.split_once(':'));
-            match pair {
-                Some((name, address)) if !name.is_empty() => Ok(format!("{name}:{address}")),
-                _ => Err(Failure::new(format!("bad format for add-host: {text:?}"))),
-            }
-        };
-        Ok(json!(self.add_host.iter().map(host).collect::<Result<Vec<_>, _>>()?))
-    }
-
     fn given(&self) -> impl Iterator<Item = &String> {
         self.networks.iter().chain(&self.net)
     }
@@ -166,11 +161,20 @@ impl Wanted {
     fn json(&self) -> Json {
         json!({
             "Aliases": self.aliases,
-            "IPAMConfig": {"IPv4Address": self.ip, "IPv6Address": self.ip6},
+            "IPAMConfig": {
+                "IPv4Address": self.ip,
+                "IPv6Address": self.ip6,
+                "LinkLocalIPs": self.link_local,
+            },
             "MacAddress": self.mac,
             "GwPriority": self.priority,
         })
     }
+}
+
+/// Whether a network is none of those that are always there.
+fn is_users(name: &str) -> bool {
+    !matches!(name, "default" | "bridge" | "host" | "none") && !name.starts_with("container:")
 }
 
 /// Reads `NAME`, or `name=NAME,alias=A,ip=I,..`.
@@ -189,6 +193,7 @@ fn parse(text: &str) -> Result<Wanted, Failure> {
             "alias" => wanted.aliases.push(value),
             "ip" => wanted.ip = value,
             "ip6" => wanted.ip6 = value,
+            "link-local-ip" => wanted.link_local.push(value),
             "mac-address" => wanted.mac = value,
             "gw-priority" => {
                 wanted.priority = value.parse().map_err(|_| {

@@ -10,7 +10,7 @@ use super::entry::{Container, Live};
 use super::inspect::{Mount, mounts};
 use super::record::Record;
 use super::state::{State, Status};
-use crate::network::{ContainerEndpoint, PublishedPort, shown};
+use crate::network::{ContainerEndpoint, PublishedPort, ports, shown};
 use crate::{Engine, Error, Filters, Result};
 
 /// Which containers.
@@ -180,6 +180,8 @@ impl Engine {
                 images.filter_map(|image| self.image_id(image)).collect()
             }),
             is_task: filters.boolean("is-task")?,
+            published: ports::expand_all(filters.values("publish"))?,
+            exposed: ports::expand_all(filters.values("expose"))?,
         })
     }
 }
@@ -194,6 +196,9 @@ struct Query {
     ids: Option<BTreeSet<String>>,
     ancestors: Option<BTreeSet<String>>,
     is_task: Option<bool>,
+    /// `port/protocol` each.
+    published: Vec<String>,
+    exposed: Vec<String>,
 }
 
 impl Query {
@@ -231,18 +236,28 @@ impl Query {
                 || has_exited && self.exited.contains(&live.state.exit_code))
             && filters.matches("status", state.status.as_str())
             && filters.is_exactly("health", health)
-            && filters.is_exactly("network", network)
+            && (filters.is_exactly("network", network)
+                || filters.contains("network") && is_in(container, filters.values("network")))
             && filters.is_exactly("isolation", isolation)
             && volume
-            // No container has ports or is part of a service.
-            && !filters.contains("publish")
-            && !filters.contains("expose")
+            && (!filters.contains("publish")
+                || self.published.iter().any(|port| record.config.host.port_bindings.contains_key(port)))
+            && (!filters.contains("expose")
+                || self.exposed.iter().any(|port| record.config.exposed_ports.contains(port)))
+            // No container is part of a service.
             && self.is_task != Some(true)
             && self
                 .ancestors
                 .as_ref()
                 .is_none_or(|images| images.contains(&record.image.id))
     }
+}
+
+/// Whether a container is in one of `networks`, names or identifiers.
+fn is_in(container: &Container, networks: &[String]) -> bool {
+    let attachments = container.attachments();
+    let mut known = attachments.list.iter().flat_map(|one| [&one.asked, &one.network]);
+    known.any(|name| networks.contains(name))
 }
 
 const FILTERS: &[&str] = &[

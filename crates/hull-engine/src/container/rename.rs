@@ -1,5 +1,7 @@
 //! Another name.
 
+use tracing::warn;
+
 use super::names;
 use super::start::damaged;
 use crate::{Engine, Error, Result};
@@ -40,6 +42,14 @@ impl Engine {
             Ok(renamed) => {
                 container.set_record(renamed);
                 self.inner.containers.release(&record.name);
+                let attachments = container.attachments();
+                if container.is_running() && !attachments.list.is_empty() {
+                    // Its name is another one already: that others still ask for the old one is no
+                    // reason to say that nothing was done.
+                    if let Err(error) = self.settle(&container, &attachments).await {
+                        warn!(container = record.short_id(), %error, "names do not follow");
+                    }
+                }
                 self.tell(&container, "rename", &[("oldName", format!("/{}", record.name))]);
                 Ok(())
             }

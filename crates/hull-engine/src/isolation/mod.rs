@@ -84,6 +84,8 @@ pub(crate) trait Task: Debug + Send + Sync {
         network: String,
         interface: String,
     ) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// Changes what the container knows of its networks.
+    fn settle(&self, settle: control::Settle) -> BoxFuture<'_, Result<(), ClientError>>;
     fn pause(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     fn resume(&self) -> BoxFuture<'_, Result<(), ClientError>>;
     /// Changes limits: an OCI `linux.resources` object.

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hull_protocol::{Part, Process, Stat, Statistics};
 use hull_supervisor::client::{self, Client, ClientError, Control, CopyIn, CopyOut, Liveness};
-use hull_supervisor::control::{self, Exec};
+use hull_supervisor::control::{self, Exec, Settle};
 use hull_supervisor::health::Health;
 use hull_supervisor::launch::InterfaceLaunch;
 use hull_supervisor::{Exit, Launch, State};
@@ -152,6 +152,10 @@ impl Task for Machine {
 
     fn wait(&self) -> BoxFuture<'_, Result<Exit, ClientError>> {
         self.client.wait().boxed()
+    }
+
+    fn settle(&self, settle: Settle) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.settle(settle).boxed()
     }
 
     fn connect(&self, interface: InterfaceLaunch) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hull_network::Cidr;
+use hull_network::ipam::is_link_local;
 use hull_network::model::{Driver, Network};
 use hull_network::protocol::Endpoint;
 use hull_plan::NetworkFacts;
@@ -47,8 +49,8 @@ impl Engine {
             container.set_attachments(attachments.clone());
         }
         let interfaces = interfaces(record, &attachments, &networks);
-        let facts = facts(&interfaces);
-        let ports = super::ports::publish(&record.config, &attachments)?;
+        let facts = facts(record, &networks, &interfaces);
+        let ports = super::ports::publish(&record.config, &attachments, &networks)?;
         let program = self.inner.settings.supervisor.clone();
         let launch = NetworkLaunch { program, interfaces, ports };
         Ok(Connected { launch: Some(launch), facts: Some(facts) })
@@ -82,7 +84,7 @@ impl Engine {
 
 /// Returns the container's interfaces; the default routes are through the networks with the highest
 /// priority, and of those through the first by name.
-fn interfaces(
+pub(super) fn interfaces(
     record: &Record,
     attachments: &Attachments,
     networks: &[Network],
@@ -121,9 +123,18 @@ pub(super) fn endpoint(record: &Record, attachment: &Attachment, network: &Netwo
         network: network.segment(),
         // A lease has one.
         mac: attachment.mac.unwrap_or(hull_network::Mac([2; 6])),
-        addresses: lease::with_prefixes(network, attachment),
+        addresses: [lease::with_prefixes(network, attachment), link_local(attachment)].concat(),
         names: names(record, attachment),
+        // Parsed when the container was created.
+        resolvers: record.config.host.dns.iter().filter_map(|text| text.parse().ok()).collect(),
     }
+}
+
+/// Returns the link-local addresses that a container asks for, with the prefixes that all have.
+fn link_local(attachment: &Attachment) -> Vec<Cidr> {
+    let prefix = |address: &IpAddr| if address.is_ipv4() { 16 } else { 64 };
+    let all = attachment.config.link_local.iter();
+    all.map(|address| Cidr { address: *address, prefix: prefix(address) }).collect()
 }
 
 /// Returns the names that others in the network find the container by; the first is its own.
@@ -139,12 +150,24 @@ pub(crate) fn names(record: &Record, attachment: &Attachment) -> Vec<String> {
     names
 }
 
-fn facts(interfaces: &[InterfaceLaunch]) -> NetworkFacts {
+/// Returns what the container's networks mean for its files.
+pub(super) fn facts(
+    record: &Record,
+    networks: &[Network],
+    interfaces: &[InterfaceLaunch],
+) -> NetworkFacts {
     let all = interfaces.iter().flat_map(|interface| &interface.endpoint.addresses);
     let gateways = interfaces.iter().flat_map(|interface| &interface.endpoint.network.gateways);
     let is_v4 = |address: &IpAddr| address.is_ipv4();
+    // As in Docker, whose default network knows no names: who names resolvers asks them himself.
+    let asks_others =
+        !record.config.host.dns.is_empty() && networks.iter().all(Network::is_predefined);
+    let nameservers = gateways.map(|cidr| cidr.address).filter(is_v4);
     NetworkFacts {
-        addresses: all.map(|cidr| cidr.address).collect(),
-        nameservers: gateways.map(|cidr| cidr.address).filter(is_v4).take(1).collect(),
+        addresses: all
+            .map(|cidr| cidr.address)
+            .filter(|address| !is_link_local(*address))
+            .collect(),
+        nameservers: nameservers.take(if asks_others { 0 } else { 1 }).collect(),
     }
 }

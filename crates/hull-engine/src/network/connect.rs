@@ -22,8 +22,9 @@ impl Engine {
         container: &str,
         config: EndpointConfig,
     ) -> Result<()> {
-        let network = self.inner.networks.find(network)?;
+        // In Docker's order, which decides what is missed first.
         let container = self.inner.containers.find(container)?;
+        let network = self.inner.networks.find(network)?;
         self.detached(
             move |engine| async move { engine.connect(&network, &container, config).await },
         )
@@ -41,7 +42,11 @@ impl Engine {
         force: bool,
     ) -> Result<()> {
         let container = self.inner.containers.find(container)?;
-        let network = self.inner.networks.find(network)?;
+        let network = match self.inner.networks.find(network) {
+            // Docker's way to be rid of what is left of a network that has gone.
+            Err(_) if force => return self.forget_attachment(network, &container).await,
+            other => other?,
+        };
         self.detached(
             move |engine| async move { engine.disconnect(&network, &container, force).await },
         )
@@ -97,6 +102,9 @@ impl Engine {
         attachments.list.push(attachment);
         attachments.write(&container.dir)?;
         container.set_attachments(attachments);
+        if container.is_running() {
+            self.settle(container, &before).await?;
+        }
         self.tell_network(network, "connect", &[("container", container.id.clone())]);
         Ok(())
     }
@@ -109,6 +117,7 @@ impl Engine {
     ) -> Result<()> {
         let _gate = container.gate.lock().await;
         let mut attachments = container.attachments();
+        let before = attachments.clone();
         let Some(place) = attachments.list.iter().position(|other| is_in(other, network)) else {
             return Err(Error::Forbidden(format!(
                 "container {} is not connected to network {}",
@@ -128,7 +137,22 @@ impl Engine {
         attachments.write(&container.dir)?;
         container.set_attachments(attachments);
         self.inner.networks.give_back(&container.id, &network.id);
+        if container.is_running() {
+            self.settle(container, &before).await?;
+        }
         self.tell_network(network, "disconnect", &[("container", container.id.clone())]);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Forgets that a container was in a network that there is no more.
+    async fn forget_attachment(&self, network: &str, container: &Arc<Container>) -> Result<()> {
+        let _gate = container.gate.lock().await;
+        let mut attachments = container.attachments();
+        attachments.list.retain(|other| other.asked != network && other.network != network);
+        attachments.write(&container.dir)?;
+        container.set_attachments(attachments);
         Ok(())
     }
 }

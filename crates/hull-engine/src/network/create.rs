@@ -7,6 +7,7 @@ use hull_network::model::{Driver, Network, Subnet};
 use hull_network::{Cidr, ipam};
 use jiff::Timestamp;
 
+use super::options::{check_bridge, check_options};
 use super::{Inside, created};
 use crate::{Engine, Error, Result, random};
 
@@ -66,6 +67,7 @@ impl Engine {
                 options.name
             )));
         }
+        check_bridge(&inside, &options)?;
         let network = Network {
             id: random::id()?,
             name: options.name.clone(),
@@ -97,7 +99,7 @@ pub(super) fn free_subnet(inside: &Inside) -> Result<Subnet> {
 
 fn plain(subnet: Cidr) -> Subnet {
     let gateway = ipam::first_host(subnet);
-    Subnet { subnet, gateway, range: None, reserved: BTreeMap::new() }
+    Subnet { subnet, gateway, implied_gateway: false, range: None, reserved: BTreeMap::new() }
 }
 
 fn subnets(inside: &Inside, options: &CreateNetwork) -> Result<Vec<Subnet>> {
@@ -188,7 +190,9 @@ fn parse(config: &SubnetConfig) -> Result<Subnet> {
         .reserved
         .iter()
         .map(|(name, text)| Ok((name.clone(), inside("auxiliary address", text, subnet)?)));
-    Ok(Subnet { subnet, gateway, range, reserved: reserved.collect::<Result<_>>()? })
+    let implied_gateway = config.gateway.is_empty();
+    let reserved = reserved.collect::<Result<_>>()?;
+    Ok(Subnet { subnet, gateway, implied_gateway, range, reserved })
 }
 
 /// Docker's rule: letters, digits, `_`, `.` and `-`, the first a letter or digit.
@@ -206,30 +210,7 @@ fn check_name(name: &str) -> Result<()> {
     }
     if hull_network::model::PREDEFINED.contains(&name) {
         return Err(Error::Forbidden(format!(
-            "operation is not permitted on predefined {name} network "
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses options that would be ignored.
-fn check_options(options: &CreateNetwork) -> Result<()> {
-    for (name, value) in &options.options {
-        if name != hull_network::model::MTU {
-            return Err(Error::InvalidParameter(format!(
-                "network option {name} is not supported: {value}"
-            )));
-        }
-        let mtu = value.parse::<u32>().ok().filter(|mtu| (68..=65535).contains(mtu));
-        if mtu.is_none() {
-            return Err(Error::InvalidParameter(format!(
-                "invalid value for {name}: {value} is no MTU (68 to 65535)"
-            )));
-        }
-    }
-    if let Some((name, value)) = options.ipam_options.iter().next() {
-        return Err(Error::InvalidParameter(format!(
-            "IPAM option {name} is not supported: {value}"
+            "operation is not permitted on predefined {name} network"
         )));
     }
     Ok(())

@@ -7,8 +7,10 @@ mod create;
 mod lease;
 mod list;
 mod lookup;
+mod options;
 pub(crate) mod ports;
 mod remove;
+mod settle;
 pub(crate) mod shown;
 
 use std::collections::BTreeMap;

@@ -44,6 +44,10 @@ impl Engine {
         live: &Live,
     ) -> Vec<ContainerEndpoint> {
         if container.attachments().list.is_empty() {
+            // One that has been taken off all of its networks is in none, not even in `none`.
+            if !super::Attachments::of(&record.config).list.is_empty() {
+                return Vec::new();
+            }
             return vec![none(self)];
         }
         let mut shown = Vec::new();

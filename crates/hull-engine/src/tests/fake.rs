@@ -246,6 +246,10 @@ impl Task for Machine {
         .boxed()
     }
 
+    fn settle(&self, _: control::Settle) -> BoxFuture<'_, Result<(), ClientError>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn connect(&self, _: InterfaceLaunch) -> BoxFuture<'_, Result<(), ClientError>> {
         async { Ok(()) }.boxed()
     }

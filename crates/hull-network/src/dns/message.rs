@@ -133,8 +133,8 @@ impl Question {
     fn answer(&self, code: Code, records: &[Vec<u8>]) -> Vec<u8> {
         let mut packet = Vec::with_capacity(HEADER + self.section.len() + records.len() * 28);
         packet.extend_from_slice(&self.id);
-        // An answer, ours to give, and we would have asked others.
-        packet.push(0x84 | u8::from(self.recursion));
+        // An answer; as Docker's it claims no authority, and we would have asked others.
+        packet.push(0x80 | u8::from(self.recursion));
         packet.push(0x80 | code as u8);
         for count in [1, records.len() as u16, 0, u16::from(self.extended)] {
             packet.extend_from_slice(&count.to_be_bytes());
@@ -206,7 +206,7 @@ mod tests {
         let question = Question::parse(&packet).unwrap();
         assert_eq!((question.name.as_str(), question.room), ("web.example", 512));
         let answer = question.addresses(&["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()]);
-        assert_eq!(answer[..4], [0xab, 0xcd, 0x85, 0x80]);
+        assert_eq!(answer[..4], [0xab, 0xcd, 0x81, 0x80]);
         assert_eq!(answer[6..8], [0, 1]);
         // As it was written, for those who check the case.
         assert!(answer.windows(3).any(|part| part == b"Web"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::ipam::is_link_local;
 use crate::protocol::Endpoint;
 
 /// The names of all containers that run.
@@ -35,17 +36,11 @@ impl Names {
     /// in networks that both are in. `None` if there is no such name.
     pub(crate) fn addresses(&mut self, source: IpAddr, name: &str) -> Option<Vec<IpAddr>> {
         let networks = self.networks_of(source);
-        let mut found = Vec::new();
-        for known in self.members.values() {
-            let is_id = name.len() >= SHORTEST_ID && known.container.starts_with(name);
-            for endpoint in &known.endpoints {
-                let is_called =
-                    is_id || endpoint.names.iter().any(|other| other.eq_ignore_ascii_case(name));
-                if is_called && networks.contains(&endpoint.network.id) {
-                    found.extend(endpoint.addresses.iter().map(|cidr| cidr.address));
-                }
-            }
-        }
+        let mut found: Vec<IpAddr> = self
+            .called(name)
+            .filter(|endpoint| networks.contains(&endpoint.network.id))
+            .flat_map(addresses)
+            .collect();
         if found.is_empty() {
             return None;
         }
@@ -55,15 +50,50 @@ impl Names {
         Some(found)
     }
 
-    /// Returns the name of the container with `address`, if who has the address `source` may know.
-    pub(crate) fn name(&self, source: IpAddr, address: IpAddr) -> Option<&str> {
+    /// Returns the name of the container with `address`, with its network's after it, if who has the
+    /// address `source` may know.
+    pub(crate) fn name(&self, source: IpAddr, address: IpAddr) -> Option<String> {
         let networks = self.networks_of(source);
         let mut endpoints = self.members.values().flat_map(|known| &known.endpoints);
         let has = |endpoint: &&Endpoint| {
             networks.contains(&endpoint.network.id)
                 && endpoint.addresses.iter().any(|cidr| cidr.address == address)
         };
-        endpoints.find(has)?.names.first().map(String::as_str)
+        let endpoint = endpoints.find(has)?;
+        let name = endpoint.names.first()?;
+        Some(match endpoint.network.name.as_str() {
+            "" => name.clone(),
+            network => format!("{name}.{network}"),
+        })
+    }
+
+    /// Returns whom who has the address `source` wants to be asked for names that are nobody's here;
+    /// none: the host's resolvers.
+    pub(crate) fn resolvers(&self, source: IpAddr) -> Vec<IpAddr> {
+        let endpoints = self.member(source).map(|known| known.endpoints.as_slice());
+        let mut endpoints = endpoints.unwrap_or_default().iter();
+        let found = endpoints.find(|endpoint| !endpoint.resolvers.is_empty());
+        found.map(|endpoint| endpoint.resolvers.clone()).unwrap_or_default()
+    }
+
+    /// Returns the addresses of all containers that are called `name` (lower case): for the host, who
+    /// may know all.
+    pub(crate) fn all_addresses(&self, name: &str) -> Vec<IpAddr> {
+        self.called(name).flat_map(addresses).collect()
+    }
+
+    /// Returns whether an address is in one of the networks.
+    pub(crate) fn is_inside(&self, address: IpAddr) -> bool {
+        let mut endpoints = self.members.values().flat_map(|known| &known.endpoints);
+        endpoints.any(|endpoint| endpoint.addresses.iter().any(|cidr| cidr.contains(address)))
+    }
+
+    /// Returns the endpoints that `name` means.
+    fn called(&self, name: &str) -> impl Iterator<Item = &Endpoint> {
+        self.members.values().flat_map(move |known| {
+            let is_id = name.len() >= SHORTEST_ID && known.container.starts_with(name);
+            known.endpoints.iter().filter(move |endpoint| is_id || is_called(endpoint, name))
+        })
     }
 
     /// Returns whether who has the address `source` has a way out.
@@ -86,6 +116,27 @@ impl Names {
     }
 }
 
+fn is_called(endpoint: &Endpoint, name: &str) -> bool {
+    let local = in_network(name, &endpoint.network.name);
+    let mut names = endpoint.names.iter();
+    names.any(|own| is_same(name, own) || local.is_some_and(|local| is_same(local, own)))
+}
+
+fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
+    // Link-local ones are for those who ask for them.
+    endpoint.addresses.iter().map(|cidr| cidr.address).filter(|address| !is_link_local(*address))
+}
+
+/// Returns `web` for `web.net` where `net` is the network.
+fn in_network<'a>(name: &'a str, network: &str) -> Option<&'a str> {
+    let (rest, last) = name.split_at_checked(name.len().checked_sub(network.len())?)?;
+    rest.strip_suffix('.').filter(|_| !network.is_empty() && is_same(last, network))
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
 /// Digits of an identifier that are a name.
 const SHORTEST_ID: usize = 12;
 
@@ -98,13 +149,15 @@ mod tests {
         Endpoint {
             network: Segment {
                 id: network.into(),
-                gateways: vec![],
+                name: format!("{network}-name"),
                 internal: network == "inner",
                 mtu: 1500,
+                ..Segment::default()
             },
             mac: hull_netlink::Mac([2; 6]),
             addresses: vec![format!("{address}/24").parse().unwrap()],
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            resolvers: vec![],
         }
     }
 
@@ -131,7 +184,12 @@ mod tests {
         assert_eq!(names.addresses(c, "web"), None);
         assert_eq!(names.addresses(c, "x"), Some(vec![address("10.1.0.3")]));
         assert_eq!(names.addresses(address("10.9.9.9"), "web"), None);
-        assert_eq!(names.name(b, a), Some("web"));
+        assert_eq!(names.addresses(b, "web.net-name"), Some(vec![a]));
+        assert_eq!(names.addresses(b, "web.other-name"), None);
+        assert_eq!(names.addresses(b, ".net-name"), None);
+        assert_eq!(names.all_addresses("x.inner-name"), [address("10.1.0.3")]);
+        assert!(names.is_inside(address("10.1.0.77")) && !names.is_inside(address("10.2.0.3")));
+        assert_eq!(names.name(b, a).as_deref(), Some("web.net-name"));
         assert_eq!(names.name(c, a), None);
         assert!(names.has_way_out(b) && !names.has_way_out(c));
         names.remove(1);

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::message::{A, AAAA, Code, Question};
 use super::{Names, Upstream};
+use crate::ipam::host_address;
 use crate::namespace::{Namespace, SocketKind};
 
 /// Serves one network until it is dropped.
@@ -153,7 +154,7 @@ impl Knowledge {
         }
         let mut names = self.names.borrow_mut();
         if let Some(address) = question.reverse() {
-            return names.name(source, address).map(|name| question.pointer(name));
+            return names.name(source, address).map(|name| question.pointer(&name));
         }
         let addresses = names.addresses(source, &question.name).or_else(|| {
             let is_host = HOST_NAMES.contains(&question.name.as_str());
@@ -174,25 +175,16 @@ impl Knowledge {
         packet: &[u8],
         stream: bool,
     ) -> Vec<u8> {
+        let resolvers = self.names.borrow().resolvers(source);
         if !self.names.borrow().has_way_out(source) {
             return question.refuse(Code::NoSuchName);
         }
         let Ok(_permit) = self.asking.try_acquire() else {
             return question.refuse(Code::Failed);
         };
-        let answer = self.upstream.ask(packet, stream).await;
+        let answer = self.upstream.ask(packet, stream, &resolvers).await;
         answer.unwrap_or_else(|| question.refuse(Code::Failed))
     }
-}
-
-/// Returns the address by which the host knows itself, which leads out of the namespace and in
-/// again; `None` if it has none but loopback ones.
-fn host_address() -> Option<IpAddr> {
-    // Nothing is sent: connecting a datagram socket only looks the route up.
-    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    socket.connect(("192.0.2.1", 9)).or_else(|_| socket.connect(("10.255.255.255", 9))).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback()).then_some(address)
 }
 
 const PORT: u16 = 53;

@@ -9,7 +9,7 @@ use std::io;
 
 use hull_netlink::{Message, Socket, flags};
 
-use super::pasta::INTERFACE;
+use super::INTERFACE;
 
 /// Has exactly the bridges called `open` reach the outside.
 pub(crate) fn apply(socket: &mut Socket, open: &[String]) -> io::Result<()> {
@@ -22,10 +22,12 @@ pub(crate) fn apply(socket: &mut Socket, open: &[String]) -> io::Result<()> {
     batch.push(chain(FORWARD, "filter", HOOK_FORWARD, 0).put(CHAIN_POLICY, &DROP.to_be_bytes()));
     batch.push(chain(LEAVING, "nat", HOOK_POSTROUTING, PRIORITY_SOURCE_NAT));
     batch.push(rule(FORWARD, |rule| accept(is_answer(rule))));
-    // Nobody in the namespace itself is reached from outside. pasta sends segments that connection
+    // Nobody in the namespace itself is reached from outside, but by answers to resolvers' sockets.
+    // pasta sends segments that connection
     // tracking does not take for answers; unless they are dropped here, the namespace resets the
     // container's connection.
     batch.push(chain(INPUT, "filter", HOOK_INPUT, 0));
+    batch.push(rule(INPUT, |rule| accept(is_answer(rule))));
     batch.push(rule(INPUT, |rule| verdict(is_named(rule, META_INPUT, INTERFACE), DROP)));
     for bridge in open {
         batch.push(rule(FORWARD, |rule| {

@@ -69,12 +69,17 @@ impl Links {
         // Before it is a port of the bridge: nothing passes unseen.
         filter::attach(&mut self.socket, link.index, &filter::program(endpoint))?;
         let change = Change {
-            up: Some(true),
+            up: Some(!endpoint.network.isolated),
             mtu: Some(endpoint.network.mtu),
             master: Some(bridge),
             ..Change::default()
         };
         self.socket.change_link(link.index, change)?;
+        if endpoint.network.isolated {
+            // Up when it is isolated: nothing passes before.
+            let change = Change { up: Some(true), isolated: Some(true), ..Change::default() };
+            self.socket.change_link(link.index, change)?;
+        }
         Ok(tap)
     }
 
@@ -92,7 +97,10 @@ impl Links {
 
 /// Returns the name of a network's bridge in the namespace.
 pub(crate) fn bridge_name(segment: &Segment) -> String {
-    format!("b{}", first(&segment.id, 12))
+    match segment.bridge.as_str() {
+        "" => format!("b{}", first(&segment.id, 12)),
+        name => name.to_owned(),
+    }
 }
 
 fn tap_name(container: &str, segment: &Segment) -> String {

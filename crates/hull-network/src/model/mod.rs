@@ -13,7 +13,7 @@ use crate::protocol::Segment;
 pub use store::{Store, StoreError};
 
 /// A network as it was created.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Network {
     /// 64 hexadecimal digits.
     pub id: String,
@@ -41,9 +41,10 @@ pub struct Network {
 }
 
 /// How containers of a network are connected.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
+    #[default]
     Bridge,
     /// The host's own network; listed because clients expect it.
     Host,
@@ -68,6 +69,9 @@ pub struct Subnet {
     /// Its own address: the bits of hosts are zero.
     pub subnet: Cidr,
     pub gateway: IpAddr,
+    /// Nobody asked for that gateway: Docker does not show it then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implied_gateway: bool,
     /// Where addresses are taken from that nobody asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Cidr>,
@@ -86,12 +90,30 @@ impl Network {
     pub fn segment(&self) -> Segment {
         let gateway = |subnet: &Subnet| Cidr { address: subnet.gateway, ..subnet.subnet };
         let mtu = self.options.get(MTU).and_then(|text| text.parse().ok());
+        // What names it on the host does not concern the namespace.
+        let bridge = self.options.get(BRIDGE_NAME).filter(|_| !self.is_predefined());
         Segment {
             id: self.id.clone(),
+            name: self.name.clone(),
+            bridge: bridge.cloned().unwrap_or_default(),
             gateways: self.subnets.iter().map(gateway).collect(),
-            internal: self.internal,
+            // What leaves without being masqueraded finds no way back: it does not leave.
+            internal: self.internal || self.is_off(MASQUERADE),
+            isolated: self.is_off(TALK),
             mtu: mtu.unwrap_or(DEFAULT_MTU),
         }
+    }
+
+    /// Returns whether an option that is on unless something else is said is off.
+    fn is_off(&self, option: &str) -> bool {
+        self.options.get(option).is_some_and(|value| boolean(value) == Some(false))
+    }
+
+    /// Returns the address of the host that ports are published on where nobody says one; `None`: all
+    /// of them.
+    pub fn host_binding(&self) -> Option<IpAddr> {
+        let address: IpAddr = self.options.get(HOST_BINDING)?.parse().ok()?;
+        (!address.is_unspecified()).then_some(address)
     }
 
     /// Returns the subnet of IPv4.
@@ -111,4 +133,21 @@ pub const DEFAULT: &str = "bridge";
 pub const PREDEFINED: [&str; 3] = [DEFAULT, "host", "none"];
 /// Option that says the MTU, bytes.
 pub const MTU: &str = "com.docker.network.driver.mtu";
+/// Option that says the name of the bridge.
+pub const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// Option that says whether containers reach each other.
+pub const TALK: &str = "com.docker.network.bridge.enable_icc";
+/// Option that says whether what leaves has the host's address.
+pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// Option that says on which address of the host ports are published.
+pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 const DEFAULT_MTU: u32 = 1500;
+
+/// Reads a boolean as Go's `strconv.ParseBool` does.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}

@@ -4,24 +4,30 @@ mod listen;
 mod tcp;
 mod udp;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use tokio::task::AbortHandle;
 
+use crate::ipam::is_link_local;
 use crate::namespace::{Namespace, SocketKind};
-use crate::protocol::{Publish, Transport};
+use crate::protocol::{Endpoint, Publish, Transport};
 
 pub(crate) use listen::{Bound, Conflict, bind};
+pub(crate) use tcp::dial;
 
 /// Ports that are served until this is dropped; connections that exist go with it.
 #[derive(Debug)]
 pub(crate) struct Ports {
     tasks: Vec<AbortHandle>,
+    targets: Vec<Target>,
 }
+
+/// Where a port leads to: another address when the container leaves the network of that one.
+type Target = Rc<Cell<SocketAddr>>;
 
 /// Opens sockets in the namespace.
 pub(crate) type Dialer = Rc<RefCell<Namespace>>;
@@ -29,11 +35,13 @@ pub(crate) type Dialer = Rc<RefCell<Namespace>>;
 impl Ports {
     /// Serves what has been bound.
     pub(crate) fn serve(bound: Vec<(Publish, Vec<Bound>)>, dialer: &Dialer) -> io::Result<Self> {
-        let mut tasks = Vec::new();
+        let (mut tasks, mut targets) = (Vec::new(), Vec::new());
         for (publish, sockets) in bound {
             let target = SocketAddr::new(publish.address, publish.port);
+            let target = Rc::new(Cell::new(target));
+            targets.push(Rc::clone(&target));
             for Bound(socket) in sockets {
-                let dialer = Rc::clone(dialer);
+                let (dialer, target) = (Rc::clone(dialer), Rc::clone(&target));
                 tasks.push(match publish.transport {
                     Transport::Tcp => {
                         let listener = tokio::net::TcpListener::from_std(socket.into())?;
@@ -46,7 +54,24 @@ impl Ports {
                 });
             }
         }
-        Ok(Self { tasks: tasks.iter().map(|task| task.abort_handle()).collect() })
+        Ok(Self { tasks: tasks.iter().map(|task| task.abort_handle()).collect(), targets })
+    }
+
+    /// Has the ports lead to an address that the container has, if it no longer has the one that
+    /// they lead to. Connections that exist are left alone.
+    pub(crate) fn aim(&self, endpoints: &[Endpoint]) {
+        let all: Vec<IpAddr> = endpoints
+            .iter()
+            .flat_map(|endpoint| &endpoint.addresses)
+            .map(|cidr| cidr.address)
+            .filter(|address| !is_link_local(*address))
+            .collect();
+        for target in &self.targets {
+            let old = target.get();
+            if let Some(address) = all.first().filter(|_| !all.contains(&old.ip())) {
+                target.set(SocketAddr::new(*address, old.port()));
+            }
+        }
     }
 }
 
@@ -57,7 +82,11 @@ impl Drop for Ports {
 }
 
 /// Opens a socket in the namespace from which `target` is reached.
-fn socket(dialer: &Dialer, target: SocketAddr, transport: Transport) -> io::Result<OwnedFd> {
+pub(crate) fn socket(
+    dialer: &Dialer,
+    target: SocketAddr,
+    transport: Transport,
+) -> io::Result<OwnedFd> {
     let kind = match (transport, target) {
         (Transport::Tcp, SocketAddr::V4(_)) => SocketKind::TcpV4,
         (Transport::Tcp, SocketAddr::V6(_)) => SocketKind::TcpV6,

@@ -10,11 +10,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Dialer;
+use super::{Dialer, Target};
 use crate::protocol::Transport;
 
 /// Accepts connections until it is dropped, which ends those that it has accepted.
-pub(super) async fn serve(listener: TcpListener, target: SocketAddr, dialer: Dialer) {
+pub(super) async fn serve(listener: TcpListener, target: Target, dialer: Dialer) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -23,7 +23,7 @@ pub(super) async fn serve(listener: TcpListener, target: SocketAddr, dialer: Dia
         };
         match accepted {
             Ok((client, _)) => {
-                let dialer = dialer.clone();
+                let (dialer, target) = (dialer.clone(), target.get());
                 connections.spawn_local(async move {
                     if let Err(error) = carry(client, target, &dialer).await {
                         tracing::debug!(%target, %error, "a connection broke off");
@@ -58,7 +58,8 @@ async fn carry(mut client: TcpStream, target: SocketAddr, dialer: &Dialer) -> io
     copied.map(drop)
 }
 
-async fn dial(target: SocketAddr, dialer: &Dialer) -> io::Result<TcpStream> {
+/// Connects to `target` from inside the namespace.
+pub(crate) async fn dial(target: SocketAddr, dialer: &Dialer) -> io::Result<TcpStream> {
     let socket = super::socket(dialer, target, Transport::Tcp)?;
     let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(socket));
     timeout(PATIENCE, socket.connect(target)).await.map_err(|_| io::Error::from(Errno::TIMEDOUT))?

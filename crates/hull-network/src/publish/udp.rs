@@ -1,5 +1,6 @@
 //! UDP: each client has a socket of its own to the container, for as long as it says something.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-use super::Dialer;
+use super::{Dialer, Target};
 use crate::protocol::Transport;
 
 /// Carries datagrams until it is dropped.
-pub(super) async fn serve(socket: UdpSocket, target: SocketAddr, dialer: Dialer) {
+pub(super) async fn serve(socket: UdpSocket, target: Target, dialer: Dialer) {
     let socket = Rc::new(socket);
     let mut flows = Flows(HashMap::new());
     let mut buffer = vec![0; 65536];
@@ -22,7 +23,7 @@ pub(super) async fn serve(socket: UdpSocket, target: SocketAddr, dialer: Dialer)
         let received = tokio::select! {
             received = socket.recv_from(&mut buffer) => received,
             _ = sweep.tick() => {
-                flows.0.retain(|_, flow| flow.last.elapsed() < IDLE);
+                flows.0.retain(|_, flow| flow.last.get().elapsed() < IDLE);
                 continue;
             }
         };
@@ -32,6 +33,7 @@ pub(super) async fn serve(socket: UdpSocket, target: SocketAddr, dialer: Dialer)
             if flows.0.len() >= MOST_FLOWS {
                 flows.drop_oldest();
             }
+            let target = target.get();
             match Flow::open(&socket, client, target, &dialer).await {
                 Ok(flow) => drop(flows.0.insert(client, flow)),
                 Err(error) => {
@@ -40,8 +42,8 @@ pub(super) async fn serve(socket: UdpSocket, target: SocketAddr, dialer: Dialer)
                 }
             }
         }
-        if let Some(flow) = flows.0.get_mut(&client) {
-            flow.last = Instant::now();
+        if let Some(flow) = flows.0.get(&client) {
+            flow.last.set(Instant::now());
             // Lost if the container does not keep up, as on any network.
             let _ = flow.server.try_send(&buffer[..length]);
         }
@@ -52,7 +54,8 @@ struct Flows(HashMap<SocketAddr, Flow>);
 
 impl Flows {
     fn drop_oldest(&mut self) {
-        let oldest = self.0.iter().min_by_key(|(_, flow)| flow.last).map(|(client, _)| *client);
+        let oldest =
+            self.0.iter().min_by_key(|(_, flow)| flow.last.get()).map(|(client, _)| *client);
         oldest.and_then(|client| self.0.remove(&client));
     }
 }
@@ -60,7 +63,8 @@ impl Flows {
 /// A client's way to the container and back.
 struct Flow {
     server: Rc<UdpSocket>,
-    last: Instant,
+    /// When either side has said something.
+    last: Rc<Cell<Instant>>,
     answers: AbortHandle,
 }
 
@@ -75,9 +79,10 @@ impl Flow {
         let server = UdpSocket::from_std(fd.into())?;
         server.connect(target).await?;
         let server = Rc::new(server);
-        let answers = answers(Rc::clone(&server), Rc::clone(socket), client);
+        let last = Rc::new(Cell::new(Instant::now()));
+        let answers = answers(Rc::clone(&server), Rc::clone(socket), client, Rc::clone(&last));
         let answers = tokio::task::spawn_local(answers).abort_handle();
-        Ok(Self { server, last: Instant::now(), answers })
+        Ok(Self { server, last, answers })
     }
 }
 
@@ -87,11 +92,19 @@ impl Drop for Flow {
     }
 }
 
-async fn answers(server: Rc<UdpSocket>, socket: Rc<UdpSocket>, client: SocketAddr) {
+async fn answers(
+    server: Rc<UdpSocket>,
+    socket: Rc<UdpSocket>,
+    client: SocketAddr,
+    last: Rc<Cell<Instant>>,
+) {
     let mut buffer = vec![0; 65536];
     loop {
         match server.recv(&mut buffer).await {
-            Ok(length) => drop(socket.send_to(&buffer[..length], client).await),
+            Ok(length) => {
+                last.set(Instant::now());
+                let _ = socket.send_to(&buffer[..length], client).await;
+            }
             // Refused: nobody listens yet.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
@@ -99,6 +112,6 @@ async fn answers(server: Rc<UdpSocket>, socket: Rc<UdpSocket>, client: SocketAdd
 }
 
 const MOST_FLOWS: usize = 4096;
-/// How long a client may say nothing.
+/// How long client and container may say nothing to each other.
 const IDLE: Duration = Duration::from_secs(90);
 const SWEEP: Duration = Duration::from_secs(10);

@@ -74,8 +74,17 @@ fn answer(
             state.disconnect(*number, &network);
             Ok((Answer::Done, Vec::new()))
         }
-        (Ask::Join(_) | Ask::Connect(_) | Ask::Disconnect { .. } | Ask::Quit, _) => {
-            Err(io::Error::from(io::ErrorKind::InvalidInput).into())
+        (Ask::Rename(names), Some(Membership { number, .. })) => {
+            state.rename(*number, names);
+            Ok((Answer::Done, Vec::new()))
         }
+        (Ask::Reach { host }, _) => {
+            let (address, socket) = state.reach(&host)?;
+            Ok((Answer::Reached { address }, vec![socket]))
+        }
+        (
+            Ask::Join(_) | Ask::Connect(_) | Ask::Disconnect { .. } | Ask::Rename(_) | Ask::Quit,
+            _,
+        ) => Err(io::Error::from(io::ErrorKind::InvalidInput).into()),
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hull_socket::Address;
 use rustix::fs::FlockOperation;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
@@ -38,6 +39,7 @@ pub fn run(
 ) -> Result<(), ServiceError> {
     // It outlives whoever started it. Fails if the process leads a session already.
     let _ = rustix::process::setsid();
+    raise_descriptors();
     let files = Files::new(home);
     let Some(lock) = lock(&files)? else {
         return Ok(());
@@ -142,6 +144,14 @@ async fn idle(shared: &Shared) {
             changed.await;
         }
     }
+}
+
+/// Every connection through a published port has two descriptors, and the usual limit is for
+/// programs that use select(2).
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it may not be raised, fewer connections are served at once.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Takes the lock; `None` if another service has it.

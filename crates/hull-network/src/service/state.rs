@@ -3,17 +3,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use hull_netlink::{Protocol, Socket};
 
 use crate::dns::{Knowledge, Names, Server, Sockets, Upstream};
-use crate::egress::{Pasta, apply_rules};
+use crate::egress::{Carrier, apply_rules};
 use crate::link::{Links, bridge_name};
 use crate::namespace::Namespace;
-use crate::protocol::{Endpoint, Join, Publish, Segment};
+use crate::protocol::{Endpoint, Join, Publish, Segment, Transport};
 use crate::publish::{self, Conflict, Ports};
 
 /// Members and what was made for them.
@@ -28,7 +28,7 @@ pub(super) struct State {
     networks: BTreeMap<String, Network>,
     members: BTreeMap<u64, Member>,
     next: u64,
-    pasta: Option<Pasta>,
+    carrier: Option<Carrier>,
 }
 
 /// A network that has a bridge.
@@ -42,7 +42,7 @@ struct Network {
 struct Member {
     container: String,
     endpoints: Vec<Endpoint>,
-    _ports: Option<Ports>,
+    ports: Option<Ports>,
 }
 
 /// Why a member is refused what it asks for, in words for the user.
@@ -83,9 +83,10 @@ impl State {
         let links = Links::new(&mut namespace)?;
         let rules = namespace.netlink(Protocol::Netfilter)?;
         let names = Rc::new(RefCell::new(Names::default()));
-        let upstream = Upstream::new("/etc/resolv.conf");
+        let namespace = Rc::new(RefCell::new(namespace));
+        let upstream = Upstream::new("/etc/resolv.conf", Rc::clone(&namespace));
         let mut state = Self {
-            namespace: Rc::new(RefCell::new(namespace)),
+            namespace,
             links,
             rules,
             knowledge: Rc::new(Knowledge::new(Rc::clone(&names), upstream)),
@@ -93,7 +94,7 @@ impl State {
             networks: BTreeMap::new(),
             members: BTreeMap::new(),
             next: 0,
-            pasta: None,
+            carrier: None,
         };
         state.apply_rules()?;
         let mut namespace = state.namespace.borrow_mut();
@@ -136,7 +137,7 @@ impl State {
         let number = self.next;
         // Known before anything is made, so that what is made for a refused one goes.
         let member =
-            Member { container: container.clone(), endpoints: endpoints.clone(), _ports: None };
+            Member { container: container.clone(), endpoints: endpoints.clone(), ports: None };
         self.members.insert(number, member);
         let made = self
             .make(&container, &endpoints, again)
@@ -144,7 +145,8 @@ impl State {
         match made {
             Ok((taps, served)) => {
                 if let Some(member) = self.members.get_mut(&number) {
-                    member._ports = Some(served);
+                    served.aim(&member.endpoints);
+                    member.ports = Some(served);
                 }
                 self.names.borrow_mut().set(number, &container, &endpoints);
                 Ok((number, taps, ports))
@@ -163,6 +165,9 @@ impl State {
         };
         let container = member.container.clone();
         member.endpoints.push(endpoint.clone());
+        if let Some(ports) = &member.ports {
+            ports.aim(&member.endpoints);
+        }
         match self.make(&container, std::slice::from_ref(&endpoint), false) {
             Ok(taps) => {
                 self.name(number);
@@ -181,8 +186,41 @@ impl State {
         let container = member.container.clone();
         let gone: Vec<Endpoint> =
             member.endpoints.extract_if(.., |endpoint| endpoint.network.id == network).collect();
+        if let Some(ports) = &member.ports {
+            ports.aim(&member.endpoints);
+        }
         self.name(number);
         self.unmake(&container, gone);
+    }
+
+    /// Gives a member other names, by identifiers of networks.
+    pub(super) fn rename(&mut self, number: u64, mut names: BTreeMap<String, Vec<String>>) {
+        if let Some(member) = self.members.get_mut(&number) {
+            for endpoint in &mut member.endpoints {
+                if let Some(names) = names.remove(&endpoint.network.id) {
+                    endpoint.names = names;
+                }
+            }
+            self.name(number);
+        }
+    }
+
+    /// Returns the address of the container called `host`, or with that address, and a socket from
+    /// which it is reached.
+    pub(super) fn reach(&self, host: &str) -> Result<(IpAddr, OwnedFd), Refusal> {
+        let names = self.names.borrow();
+        let name = host.strip_suffix('.').unwrap_or(host).to_lowercase();
+        let found = match name.parse::<IpAddr>() {
+            Ok(address) => Some(address).filter(|address| names.is_inside(*address)),
+            Err(_) => names.all_addresses(&name).into_iter().next(),
+        };
+        let address = found.ok_or_else(|| Refusal {
+            message: format!("no running container is called {host} or has that address"),
+            hint: None,
+        })?;
+        let target = SocketAddr::new(address, 0);
+        let socket = publish::socket(&self.namespace, target, Transport::Tcp)?;
+        Ok((address, socket))
     }
 
     /// Lets a member go.
@@ -239,7 +277,7 @@ impl State {
         self.networks.insert(segment.id.clone(), network);
         if !segment.internal {
             self.apply_rules()?;
-            self.pasta.get_or_insert_with(|| Pasta::start(&self.namespace));
+            self.carrier.get_or_insert_with(|| Carrier::start(&self.namespace));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@ use super::*;
 use hull_seccomp::Arch;
 
 fn host() -> Host {
-    Host { arch: Arch::X86_64, cpus: 4, memory: 8 << 30, resolv_conf: String::new() }
+    Host { arch: Arch::X86_64, cpus: 4, memory: 8 << 30, resolv_conf: String::new(), address: None }
 }
 
 #[test]

@@ -14,7 +14,9 @@ use hull_protocol::{Part, Process, Stat, Statistics};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::control::{self, Answered, Attach, Exec, Exit, Failure, FailureCode, Operation, Stop};
+use crate::control::{
+    self, Answered, Attach, Exec, Exit, Failure, FailureCode, Operation, Settle, Stop,
+};
 use crate::launch::InterfaceLaunch;
 use crate::state::State;
 
@@ -131,6 +133,11 @@ impl Client {
             Err(_) => {}
         }
         liveness::wait_for_record(&self.dir).await
+    }
+
+    /// Changes what the running container knows of its networks.
+    pub async fn settle(&self, settle: Settle) -> Result<(), ClientError> {
+        self.ask(Operation::Settle(Box::new(settle))).await.map(drop)
     }
 
     /// Connects the running container to one more network.

@@ -126,6 +126,11 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
             context.rewiring.ask(Wanted::Disconnect(network, interface)).await?;
             return Ok(Answered::Done);
         }
+        Operation::Settle(settle) => {
+            context.guest()?;
+            context.rewiring.ask(Wanted::Settle(settle)).await?;
+            return Ok(Answered::Done);
+        }
         Operation::Pause => {
             return freeze(context, Request::Pause { container }, Status::Paused).await;
         }

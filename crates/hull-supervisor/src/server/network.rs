@@ -1,5 +1,6 @@
 //! The container's networks: its membership in the network service, and its interfaces.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::control::{Failure, FailureCode};
+use crate::control::{Failure, FailureCode, Settle};
 use crate::launch::{InterfaceLaunch, NetworkLaunch};
 
 use super::context::{Context, chain, failure};
@@ -87,6 +88,7 @@ pub(super) struct Membership {
 enum Change {
     Connect(Endpoint, oneshot::Sender<Result<OwnedFd, ClientError>>),
     Disconnect(String, oneshot::Sender<Result<(), ClientError>>),
+    Rename(BTreeMap<String, Vec<String>>, oneshot::Sender<Result<(), ClientError>>),
 }
 
 impl Membership {
@@ -126,6 +128,21 @@ impl Membership {
         self.leave(network).await?;
         let unplugged = machine.unplug_nic(interface).await;
         unplugged.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))
+    }
+
+    /// Changes what the container knows of its networks, and what it is called in them.
+    pub(super) async fn settle(
+        &self,
+        guest: &Guest,
+        container: String,
+        settle: Settle,
+    ) -> Result<Configuring, Failure> {
+        let Settle { names, routes, edits } = settle;
+        let (reply, answer) = oneshot::channel();
+        let _ = self.changes.send(Change::Rename(names, reply)).await;
+        answer.await.map_err(|_| gone())?.map_err(refused)?;
+        let request = hull_protocol::Settle { container, routes, edits };
+        Ok(Configuring(vec![guest.send(&Request::Settle(Box::new(request)))]))
     }
 
     async fn leave(&self, network: &str) -> Result<(), Failure> {
@@ -196,6 +213,14 @@ async fn keep(
                         endpoints.push(endpoint);
                     }
                     let _ = reply.send(connected);
+                }
+                Change::Rename(names, reply) => {
+                    for endpoint in &mut endpoints {
+                        if let Some(names) = names.get(&endpoint.network.id) {
+                            endpoint.names.clone_from(names);
+                        }
+                    }
+                    let _ = reply.send(member.rename(names).await);
                 }
                 Change::Disconnect(network, reply) => {
                     endpoints.retain(|endpoint| endpoint.network.id != network);

@@ -4,7 +4,7 @@
 use hull_vmm::Machine;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::control::{Failure, FailureCode};
+use crate::control::{Failure, FailureCode, Settle};
 use crate::launch::InterfaceLaunch;
 
 use super::context::Context;
@@ -16,6 +16,7 @@ pub(super) enum Wanted {
     Connect(Box<InterfaceLaunch>),
     /// An identifier of a network, and the interface in it.
     Disconnect(String, String),
+    Settle(Box<Settle>),
 }
 
 /// A change, and who waits for it.
@@ -83,6 +84,17 @@ impl Change {
                     Ok(configuring) => {
                         tokio::task::spawn_local(async move {
                             // The client may have gone.
+                            let _ = reply.send(configuring.done().await);
+                        });
+                    }
+                    Err(failure) => drop(reply.send(Err(failure))),
+                }
+            }
+            Wanted::Settle(settle) => {
+                let container = context.launch.container.clone();
+                match membership.settle(&guest, container, *settle).await {
+                    Ok(configuring) => {
+                        tokio::task::spawn_local(async move {
                             let _ = reply.send(configuring.done().await);
                         });
                     }

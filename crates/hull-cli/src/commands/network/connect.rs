@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut aliases: Vec<String> = Vec::new();
+    let mut link_local: Vec<String> = Vec::new();
     let mut priority = 0_i64;
     let (mut v4, mut v6) = (String::new(), String::new());
     let mut flags = invocation.flags();
@@ -27,13 +28,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     );
     flags.long(&mut v4, "ip", "IPv4 address (e.g., \"172.30.100.104\")");
     flags.long(&mut v6, "ip6", "IPv6 address (e.g., \"2001:db8::33\")");
+    flags.long(&mut link_local, "link-local-ip", "Add a link-local address for the container");
     let operands = flags.parse(arguments, Arity::Exactly(2))?;
     let body = json!({
         "Container": operands[1],
         "EndpointConfig": {
             "Aliases": aliases,
             "GwPriority": priority,
-            "IPAMConfig": {"IPv4Address": v4, "IPv6Address": v6},
+            "IPAMConfig": {"IPv4Address": v4, "IPv6Address": v6, "LinkLocalIPs": link_local},
         },
     });
     invocation.wait_for(async {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{Command, Invocation};
 use crate::error::Failure;
-use crate::flags::Arity;
+use crate::flags::{Arity, FlagSet};
 use crate::options::Labels;
 use crate::output;
 
@@ -28,6 +28,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut options: Vec<String> = Vec::new();
     let mut ipam_options: Vec<String> = Vec::new();
     let mut pools = Pools::default();
+    let mut swarm = Swarm::default();
+    let mut ipam_driver = "default".to_owned();
+    let mut ipv4 = true;
     let mut flags = invocation.flags();
     flags.long(&mut attachable, "attachable", "Enable manual container attachment");
     flags.long(
@@ -35,11 +38,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "aux-address",
         "Auxiliary IPv4 or IPv6 addresses used by Network driver",
     );
+    swarm.register(&mut flags);
     flags.both(&mut driver, 'd', "driver", "Driver to manage the Network");
     flags.long(&mut pools.gateways, "gateway", "IPv4 or IPv6 Gateway for the master subnet");
     flags.long(&mut internal, "internal", "Restrict external access to the network");
     flags.long(&mut pools.ranges, "ip-range", "Allocate container ip from a sub-range");
+    flags.long(&mut ipam_driver, "ipam-driver", "IP Address Management Driver");
     flags.long(&mut ipam_options, "ipam-opt", "Set IPAM driver specific options");
+    flags.long(&mut ipv4, "ipv4", "Enable or disable IPv4 address assignment");
     flags.long(&mut ipv6, "ipv6", "Enable or disable IPv6 address assignment");
     flags.long(&mut labels, "label", "Set metadata on a network");
     flags.both(&mut options, 'o', "opt", "Set driver specific options");
@@ -49,20 +55,57 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Subnet in CIDR format that represents a network segment",
     );
     let operands = flags.parse(arguments, Arity::Exactly(1))?;
-    let body = json!({
+    let mut body = json!({
         "Name": operands[0],
         "Driver": driver,
         "Internal": internal,
         "Attachable": attachable,
+        "EnableIPv4": ipv4,
         "EnableIPv6": ipv6,
         "Labels": labels.0,
         "Options": pairs(&options),
-        "IPAM": {"Driver": "default", "Options": pairs(&ipam_options), "Config": pools.config()?},
+        "IPAM": {
+            "Driver": ipam_driver,
+            "Options": pairs(&ipam_options),
+            "Config": pools.config()?,
+        },
     });
+    swarm.fill(&mut body);
     invocation.wait_for(async {
         let created = invocation.client().post("/networks/create", Some(body)).await?;
         output::line(created["Id"].as_str().unwrap_or_default())
     })
+}
+
+/// Flags that are for swarms; the daemon says so, in Docker's words.
+#[derive(Debug, Default)]
+struct Swarm {
+    config_from: String,
+    config_only: bool,
+    ingress: bool,
+    scope: String,
+}
+
+impl Swarm {
+    fn register<'a>(&'a mut self, flags: &mut FlagSet<'a>) {
+        flags.long(
+            &mut self.config_from,
+            "config-from",
+            "The network from which to copy the configuration",
+        );
+        flags.long(&mut self.config_only, "config-only", "Create a configuration only network");
+        flags.long(&mut self.ingress, "ingress", "Create swarm routing-mesh network");
+        flags.long(&mut self.scope, "scope", "Control the network's scope");
+    }
+
+    fn fill(&self, body: &mut Value) {
+        body["Scope"] = json!(self.scope);
+        body["Ingress"] = json!(self.ingress);
+        body["ConfigOnly"] = json!(self.config_only);
+        if !self.config_from.is_empty() {
+            body["ConfigFrom"] = json!({"Network": self.config_from});
+        }
+    }
 }
 
 /// Flags about addresses, which belong together by what is in what.

@@ -5,6 +5,7 @@ mod create;
 mod disconnect;
 mod inspect;
 mod list;
+mod proxy;
 mod prune;
 mod remove;
 
@@ -20,6 +21,7 @@ pub(super) const GROUP: Group = Group {
         (&["disconnect"], Member::Command(&disconnect::COMMAND)),
         (&["inspect"], Member::Command(&inspect::COMMAND)),
         (&["ls", "list"], Member::Command(&list::COMMAND)),
+        (&["proxy"], Member::Command(&proxy::COMMAND)),
         (&["prune"], Member::Command(&prune::COMMAND)),
         (&["rm", "remove"], Member::Command(&remove::COMMAND)),
     ],

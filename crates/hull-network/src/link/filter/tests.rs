@@ -41,7 +41,8 @@ const OTHER: [u8; 6] = [2, 0x42, 10, 0, 0, 3];
 
 fn passes(addresses: &[&str], frame: &[u8]) -> bool {
     let endpoint = Endpoint {
-        network: Segment { id: String::new(), gateways: vec![], internal: false, mtu: 1500 },
+        network: Segment { mtu: 1500, ..Segment::default() },
+        resolvers: vec![],
         mac: hull_netlink::Mac(MAC),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         names: vec![],
