@@ -20,6 +20,7 @@ impl KernelLog {
     /// which send what comes after it.
     pub(crate) fn skip(&mut self) {
         self.is_sent = false;
+        self.due = None;
         let log = sys::kernel_log();
         let last = log.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
         self.skipped = Some(last.unwrap_or_default().to_owned());

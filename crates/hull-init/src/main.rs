@@ -26,6 +26,7 @@ mod kernel_log;
 mod memory;
 mod poller;
 mod prepare;
+mod rehearsal;
 mod reports;
 mod requests;
 mod setup;
@@ -47,12 +48,6 @@ fn main() -> ExitCode {
     let name = args.next().unwrap_or_default();
     if name.as_encoded_bytes().ends_with(b"docker-init") {
         return init::run(args.collect());
-    }
-    if name.as_encoded_bytes().ends_with(b"/rehearsal") {
-        // A container that is run for practice: what matters is everything around it.
-        share::rehearse();
-        let _ = rustix::io::write(rustix::stdio::stdout(), b"rehearsed\n");
-        return ExitCode::SUCCESS;
     }
     if rustix::process::getpid() != rustix::process::Pid::INIT {
         console::say("this is the agent of a Hull guest; it only runs as its process 1");

@@ -428,6 +428,28 @@ pub(crate) fn kernel_log() -> Vec<u8> {
     buffer
 }
 
+/// Maps `length` bytes of `file` as the kernel maps a program, and touches every page: the first half
+/// as code is, the second as data.
+pub(crate) fn touch_as_program(file: BorrowedFd<'_>, length: usize) -> Result<()> {
+    const PAGE: usize = 4096;
+    let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    // SAFETY: the kernel chooses where; nobody else knows of the mapping.
+    unsafe {
+        let fd = file.as_raw_fd();
+        let start = libc::mmap(ptr::null_mut(), length, protection, libc::MAP_PRIVATE, fd, 0);
+        check(start as c_long)?;
+        for offset in (0..length).step_by(PAGE) {
+            let byte = start.cast::<u8>().add(offset);
+            let value = byte.read_volatile();
+            if offset >= length / 2 {
+                byte.write_volatile(value);
+            }
+        }
+        libc::munmap(start, length);
+    }
+    Ok(())
+}
+
 fn check(result: c_long) -> Result<c_long> {
     if result < 0 {
         let errno = std::io::Error::last_os_error().raw_os_error();

@@ -156,7 +156,7 @@ async fn make<V: Vmm>(
     let scratch = dir.join(SCRATCH);
     scratch::format(&scratch).map_err(file(scratch.clone()))?;
     let image = dir.join(REHEARSAL);
-    image::write(&image, &recipe.shape.agent.path).map_err(file(image))?;
+    image::write(&image).map_err(file(image))?;
     let configuration = Configuration {
         name: "hull-template".to_owned(),
         working_dir: dir.to_owned(),
@@ -257,8 +257,8 @@ fn describe(recipe: Recipe<'_>, key: &Key, dir: &Path, kernel: Option<String>) -
 }
 
 const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));
-/// Containers that are made ready in a template: a rehearsal uses one up, the container another.
-const SHELLS: u32 = 2;
+/// Containers that are made ready in a template: every rehearsal uses one up, the container the last.
+const SHELLS: u32 = image::TIMES + 1;
 /// What a template takes on the disk, and some room.
 const NEEDED: u64 = 96 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -147,10 +147,10 @@ impl Engine {
 
     /// Describes the container that a waiting machine practises with.
     pub(crate) fn rehearsal(&self) -> Result<RehearsalLaunch> {
-        let program = vec![hull_template::image::PROGRAM.to_owned()];
+        let command = hull_template::image::COMMAND.map(str::to_owned).to_vec();
         let share = MountPoint::new(MountKind::Bind, hull_template::image::SHARE);
         let usual = ContainerConfig {
-            cmd: Some(program),
+            cmd: Some(command),
             mount_points: vec![share],
             ..ContainerConfig::default()
         };

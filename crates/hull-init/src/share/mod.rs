@@ -74,18 +74,3 @@ impl Shares {
         Ok(mount)
     }
 }
-
-/// Does in a container that is run for practice what containers do in what they are given.
-pub(crate) fn rehearse() {
-    let file = format!("{REHEARSAL}/file");
-    // Nothing depends on it.
-    let _ = std::fs::write(&file, "rehearsed")
-        .and_then(|()| std::fs::read(&file))
-        .and_then(|_| std::fs::metadata(&file))
-        .and_then(|_| std::fs::read_dir(REHEARSAL))
-        .map(|entries| entries.count())
-        .and_then(|_| std::fs::remove_file(&file));
-}
-
-/// Where that container has a share; `hull_template::image::SHARE` is the same.
-const REHEARSAL: &str = "/share";

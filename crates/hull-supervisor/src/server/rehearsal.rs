@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hull_guest::{Events, Guest};
 use hull_protocol::{Create, Event, Request, Rootfs, Shared, Stdio};
+use hull_template::image::TIMES;
 use hull_vmm::Slot;
 use tokio::time::timeout;
 
@@ -14,8 +15,8 @@ use crate::launch::RehearsalLaunch;
 use super::context::{chain, failure};
 use super::identity;
 
-/// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it, several
-/// times: some of what the guest does it does differently when it has done it before.
+/// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it,
+/// [`TIMES`] times.
 pub(super) async fn run(
     guest: &Guest,
     events: &mut Events,
@@ -58,7 +59,7 @@ async fn perform(
         groups: Vec::new(),
         files: launch.files.clone(),
         shares: vec![Shared { directory: true, fill: false }],
-        init: false,
+        init: true,
         stdio: Stdio {
             stdin: None,
             stdout: Some(outputs.id(0)),
@@ -85,5 +86,4 @@ async fn perform(
 }
 
 const NAME: &str = "rehearsal";
-const TIMES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
