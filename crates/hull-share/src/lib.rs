@@ -17,15 +17,27 @@
 //! | `session` | one share: which request is which operation |
 //! | `nodes`, `handles` | what the guest has been given numbers for |
 //! | `fs` | the operations |
+//! | `cache` | what the guest may believe without asking |
+//! | `watch`, `attendant` | what others change, and telling the guest |
+//! | `lease` | whether other machines use the same volume |
+//! | `locks` | who has locked what |
 //! | `owner` | whose files are |
 //! | `quota` | how much a share may hold |
 
 #![deny(unsafe_code)]
 
 #[cfg(target_os = "linux")]
+mod attendant;
+#[cfg(target_os = "linux")]
+mod cache;
+#[cfg(target_os = "linux")]
 mod fs;
 #[cfg(target_os = "linux")]
 mod handles;
+#[cfg(target_os = "linux")]
+mod lease;
+#[cfg(target_os = "linux")]
+mod locks;
 #[cfg(target_os = "linux")]
 mod nodes;
 #[cfg(target_os = "linux")]
@@ -33,12 +45,17 @@ mod owner;
 #[cfg(target_os = "linux")]
 mod quota;
 #[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod raw;
+#[cfg(target_os = "linux")]
 mod server;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod thread;
+#[cfg(target_os = "linux")]
+mod watch;
 #[cfg(target_os = "linux")]
 mod wire;
 
@@ -49,13 +66,16 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// A directory or file of the host that a guest may use.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Share {
     pub source: PathBuf,
     /// Refuse everything that changes it, whatever the guest's mount allows.
     pub read_only: bool,
     /// Bytes that it may take on the host's disk; what would exceed them fails with `ENOSPC`.
     pub limit: Option<u64>,
+    /// A file that all servers of the same volume open, to know of each other; `None`: nothing
+    /// but what is heard of changes says whether there are others.
+    pub lease: Option<PathBuf>,
 }
 
 /// Why shares cannot be served.
@@ -69,6 +89,12 @@ pub enum ServeError {
     },
     #[error("`{}` is neither a directory nor a regular file", .0.display())]
     Kind(PathBuf),
+    #[error("cannot join the users of a volume by `{}`", .path.display())]
+    Lease {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     #[error("directories can be shared with guests on Linux hosts only")]

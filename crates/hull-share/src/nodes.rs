@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
 use rustix::io::{Errno, Result};
 
+use crate::raw;
+use crate::watch::{FileHandle, Watch};
 use crate::wire::ROOT;
 
 /// A file, held by a descriptor that can do nothing but name it (`O_PATH`).
@@ -16,6 +19,24 @@ pub(crate) struct Node {
     fd: OwnedFd,
     kind: FileType,
     identity: Identity,
+    /// Changes to the file itself are heard; `None`: nobody has asked for that.
+    watched: Mutex<Option<bool>>,
+    /// Changes are heard because its directory is watched.
+    covered: AtomicBool,
+    /// The content that the guest has cached, if it has.
+    seen: Mutex<Option<Version>>,
+    /// Somebody has locked a part of it.
+    locked: AtomicBool,
+}
+
+/// What tells one content of a file from another: time of its last change, and size.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Version(i64, u32, u64);
+
+impl Version {
+    fn of(stat: &Statx) -> Self {
+        Self(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec, stat.stx_size)
+    }
 }
 
 /// What tells one file of the host from another while it is held.
@@ -37,7 +58,16 @@ impl Node {
             inode: stat.stx_ino,
             mount: stat.stx_mnt_id,
         };
-        Ok((Self { fd, kind, identity }, stat))
+        let node = Self {
+            fd,
+            kind,
+            identity,
+            watched: Mutex::default(),
+            covered: AtomicBool::new(false),
+            seen: Mutex::default(),
+            locked: AtomicBool::new(false),
+        };
+        Ok((node, stat))
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -50,6 +80,52 @@ impl Node {
 
     pub(crate) fn stat(&self) -> Result<Statx> {
         stat(self.fd())
+    }
+
+    /// Has changes to it, and to what is directly in it, heard; says whether they are.
+    pub(crate) fn watch(&self, watch: &Watch) -> bool {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        *watched.get_or_insert_with(|| watch.add(self).is_ok())
+    }
+
+    /// Whether [`Self::watch`] was asked for, and worked.
+    pub(crate) fn is_watched(&self) -> bool {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) == Some(true)
+    }
+
+    fn unwatch(&self, watch: &Watch) {
+        if self.is_watched() {
+            watch.remove(self);
+        }
+    }
+
+    /// Says that changes to the file are heard through `directory`, which is watched; `false` if
+    /// something is mounted on it, or it has other names.
+    pub(crate) fn cover(&self, directory: &Self, stat: &Statx) -> bool {
+        let covered = self.identity.mount == directory.identity.mount && stat.stx_nlink == 1;
+        self.covered.store(covered, Ordering::Relaxed);
+        covered
+    }
+
+    /// Whether changes to the file are heard.
+    pub(crate) fn is_heard(&self, stat: &Statx) -> bool {
+        self.is_watched() || (self.covered.load(Ordering::Relaxed) && stat.stx_nlink == 1)
+    }
+
+    /// Notes the content that the guest knows; `false` if it is another than before.
+    pub(crate) fn see(&self, stat: &Statx) -> bool {
+        let version = Version::of(stat);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.replace(version) == Some(version)
+    }
+
+    /// Says that somebody has locked a part of it.
+    pub(crate) fn note_lock(&self) {
+        self.locked.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed)
     }
 
     /// Returns a path that leads to the file itself, even if it is a symbolic link or has been
@@ -79,27 +155,39 @@ impl Node {
 
 /// All nodes of one share.
 #[derive(Debug)]
-pub(crate) struct Nodes(Mutex<Table>);
+pub(crate) struct Nodes {
+    table: Mutex<Table>,
+    /// Who hears of changes, if anybody does.
+    watch: Option<Arc<Watch>>,
+}
 
 #[derive(Debug)]
 struct Table {
     nodes: HashMap<u64, Entry>,
     numbers: HashMap<Identity, u64>,
+    /// Numbers by what changes are told of, if they are.
+    handles: HashMap<FileHandle, u64>,
     last: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     node: Arc<Node>,
+    handle: Option<FileHandle>,
     /// How often the guest has been given the number.
     lookups: u64,
 }
 
 impl Nodes {
-    pub(crate) fn new(root: Node) -> Self {
-        let numbers = HashMap::from([(root.identity, ROOT)]);
-        let root = Entry { node: Arc::new(root), lookups: 1 };
-        Self(Mutex::new(Table { nodes: HashMap::from([(ROOT, root)]), numbers, last: ROOT }))
+    pub(crate) fn new(root: Node, watch: Option<Arc<Watch>>) -> Self {
+        let mut table = Table {
+            nodes: HashMap::new(),
+            numbers: HashMap::new(),
+            handles: HashMap::new(),
+            last: ROOT,
+        };
+        table.insert(ROOT, Arc::new(root), watch.is_some());
+        Self { table: Mutex::new(table), watch }
     }
 
     /// # Errors
@@ -109,20 +197,20 @@ impl Nodes {
         table.nodes.get(&number).map(|entry| Arc::clone(&entry.node)).ok_or(Errno::STALE)
     }
 
-    /// Returns the number of a file, which the guest is given once more.
-    pub(crate) fn enter(&self, node: Node) -> u64 {
+    /// Returns the number of a file, which the guest is given once more, and the file.
+    pub(crate) fn enter(&self, node: Node) -> (u64, Arc<Node>) {
         let mut table = self.lock();
         let table = &mut *table;
         if let Some(number) = table.numbers.get(&node.identity)
             && let Some(entry) = table.nodes.get_mut(number)
         {
             entry.lookups = entry.lookups.saturating_add(1);
-            return *number;
+            return (*number, Arc::clone(&entry.node));
         }
         table.last += 1;
-        table.numbers.insert(node.identity, table.last);
-        table.nodes.insert(table.last, Entry { node: Arc::new(node), lookups: 1 });
-        table.last
+        let node = Arc::new(node);
+        table.insert(table.last, Arc::clone(&node), self.watch.is_some());
+        (table.last, node)
     }
 
     /// Takes a number back that was given `count` times.
@@ -135,23 +223,58 @@ impl Nodes {
             return;
         };
         entry.lookups = entry.lookups.saturating_sub(count);
-        if entry.lookups == 0
-            && let Some(entry) = table.nodes.remove(&number)
-        {
-            table.numbers.remove(&entry.node.identity);
+        if entry.lookups == 0 {
+            table.remove(number, self.watch.as_deref());
         }
     }
 
     /// Takes all numbers back but the root's.
     pub(crate) fn clear(&self) {
         let mut table = self.lock();
-        table.nodes.retain(|number, _| *number == ROOT);
-        table.numbers.retain(|_, number| *number == ROOT);
+        let numbers: Vec<u64> = table.nodes.keys().copied().filter(|key| *key != ROOT).collect();
+        for number in numbers {
+            table.remove(number, self.watch.as_deref());
+        }
+    }
+
+    /// Returns the number of the file that a change is told of.
+    pub(crate) fn number(&self, handle: &[u8]) -> Option<u64> {
+        self.lock().handles.get(handle).copied()
+    }
+
+    /// Returns all numbers that the guest has.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.lock().nodes.keys().copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         // Nothing that panics is done under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn insert(&mut self, number: u64, node: Arc<Node>, watched: bool) {
+        // Without a handle, nothing that happens to it is heard.
+        let handle = watched.then(|| raw::file_handle(node.fd()).ok()).flatten();
+        if let Some(handle) = &handle {
+            self.handles.insert(handle.clone(), number);
+        }
+        self.numbers.insert(node.identity, number);
+        self.nodes.insert(number, Entry { node, handle, lookups: 1 });
+    }
+
+    fn remove(&mut self, number: u64, watch: Option<&Watch>) {
+        let Some(entry) = self.nodes.remove(&number) else {
+            return;
+        };
+        self.numbers.remove(&entry.node.identity);
+        if let Some(handle) = entry.handle {
+            self.handles.remove(&handle);
+        }
+        if let Some(watch) = watch {
+            entry.node.unwatch(watch);
+        }
     }
 }
 
@@ -170,9 +293,9 @@ mod tests {
         std::fs::hard_link(dir.path().join("a"), dir.path().join("b")).unwrap();
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let root = rustix::fs::open(dir.path(), flags, Mode::empty()).unwrap();
-        let nodes = Nodes::new(Node::new(root).unwrap().0);
+        let nodes = Nodes::new(Node::new(root).unwrap().0, None);
         let root = nodes.find(ROOT).unwrap();
-        let enter = |name| nodes.enter(root.child(name).unwrap().0);
+        let enter = |name| nodes.enter(root.child(name).unwrap().0).0;
         let a = enter(c"a");
         assert_eq!(enter(c"b"), a);
         nodes.forget(a, 1);

@@ -2,17 +2,22 @@
 //!
 //! All threads do the same: one waits for a request, lets the next one wait, does what it says,
 //! and answers. So an answer that takes long (fsync on a busy disk) holds no other up, and a
-//! request goes through no queue.
+//! request goes through no queue. One more thread attends to what no request asks for.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::attendant::{Bell, attend};
+use crate::cache::Cache;
+use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
+use crate::watch::Watch;
 use crate::wire::{Answer, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
 use crate::{ServeError, Share, thread};
 
@@ -25,7 +30,8 @@ fn raise_limit() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-fn open(share: &Share) -> Result<Arc<Session>, ServeError> {
+/// Opens the source of a share, whose changes are heard by `watch`.
+fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, ServeError> {
     let failed = |source: rustix::io::Errno| ServeError::Open {
         path: share.source.clone(),
         source: source.into(),
@@ -33,10 +39,26 @@ fn open(share: &Share) -> Result<Arc<Session>, ServeError> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open(&share.source, flags, Mode::empty()).map_err(failed)?;
     let (root, _) = Node::new(root).map_err(failed)?;
-    match root.kind() {
-        FileType::Directory | FileType::RegularFile => Ok(Arc::new(Session::new(root, share))),
-        _ => Err(ServeError::Kind(share.source.clone())),
+    if !matches!(root.kind(), FileType::Directory | FileType::RegularFile) {
+        return Err(ServeError::Kind(share.source.clone()));
     }
+    let lease = share.lease.as_ref().map(|path| {
+        Lease::open(path, watch.map(Arc::as_ref))
+            .map_err(|source| ServeError::Lease { path: path.clone(), source })
+    });
+    let cache = Cache::new(watch.cloned(), lease.transpose()?);
+    Ok(Arc::new(Session::new(root, share, cache)))
+}
+
+/// Whether a share has files that another one has, too: what a guest does in one would go unheard
+/// in the other.
+fn overlaps(share: &Share, shares: &[Share]) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let own = real(&share.source);
+    shares.iter().filter(|other| !std::ptr::eq(*other, share)).any(|other| {
+        let other = real(&other.source);
+        own.starts_with(&other) || other.starts_with(&own)
+    })
 }
 
 /// What the threads share.
@@ -44,36 +66,73 @@ fn open(share: &Share) -> Result<Arc<Session>, ServeError> {
 pub(crate) struct Server {
     input: Mutex<Input>,
     output: Mutex<UnixStream>,
-    sessions: Mutex<Vec<Arc<Session>>>,
+    served: Mutex<Served>,
+    port: UnixStream,
+    bell: Bell,
 }
+
+/// The shares, and who hears of changes in them.
+type Served = (Vec<Arc<Session>>, Option<Arc<Watch>>);
 
 impl Server {
     /// Starts the threads.
     pub(crate) fn start(port: UnixStream) -> Result<Arc<Self>, ServeError> {
         raise_limit();
         port.set_nonblocking(false).map_err(ServeError::Thread)?;
-        let output = port.try_clone().map_err(ServeError::Thread)?;
+        let another = || port.try_clone().map_err(ServeError::Thread);
         let server = Arc::new(Self {
-            input: Mutex::new(Input::new(port)),
-            output: Mutex::new(output),
-            sessions: Mutex::default(),
+            input: Mutex::new(Input::new(another()?)),
+            output: Mutex::new(another()?),
+            served: Mutex::default(),
+            bell: Bell::new().map_err(ServeError::Thread)?,
+            port,
         });
         for number in 0..THREADS {
-            let server = Arc::clone(&server);
-            std::thread::Builder::new()
-                .name(format!("share-{number}"))
-                .stack_size(STACK)
-                .spawn(move || server.work())
-                .map_err(ServeError::Thread)?;
+            server.spawn(format!("share-{number}"), Self::work)?;
         }
+        server.spawn("share-changes".into(), attend)?;
         Ok(server)
+    }
+
+    fn spawn(self: &Arc<Self>, name: String, work: fn(&Self)) -> Result<(), ServeError> {
+        let server = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(name).stack_size(STACK);
+        thread.spawn(move || work(&server)).map(drop).map_err(ServeError::Thread)
     }
 
     /// Opens the sources, which take the places of those before.
     pub(crate) fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
+        // Without it, the guest believes nothing.
+        let watch = Watch::new().ok().map(Arc::new);
+        let open = |share| open(share, watch.as_ref().filter(|_| !overlaps(share, shares)));
         let sessions = shares.iter().map(open).collect::<Result<_, _>>()?;
-        *lock(&self.sessions) = sessions;
+        *lock(&self.served) = (sessions, watch);
+        self.bell.ring();
         Ok(())
+    }
+
+    pub(crate) fn served(&self) -> Served {
+        lock(&self.served).clone()
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    pub(crate) fn port(&self) -> &UnixStream {
+        &self.port
+    }
+
+    /// Sends a message.
+    pub(crate) fn send(&self, message: &[u8]) {
+        // The threads that read notice that nobody is there.
+        let _ = lock(&self.output).write_all(message);
+    }
+
+    /// Does something while nothing is sent.
+    pub(crate) fn exclude(&self, work: impl FnOnce()) {
+        let _output = lock(&self.output);
+        work();
     }
 
     /// Serves until the port closes.
@@ -95,18 +154,24 @@ impl Server {
         let number = u32::from_le_bytes(number.try_into().map_err(|_| malformed())?);
         let (header, fields) = Header::split(message).map_err(|_| malformed())?;
         answer.clear();
-        let session = lock(&self.sessions).get(number as usize).cloned();
-        let outcome = match session {
-            Some(session) => session.perform(&header, fields, answer),
-            None => Outcome::Answered(Err(rustix::io::Errno::NODEV)),
+        let session = lock(&self.served).0.get(number as usize).cloned();
+        let Some(session) = session else {
+            self.send(answer.finish(number, header.unique, Err(rustix::io::Errno::NODEV)));
+            return Ok(());
         };
-        match outcome {
-            Outcome::Answered(result) => {
-                let answer = answer.finish(number, header.unique, result);
-                lock(&self.output).write_all(answer)
-            }
-            Outcome::Silent => Ok(()),
+        let changes = session.cache.changes();
+        let outcome = session.perform(&header, fields, answer);
+        if session.locks.is_waited_for() {
+            self.bell.ring();
         }
+        let Outcome::Answered(result) = outcome else {
+            return Ok(());
+        };
+        let mut output = lock(&self.output);
+        if session.cache.changes() != changes {
+            answer.doubt();
+        }
+        output.write_all(answer.finish(number, header.unique, result))
     }
 }
 

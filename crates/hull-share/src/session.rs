@@ -6,7 +6,9 @@ use rustix::fs::Statx;
 use rustix::io::{Errno, Result};
 
 use crate::Share;
+use crate::cache::Cache;
 use crate::handles::Handles;
+use crate::locks::Locks;
 use crate::nodes::{Node, Nodes};
 use crate::owner::Owners;
 use crate::quota::Quota;
@@ -19,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) handles: Handles,
     pub(crate) owners: Owners,
     pub(crate) quota: Option<Quota>,
+    pub(crate) cache: Cache,
+    pub(crate) locks: Locks,
     read_only: bool,
 }
 
@@ -26,14 +30,20 @@ pub(crate) struct Session {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
     Answered(Result<()>),
+    /// There is no answer, or not yet.
     Silent,
 }
 
 impl Session {
-    pub(crate) fn new(root: Node, share: &Share) -> Self {
+    pub(crate) fn new(root: Node, share: &Share, cache: Cache) -> Self {
+        if let Some(watch) = cache.watch() {
+            root.watch(watch);
+        }
         Self {
             quota: share.limit.map(|limit| Quota::new(share.source.clone(), limit)),
-            nodes: Nodes::new(root),
+            nodes: Nodes::new(root, cache.watch().cloned()),
+            cache,
+            locks: Locks::default(),
             handles: Handles::default(),
             owners: Owners::of_process(),
             read_only: share.read_only,
@@ -60,6 +70,13 @@ impl Session {
                 let _ = self.forget_many(fields);
                 return Outcome::Silent;
             }
+            op::INTERRUPT => {
+                if let Ok(unique) = fields.u64() {
+                    self.locks.interrupt(unique);
+                }
+                return Outcome::Silent;
+            }
+            op::SETLKW => return self.lock_or_wait(header, fields),
             _ => {}
         }
         if self.read_only && changes(header.opcode) {
@@ -68,6 +85,7 @@ impl Session {
         let result = match header.opcode {
             op::INIT => self.init(fields, answer),
             op::DESTROY => {
+                self.locks.clear();
                 self.handles.clear();
                 self.nodes.clear();
                 Ok(())
@@ -90,10 +108,13 @@ impl Session {
             op::OPEN => self.open(header, fields, answer),
             op::OPENDIR => self.opendir(header, answer),
             op::RELEASE | op::RELEASEDIR => self.release(fields),
+            op::FLUSH => self.flush(header, fields),
+            op::GETLK => self.conflict(header, fields, answer),
+            op::SETLK => self.lock(header, fields),
             op::READ => self.read(fields, answer),
             op::WRITE => self.write(header, fields, answer),
             op::FSYNC | op::FSYNCDIR => self.fsync(fields),
-            op::FALLOCATE => self.fallocate(fields),
+            op::FALLOCATE => self.fallocate(header, fields),
             op::LSEEK => self.lseek(fields, answer),
             op::COPY_FILE_RANGE => self.copy_file_range(fields, answer),
             op::READDIR => self.readdir(header, fields, answer, false),
@@ -118,13 +139,28 @@ impl Session {
         self.nodes.find(header.node)
     }
 
-    /// Gives the guest a file (`struct fuse_entry_out`).
-    pub(crate) fn entry(&self, (node, stat): (Node, Statx), answer: &mut Answer) {
+    /// Finds the directory that a request is about to look into.
+    pub(crate) fn directory(&self, header: &Header) -> Result<Arc<Node>> {
+        let node = self.node(header)?;
+        self.cache.names(&node);
+        Ok(node)
+    }
+
+    /// Gives the guest a file of a [`Self::directory`] (`struct fuse_entry_out`), and returns it.
+    pub(crate) fn entry(
+        &self,
+        directory: &Node,
+        (node, mut stat): (Node, Statx),
+        answer: &mut Answer,
+    ) -> Result<Arc<Node>> {
+        let (number, node) = self.nodes.enter(node);
+        let attributes = self.cache.entry(directory, &node, &mut stat)?;
         let owner = self.owners.owner(&node, &stat);
-        let number = self.nodes.enter(node);
-        // Number, generation, and for how long both may be believed: others may change it.
-        answer.u64(number).zeros(8 + 8 + 8 + 4 + 4);
+        // Number, generation, and for how long name and attributes may be believed.
+        answer.u64(number).u64(0).believed(self.cache.names(directory)).believed(attributes);
+        answer.zeros(4 + 4);
         crate::fs::attributes(&stat, owner, answer);
+        Ok(node)
     }
 
     fn init(&self, fields: &mut Fields<'_>, answer: &mut Answer) -> Result<()> {
@@ -134,12 +170,22 @@ impl Session {
             return Err(Errno::PROTO);
         }
         answer.u32(MAJOR).u32(MINOR.min(minor)).u32(readahead.min(MAX_DATA as u32));
-        answer.u32(offered & WANTED);
+        // Content that is kept until the guest is told, and files of which none is.
+        let second = if offered & init::EXT == 0 { 0 } else { fields.u32()? };
+        let mmap = second & init::DIRECT_IO_ALLOW_MMAP;
+        let told = self.cache.watch().is_some() && offered & init::EXPLICIT_INVAL_DATA != 0;
+        let agreed = told && mmap != 0;
+        self.cache.agree(agreed);
+        let caching = match agreed {
+            true => init::EXPLICIT_INVAL_DATA | init::CACHE_SYMLINKS | init::EXT,
+            false => init::AUTO_INVAL_DATA,
+        };
+        answer.u32(offered & (WANTED | caching));
         // Requests in the background at once, and from when on that counts as congestion.
         answer.u16(32).u16(24);
         // Most bytes of a write, resolution of time in ns, pages of a request.
         answer.u32(MAX_DATA as u32).u32(1).u16((MAX_DATA / 4096) as u16);
-        answer.zeros(2 + 4 + 4 + 6 * 4);
+        answer.zeros(2).u32(if agreed { mmap } else { 0 }).zeros(4 + 6 * 4);
         Ok(())
     }
 
@@ -180,7 +226,8 @@ fn changes(opcode: u32) -> bool {
 const WANTED: u32 = init::ASYNC_READ
     | init::ATOMIC_O_TRUNC
     | init::BIG_WRITES
-    | init::AUTO_INVAL_DATA
+    | init::POSIX_LOCKS
+    | init::FLOCK_LOCKS
     | init::DO_READDIRPLUS
     | init::READDIRPLUS_AUTO
     | init::ASYNC_DIO

@@ -93,13 +93,36 @@ impl<'a> Fields<'a> {
 
 /// An answer on its way, header and prefix included.
 #[derive(Debug, Default)]
-pub(crate) struct Answer(Vec<u8>);
+pub(crate) struct Answer {
+    bytes: Vec<u8>,
+    /// Where it says for how long something may be believed.
+    times: Vec<usize>,
+}
 
 impl Answer {
     /// Forgets what was put in.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
-        self.0.resize(PREFIX + OUT_HEADER, 0);
+        self.times.clear();
+        self.bytes.clear();
+        self.bytes.resize(PREFIX + OUT_HEADER, 0);
+    }
+
+    /// Appends the seconds for which something may be believed: none if it may not.
+    pub(crate) fn believed(&mut self, believed: bool) -> &mut Self {
+        if !believed {
+            return self.u64(0);
+        }
+        self.times.push(self.bytes.len());
+        self.u64(BELIEVED)
+    }
+
+    /// Takes back what may be believed.
+    pub(crate) fn doubt(&mut self) {
+        for at in self.times.drain(..) {
+            if let Some(seconds) = self.bytes.get_mut(at..at + 8) {
+                seconds.fill(0);
+            }
+        }
     }
 
     pub(crate) fn u16(&mut self, value: u16) -> &mut Self {
@@ -115,30 +138,30 @@ impl Answer {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
     pub(crate) fn zeros(&mut self, count: usize) -> &mut Self {
-        self.0.resize(self.0.len() + count, 0);
+        self.bytes.resize(self.bytes.len() + count, 0);
         self
     }
 
     /// Appends `count` zeros, and returns them.
     pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
-        let start = self.0.len();
+        let start = self.bytes.len();
         self.zeros(count);
-        &mut self.0[start..]
+        &mut self.bytes[start..]
     }
 
     /// Bytes put in so far.
     pub(crate) fn len(&self) -> usize {
-        self.0.len() - PREFIX - OUT_HEADER
+        self.bytes.len() - PREFIX - OUT_HEADER
     }
 
     /// Forgets all but the first `length` bytes.
     pub(crate) fn truncate(&mut self, length: usize) {
-        self.0.truncate(PREFIX + OUT_HEADER + length);
+        self.bytes.truncate(PREFIX + OUT_HEADER + length);
     }
 
     /// Returns the message that answers request `unique` of `share`.
@@ -150,13 +173,20 @@ impl Answer {
                 -errno.raw_os_error()
             }
         };
-        let length = (self.0.len() - PREFIX) as u32;
-        self.0[..4].copy_from_slice(&share.to_le_bytes());
-        self.0[4..8].copy_from_slice(&length.to_le_bytes());
-        self.0[8..12].copy_from_slice(&error.to_le_bytes());
-        self.0[12..20].copy_from_slice(&unique.to_le_bytes());
-        &self.0
+        let length = (self.bytes.len() - PREFIX) as u32;
+        self.bytes[..4].copy_from_slice(&share.to_le_bytes());
+        self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        self.bytes[8..12].copy_from_slice(&error.to_le_bytes());
+        self.bytes[12..20].copy_from_slice(&unique.to_le_bytes());
+        &self.bytes
     }
+}
+
+/// Returns a message that answers nothing: `code` is one of [`notify`].
+pub(crate) fn notification(share: u32, code: u32, fields: &[u8]) -> Vec<u8> {
+    let length = (OUT_HEADER + fields.len()) as u32;
+    let head = [share, length, code, 0, 0].map(u32::to_le_bytes);
+    [head.as_flattened(), fields].concat()
 }
 
 /// `FUSE_*` operations.
@@ -179,6 +209,7 @@ pub(crate) mod op {
     pub(crate) const STATFS: u32 = 17;
     pub(crate) const RELEASE: u32 = 18;
     pub(crate) const FSYNC: u32 = 20;
+    pub(crate) const FLUSH: u32 = 25;
     pub(crate) const SETXATTR: u32 = 21;
     pub(crate) const GETXATTR: u32 = 22;
     pub(crate) const LISTXATTR: u32 = 23;
@@ -188,7 +219,11 @@ pub(crate) mod op {
     pub(crate) const READDIR: u32 = 28;
     pub(crate) const RELEASEDIR: u32 = 29;
     pub(crate) const FSYNCDIR: u32 = 30;
+    pub(crate) const GETLK: u32 = 31;
+    pub(crate) const SETLK: u32 = 32;
+    pub(crate) const SETLKW: u32 = 33;
     pub(crate) const CREATE: u32 = 35;
+    pub(crate) const INTERRUPT: u32 = 36;
     pub(crate) const DESTROY: u32 = 38;
     pub(crate) const BATCH_FORGET: u32 = 42;
     pub(crate) const FALLOCATE: u32 = 43;
@@ -202,15 +237,23 @@ pub(crate) mod op {
 /// `FUSE_*` of `fuse_init_in.flags` and `fuse_init_out.flags`.
 pub(crate) mod init {
     pub(crate) const ASYNC_READ: u32 = 1;
+    pub(crate) const POSIX_LOCKS: u32 = 1 << 1;
     pub(crate) const ATOMIC_O_TRUNC: u32 = 1 << 3;
     pub(crate) const BIG_WRITES: u32 = 1 << 5;
+    pub(crate) const FLOCK_LOCKS: u32 = 1 << 10;
     pub(crate) const AUTO_INVAL_DATA: u32 = 1 << 12;
     pub(crate) const DO_READDIRPLUS: u32 = 1 << 13;
     pub(crate) const READDIRPLUS_AUTO: u32 = 1 << 14;
     pub(crate) const ASYNC_DIO: u32 = 1 << 15;
     pub(crate) const PARALLEL_DIROPS: u32 = 1 << 18;
     pub(crate) const MAX_PAGES: u32 = 1 << 22;
+    pub(crate) const CACHE_SYMLINKS: u32 = 1 << 23;
+    pub(crate) const EXPLICIT_INVAL_DATA: u32 = 1 << 25;
     pub(crate) const HANDLE_KILLPRIV_V2: u32 = 1 << 28;
+    /// There are `flags2`, too.
+    pub(crate) const EXT: u32 = 1 << 30;
+    /// In `flags2`.
+    pub(crate) const DIRECT_IO_ALLOW_MMAP: u32 = 1 << (36 - 32);
 }
 
 /// `FATTR_*` of `fuse_setattr_in.valid`.
@@ -238,8 +281,24 @@ pub(crate) mod write {
 pub(crate) const OPEN_KILL_SUIDGID: u32 = 1;
 /// `FUSE_FSYNC_FDATASYNC`.
 pub(crate) const FSYNC_DATA: u32 = 1;
-/// `FOPEN_KEEP_CACHE`.
-pub(crate) const FOPEN_KEEP_CACHE: u32 = 1 << 1;
+/// `FOPEN_*` of `fuse_open_out.open_flags`.
+pub(crate) mod fopen {
+    pub(crate) const DIRECT_IO: u32 = 1;
+    pub(crate) const KEEP_CACHE: u32 = 1 << 1;
+    pub(crate) const NOFLUSH: u32 = 1 << 5;
+}
+
+/// `FUSE_NOTIFY_*`.
+pub(crate) mod notify {
+    pub(crate) const INVAL_INODE: u32 = 2;
+    pub(crate) const INVAL_ENTRY: u32 = 3;
+}
+
+/// For how many seconds names and attributes may be believed whose changes are heard. What is not
+/// heard of them (a write through a mapping of the host's) is seen after that.
+const BELIEVED: u64 = 30;
+/// `FUSE_LK_FLOCK` of `fuse_lk_in.lk_flags`.
+pub(crate) const LK_FLOCK: u32 = 1;
 /// `FUSE_ROOT_ID`.
 pub(crate) const ROOT: u64 = 1;
 

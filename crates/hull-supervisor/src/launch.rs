@@ -112,6 +112,9 @@ pub struct ShareLaunch {
     /// As in [`hull_share::Share::limit`].
     #[serde(default)]
     pub limit: Option<u64>,
+    /// As in [`hull_share::Share::lease`].
+    #[serde(default)]
+    pub lease: Option<PathBuf>,
 }
 
 /// What a supervisor without a container yet is told: `wait.json`.

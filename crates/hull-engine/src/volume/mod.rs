@@ -60,6 +60,11 @@ impl Volume {
         bind.then(|| self.options.get("device").map(PathBuf::from)).flatten()
     }
 
+    /// Returns the file by which its users know of each other.
+    pub(crate) fn lease(&self) -> PathBuf {
+        self.mountpoint.with_file_name("lease")
+    }
+
     /// Bytes that it may grow to.
     pub(crate) fn size_limit(&self) -> Option<u64> {
         self.options.get("size").and_then(|size| parse_size(size).ok())

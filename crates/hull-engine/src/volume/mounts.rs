@@ -22,6 +22,7 @@ impl Engine {
             _ => None,
         };
         let limit = volume.as_ref().and_then(Volume::size_limit);
+        let lease = volume.as_ref().map(Volume::lease);
         let (source, can_fill) = match volume {
             Some(volume) => volume_source(volume, point)?,
             None => (bind_source(point)?, false),
@@ -40,6 +41,7 @@ impl Engine {
             read_only: point.read_only && !fill,
             fill,
             limit,
+            lease,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! The kernel's FUSE speaks with a process of the agent's own (see `relay`), because whoever uses
 //! such a file system waits for it: the agent itself may, and has one thread.
 
+mod notifier;
 mod relay;
 
 use std::collections::BTreeMap;

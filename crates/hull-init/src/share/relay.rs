@@ -11,6 +11,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result, read, write};
 
+use super::notifier::Notifier;
 use crate::console;
 use crate::container::{control, process};
 use crate::sys;
@@ -34,6 +35,7 @@ struct Relay<'a> {
     port: BorrowedFd<'a>,
     control: &'a OwnedFd,
     epoll: OwnedFd,
+    notifier: Notifier,
     devices: BTreeMap<u32, OwnedFd>,
     /// What came from the port: `start..end` of it is not a whole message yet.
     input: Vec<u8>,
@@ -51,13 +53,17 @@ struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     fn new(port: BorrowedFd<'a>, control: &'a OwnedFd) -> Result<Self> {
+        let notifier = Notifier::start()?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, port, EventData::new_u64(PORT), EventFlags::IN)?;
         epoll::add(&epoll, control, EventData::new_u64(CONTROL), EventFlags::IN)?;
+        let socket = notifier.socket();
+        epoll::add(&epoll, socket, EventData::new_u64(NOTIFIER), EventFlags::empty())?;
         Ok(Self {
             port,
             control,
             epoll,
+            notifier,
             devices: BTreeMap::new(),
             input: vec![0; MESSAGE],
             start: 0,
@@ -97,6 +103,10 @@ impl<'a> Relay<'a> {
                         true => {}
                         false => return Ok(()),
                     },
+                    NOTIFIER => {
+                        let all = self.notifier.flush();
+                        self.watch_notifier(!all)?;
+                    }
                     number => self.carry_requests(number as u32)?,
                 }
             }
@@ -113,6 +123,7 @@ impl<'a> Relay<'a> {
             let number = u32::from_le_bytes(number);
             let data = EventData::new_u64(number.into());
             epoll::add(&self.epoll, &device, data, EventFlags::IN)?;
+            self.notifier.admit(number, &device)?;
             self.devices.insert(number, device);
         }
         Ok(true)
@@ -207,7 +218,7 @@ impl<'a> Relay<'a> {
     }
 
     fn deliver(&mut self) -> Result<()> {
-        while let Some((head, _)) = self.input[self.start..self.end].split_first_chunk::<8>() {
+        while let Some((head, _)) = self.input[self.start..self.end].split_first_chunk::<HEAD>() {
             let word = |at: usize| {
                 u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
             };
@@ -219,7 +230,11 @@ impl<'a> Relay<'a> {
             if next > self.end {
                 return Ok(());
             }
-            if let Some(device) = self.devices.get(&number) {
+            if head[HEAD - 8..] == [0; 8] {
+                // It answers no request.
+                let all = self.notifier.pass(&self.input[self.start..next]);
+                self.watch_notifier(!all)?;
+            } else if let Some(device) = self.devices.get(&number) {
                 // Who asked may have gone: there is nobody to tell.
                 let _ = write(device, &self.input[self.start + PREFIX..next]);
             }
@@ -227,11 +242,24 @@ impl<'a> Relay<'a> {
         }
         Ok(())
     }
+
+    fn watch_notifier(&self, for_room: bool) -> Result<()> {
+        let interest = if for_room { EventFlags::OUT } else { EventFlags::empty() };
+        let data = EventData::new_u64(NOTIFIER);
+        match epoll::modify(&self.epoll, self.notifier.socket(), data, interest) {
+            // It has ended, and was seen to.
+            Err(Errno::NOENT) => Ok(()),
+            other => other,
+        }
+    }
 }
 
 const PREFIX: usize = 4;
+/// Number of the file system, and `struct fuse_out_header`.
+const HEAD: usize = PREFIX + 16;
 /// Longest message, in bytes: the most that one request writes, its header, and names.
 const MESSAGE: usize = (256 << 10) + (16 << 10);
 const PORT: u64 = u64::MAX;
 const CONTROL: u64 = u64::MAX - 1;
+const NOTIFIER: u64 = u64::MAX - 2;
 const RECONNECT: Duration = Duration::from_millis(20);

@@ -39,8 +39,9 @@ impl Session {
 
     /// Appends `struct fuse_attr_out`.
     fn answer_attributes(&self, node: &Node, answer: &mut Answer) -> Result<()> {
+        let believed = self.cache.attributes(node);
         let stat = node.stat()?;
-        answer.zeros(8 + 4 + 4);
+        answer.believed(believed(&stat)).zeros(4 + 4);
         attributes(&stat, self.owners.owner(node, &stat), answer);
         Ok(())
     }
@@ -93,6 +94,9 @@ impl Session {
                 last_modification: time(setattr::MTIME, setattr::MTIME_NOW, mtime, mtime_ns),
             };
             utimensat(rustix::fs::CWD, node.path(), &times, AtFlags::empty())?;
+        }
+        if valid & (setattr::SIZE | setattr::MTIME) != 0 {
+            self.cache.wrote(&node);
         }
         self.answer_attributes(&node, answer)
     }

@@ -35,7 +35,7 @@ impl Session {
         let Handle::Directory(directory) = &*handle else {
             return Err(Errno::NOTDIR);
         };
-        let node = self.node(header)?;
+        let node = self.directory(header)?;
         let directory = directory.lock().unwrap_or_else(PoisonError::into_inner);
         // An offset is what the host's file system gave for the entry before.
         seek(&*directory, SeekFrom::Start(offset))?;
@@ -82,11 +82,10 @@ impl Session {
             // It may have gone meanwhile.
             _ => parent.child(name).ok(),
         };
-        match found {
-            Some(found) => self.entry(found, answer),
-            None => {
-                answer.zeros(ENTRY_OUT);
-            }
+        let before = answer.len();
+        if found.is_none_or(|found| self.entry(parent, found, answer).is_err()) {
+            answer.truncate(before);
+            answer.zeros(ENTRY_OUT);
         }
     }
 }

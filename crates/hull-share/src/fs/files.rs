@@ -6,8 +6,9 @@ use rustix::fs::{FallocateFlags, OFlags, SeekFrom, copy_file_range, fallocate, f
 use rustix::io::{Errno, ReadWriteFlags, Result, pread, pwrite, pwritev2};
 
 use crate::handles::Handle;
+use crate::nodes::Node;
 use crate::session::Session;
-use crate::wire::{Answer, FSYNC_DATA, Fields, Header, MAX_DATA, OPEN_KILL_SUIDGID, write};
+use crate::wire::{Answer, FSYNC_DATA, Fields, Header, MAX_DATA, OPEN_KILL_SUIDGID, fopen, write};
 
 /// Returns the flags that the host opens a file with for a guest's, and whether all is appended.
 ///
@@ -37,12 +38,31 @@ impl Session {
         if open_flags_of_fuse & OPEN_KILL_SUIDGID != 0 {
             self.owners.kill_set_id(&node)?;
         }
-        self.opened(Handle::File { file, append }, answer);
+        self.opened(&node, Handle::File { file, append }, flags, answer)
+    }
+
+    /// Appends `struct fuse_open_out`.
+    pub(crate) fn opened(
+        &self,
+        node: &Node,
+        handle: Handle,
+        flags: OFlags,
+        answer: &mut Answer,
+    ) -> Result<()> {
+        let mut mode = self.cache.open(node, &node.stat()?);
+        // What closes is told at once where that may unlock something. Else the last one that
+        // closes is enough, which nobody waits for.
+        if flags & OFlags::RWMODE != OFlags::RDWR && !node.was_locked() {
+            mode |= fopen::NOFLUSH;
+        }
+        answer.u64(self.handles.insert(handle)).u32(mode).u32(0);
         Ok(())
     }
 
     pub(crate) fn release(&self, fields: &mut Fields<'_>) -> Result<()> {
-        self.handles.remove(fields.u64()?);
+        let handle = fields.u64()?;
+        self.locks.release(handle);
+        self.handles.remove(handle);
         Ok(())
     }
 
@@ -87,10 +107,11 @@ impl Session {
             None => append_all(file, data),
             Some(offset) => write_all(file, data, offset),
         })?;
+        let node = self.node(header)?;
         if flags & write::KILL_SUIDGID != 0 {
-            let node = self.node(header)?;
             self.owners.kill_set_id(&node)?;
         }
+        self.cache.wrote(&node);
         answer.u32(size).u32(0);
         Ok(())
     }
@@ -107,13 +128,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn fallocate(&self, fields: &mut Fields<'_>) -> Result<()> {
+    pub(crate) fn fallocate(&self, header: &Header, fields: &mut Fields<'_>) -> Result<()> {
         let handle = self.handles.find(fields.u64()?)?;
         let (offset, length, mode) = (fields.u64()?, fields.u64()?, fields.u32()?);
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::OPNOTSUPP)?;
         let file = handle.file()?;
         let taken = if mode.contains(FallocateFlags::PUNCH_HOLE) { 0 } else { length };
-        self.limited(file, Some(offset), taken, || fallocate(file, mode, offset, length))
+        self.limited(file, Some(offset), taken, || fallocate(file, mode, offset, length))?;
+        self.cache.wrote(&*self.node(header)?);
+        Ok(())
     }
 
     pub(crate) fn lseek(&self, fields: &mut Fields<'_>, answer: &mut Answer) -> Result<()> {
@@ -136,7 +159,7 @@ impl Session {
     ) -> Result<()> {
         let from = self.handles.find(fields.u64()?)?;
         let mut from_offset = fields.u64()?;
-        fields.skip(8)?;
+        let to_node = fields.u64()?;
         let to = self.handles.find(fields.u64()?)?;
         let mut to_offset = fields.u64()?;
         let length = usize::try_from(fields.u64()?).unwrap_or(usize::MAX).min(MAX_COPY);
@@ -144,6 +167,7 @@ impl Session {
         let copied = self.limited(to, Some(to_offset), length as u64, || {
             copy_file_range(from, Some(&mut from_offset), to, Some(&mut to_offset), length)
         })?;
+        self.cache.wrote(&*self.nodes.find(to_node)?);
         // At most what was asked for, which fits.
         answer.u32(copied as u32).u32(0);
         Ok(())

@@ -3,6 +3,7 @@
 mod attributes;
 mod directories;
 mod files;
+mod locking;
 mod names;
 mod xattr;
 

@@ -15,7 +15,7 @@ use crate::handles::Handle;
 use crate::nodes::Node;
 use crate::owner::Owner;
 use crate::session::Session;
-use crate::wire::{Answer, FOPEN_KEEP_CACHE, Fields, Header};
+use crate::wire::{Answer, Fields, Header};
 
 impl Session {
     pub(crate) fn lookup(
@@ -24,9 +24,15 @@ impl Session {
         fields: &mut Fields<'_>,
         answer: &mut Answer,
     ) -> Result<()> {
-        let child = self.node(header)?.child(fields.name()?)?;
-        self.entry(child, answer);
-        Ok(())
+        let parent = self.directory(header)?;
+        match parent.child(fields.name()?) {
+            // That there is none may be believed, too.
+            Err(Errno::NOENT) if self.cache.names(&parent) => {
+                answer.u64(0).u64(0).believed(true).zeros(8 + 4 + 4 + ATTRIBUTES);
+                Ok(())
+            }
+            child => self.entry(&parent, child?, answer).map(drop),
+        }
     }
 
     pub(crate) fn readlink(&self, header: &Header, answer: &mut Answer) -> Result<()> {
@@ -86,7 +92,7 @@ impl Session {
         answer: &mut Answer,
         make: impl FnOnce(&Node, &CStr, rustix::fs::Mode) -> Result<()>,
     ) -> Result<()> {
-        let parent = self.node(header)?;
+        let parent = self.directory(header)?;
         let owner = Owner { uid: header.uid, gid: header.gid, mode };
         let owner = self.owners.in_directory(&parent, kind, owner)?;
         make(&parent, name, self.owners.creation_mode(kind, mode))?;
@@ -105,8 +111,7 @@ impl Session {
             return Err(errno);
         }
         let stat = node.stat()?;
-        self.entry((node, stat), answer);
-        Ok(())
+        self.entry(&parent, (node, stat), answer).map(drop)
     }
 
     pub(crate) fn create(
@@ -118,7 +123,7 @@ impl Session {
         let (flags, mode) = (fields.u32()?, fields.u32()?);
         fields.skip(8)?;
         let name = fields.name()?;
-        let parent = self.node(header)?;
+        let parent = self.directory(header)?;
         let owner = Owner { uid: header.uid, gid: header.gid, mode };
         let owner = self.owners.in_directory(&parent, FileType::RegularFile, owner)?;
         let (open, append) = open_flags(flags);
@@ -139,9 +144,8 @@ impl Session {
             self.owners.adopt(&node, owner)?;
         }
         let stat = node.stat()?;
-        self.entry((node, stat), answer);
-        self.opened(Handle::File { file, append }, answer);
-        Ok(())
+        let node = self.entry(&parent, (node, stat), answer)?;
+        self.opened(&node, Handle::File { file, append }, OFlags::from_bits_retain(flags), answer)
     }
 
     pub(crate) fn tmpfile(
@@ -151,7 +155,7 @@ impl Session {
         answer: &mut Answer,
     ) -> Result<()> {
         let (flags, mode) = (fields.u32()?, fields.u32()?);
-        let parent = self.node(header)?;
+        let parent = self.directory(header)?;
         let owner = Owner { uid: header.uid, gid: header.gid, mode };
         let owner = self.owners.in_directory(&parent, FileType::RegularFile, owner)?;
         let (open, append) = open_flags(flags);
@@ -162,14 +166,8 @@ impl Session {
         let (node, _) = reopened(&file)?;
         self.owners.adopt(&node, owner)?;
         let stat = node.stat()?;
-        self.entry((node, stat), answer);
-        self.opened(Handle::File { file, append }, answer);
-        Ok(())
-    }
-
-    /// Appends `struct fuse_open_out`.
-    pub(crate) fn opened(&self, handle: Handle, answer: &mut Answer) {
-        answer.u64(self.handles.insert(handle)).u32(FOPEN_KEEP_CACHE).u32(0);
+        let node = self.entry(&parent, (node, stat), answer)?;
+        self.opened(&node, Handle::File { file, append }, OFlags::from_bits_retain(flags), answer)
     }
 
     pub(crate) fn link(
@@ -179,11 +177,10 @@ impl Session {
         answer: &mut Answer,
     ) -> Result<()> {
         let node = self.nodes.find(fields.u64()?)?;
-        let (parent, name) = (self.node(header)?, fields.name()?);
+        let (parent, name) = (self.directory(header)?, fields.name()?);
         // A descriptor can be linked to by root only; its path is followed to what it leads to.
         linkat(CWD, node.path(), parent.fd(), name, AtFlags::SYMLINK_FOLLOW)?;
-        self.entry(parent.child(name)?, answer);
-        Ok(())
+        self.entry(&parent, parent.child(name)?, answer).map(drop)
     }
 
     pub(crate) fn unlink(
@@ -209,9 +206,14 @@ impl Session {
             fields.skip(4)?;
         }
         let (old, new) = (fields.name()?, fields.name()?);
+        // Others' changes to the file are heard where it goes.
+        self.cache.names(&to);
         renameat_with(self.node(header)?.fd(), old, to.fd(), new, flags)
     }
 }
+
+/// `sizeof(struct fuse_attr)`.
+const ATTRIBUTES: usize = 88;
 
 /// Returns the node of an open file.
 fn reopened(file: &rustix::fd::OwnedFd) -> Result<(Node, rustix::fs::Statx)> {

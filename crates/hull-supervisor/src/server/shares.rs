@@ -29,6 +29,7 @@ pub(super) fn serve(
             source: share.source.clone(),
             read_only: share.read_only,
             limit: share.limit,
+            lease: share.lease.clone(),
         })
         .collect();
     server.set(&shares).map_err(|error| failed(chain(&error)))

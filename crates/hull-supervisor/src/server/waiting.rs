@@ -213,7 +213,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
     let (guest, mut events) = Guest::resume(stream);
     let shares = shares::listen(&mut machine)?;
-    let practice = Share { source: place.share(), read_only: false, limit: None };
+    let practice = Share { source: place.share(), ..Share::default() };
     shares.set(&[practice]).map_err(|error| fail(&error))?;
     rehearsal::run(&guest, &mut events, &launch.rehearsal, &launch.machine.arch).await?;
     // What it left to be written later would be written by every clone.

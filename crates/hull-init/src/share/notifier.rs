@@ -1,0 +1,86 @@
+//! The process that tells file systems what to forget.
+//!
+//! The kernel does that under locks which may be held by somebody who waits for an answer. The
+//! relay brings those answers: so it must not wait itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, Result, write};
+
+use crate::container::control;
+use crate::sys::{self, Fork};
+
+/// The process, as the relay has it.
+pub(super) struct Notifier {
+    socket: OwnedFd,
+    /// What the process has not taken yet.
+    pending: VecDeque<Vec<u8>>,
+}
+
+impl Notifier {
+    /// Starts the process; `port` is for the relay alone.
+    pub(super) fn start() -> Result<Self> {
+        let (socket, notifier) = control::pair()?;
+        match sys::clone3(0, None)? {
+            Fork::Child => run(&notifier),
+            Fork::Parent { .. } => Ok(Self { socket, pending: VecDeque::new() }),
+        }
+    }
+
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Gives it the file system `number`.
+    pub(super) fn admit(&mut self, number: u32, device: &OwnedFd) -> Result<()> {
+        // A container's file systems come before anything happens in them: there is room.
+        control::hand(&self.socket, &number.to_le_bytes(), &[], &[device.as_fd()])
+    }
+
+    /// Passes a message of the host on, the number of its file system included; `false`: some has
+    /// to wait until the socket has room.
+    pub(super) fn pass(&mut self, message: &[u8]) -> bool {
+        self.pending.push_back(message.to_vec());
+        self.flush()
+    }
+
+    /// Passes on what waits; `false`: there is still some.
+    pub(super) fn flush(&mut self) -> bool {
+        while let Some(message) = self.pending.front() {
+            match control::hand(&self.socket, message, &[], &[]) {
+                Err(Errno::AGAIN) => return false,
+                Err(Errno::INTR) => continue,
+                // Nobody forgets anything any more. What is heard by nobody is old after seconds.
+                Err(_) | Ok(()) => {}
+            }
+            self.pending.pop_front();
+        }
+        true
+    }
+}
+
+/// Runs in the child, until the relay ends.
+fn run(socket: &OwnedFd) -> ! {
+    let mut devices = BTreeMap::new();
+    let mut buffer = vec![0; MESSAGE];
+    let _ = sys::close_except(&[socket.as_fd()]);
+    while let Some((length, mut fds)) = control::take(socket, &mut buffer) {
+        let Some((number, message)) = buffer[..length].split_first_chunk::<4>() else {
+            continue;
+        };
+        let number = u32::from_le_bytes(*number);
+        if let Some(device) = fds.pop() {
+            devices.insert(number, device);
+        } else if let Some(device) = devices.get(&number)
+            && let Err(Errno::NODEV) = write::<&OwnedFd>(device, message)
+        {
+            // Unmounted.
+            devices.remove(&number);
+        }
+    }
+    sys::exit_now(0)
+}
+
+/// Longest message, in bytes: numbers and a name.
+const MESSAGE: usize = 1024;
