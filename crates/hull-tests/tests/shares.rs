@@ -37,21 +37,21 @@ for line in sys.stdin:
         let arguments =
             ["run", "-i", "--rm", "--name", name, "-v", mount, image, "python3", "-c", script];
         let mut command = home.command(&arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let questions = child.stdin.take().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("hull");
+        let questions = child.stdin.take().expect("stdin");
+        let answers = BufReader::new(child.stdout.take().expect("stdout"));
         let mut python = Self { child, questions, answers };
         assert_eq!(python.ask("1 + 1"), "2");
         python
     }
 
     fn begin(&mut self, question: &str) {
-        writeln!(self.questions, "{question}").unwrap();
+        writeln!(self.questions, "{question}").expect("a question");
     }
 
     fn answer(&mut self) -> String {
         let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
+        self.answers.read_line(&mut answer).expect("an answer");
         answer.trim_end().to_owned()
     }
 
@@ -62,7 +62,7 @@ for line in sys.stdin:
 
     fn end(mut self) {
         drop(self.questions);
-        assert!(self.child.wait().unwrap().success());
+        assert!(self.child.wait().expect("an end").success());
     }
 }
 
