@@ -141,6 +141,26 @@ fn anonymous_volumes_have_the_life_of_their_container() {
 }
 
 #[test]
+fn space_that_is_freed_goes_back_to_the_host() {
+    let (_registry, home, image) = Home::with_busybox();
+    home.hull(&["run", "-d", "--name", "box", "-v", "data:/v", &image, "sleep", "1000"]).success();
+    let exec = |script: &str| home.hull(&["exec", "box", "sh", "-c", script]).success();
+    let id = home.hull(&["inspect", "-f", "{{.Id}}", "box"]).success();
+    let disk = home.path().join("containers").join(id).join("scratch.ext4");
+    let volume = home.path().join("volumes/data/_data/file");
+    let taken = |path: &std::path::Path| fs::metadata(path).unwrap().blocks() * 512 >> 20;
+    let before = taken(&disk);
+    exec("yes | dd bs=1M count=100 iflag=fullblock of=/file; cp /file /v/file; sync");
+    assert!(taken(&disk) >= before + 100 && taken(&volume) == 100);
+    let size = home.hull(&["ps", "-s", "--format", "{{.Size}}"]).success();
+    assert!(size.starts_with("10"), "{size}");
+    exec("rm /file; : > /v/file");
+    assert_eq!(taken(&volume), 0);
+    hull_tests::eventually("the disk shrinks", || taken(&disk) < before + 10);
+    home.hull(&["rm", "-f", "box"]).success();
+}
+
+#[test]
 fn a_guest_stays_in_its_share() {
     let (_registry, home, image) = Home::with_busybox();
     let dir = tempfile::tempdir().unwrap();
