@@ -5,6 +5,7 @@ mod exec;
 mod fork;
 mod idle;
 mod memory_return;
+mod network;
 mod running;
 mod start;
 mod stopped;
@@ -31,4 +32,5 @@ pub(crate) static CASES: &[Case] = &[
     running::CASE,
     fork::CASE,
     memory_return::CASE,
+    network::CASE,
 ];

@@ -241,7 +241,9 @@ impl Query {
             && filters.is_exactly("isolation", isolation)
             && volume
             && (!filters.contains("publish")
-                || self.published.iter().any(|port| record.config.host.port_bindings.contains_key(port)))
+                || ports::asked_for(&record.config)
+                    .iter()
+                    .any(|port| self.published.contains(port)))
             && (!filters.contains("expose")
                 || self.exposed.iter().any(|port| record.config.exposed_ports.contains(port)))
             // No container is part of a service.

@@ -150,7 +150,14 @@ impl Engine {
     async fn forget_attachment(&self, network: &str, container: &Arc<Container>) -> Result<()> {
         let _gate = container.gate.lock().await;
         let mut attachments = container.attachments();
-        attachments.list.retain(|other| other.asked != network && other.network != network);
+        let is_other = |one: &Attachment| one.asked != network && one.network != network;
+        if attachments.list.iter().all(is_other) {
+            return Err(Error::Forbidden(format!(
+                "container {} is not connected to network {network}",
+                container.id
+            )));
+        }
+        attachments.list.retain(is_other);
         attachments.write(&container.dir)?;
         container.set_attachments(attachments);
         Ok(())

@@ -69,6 +69,16 @@ pub(crate) fn parse_port(text: &str) -> Result<(u16, Transport)> {
     Ok((number, transport))
 }
 
+/// Returns the ports of the host that a container asks for, `port/protocol` each: what Docker's
+/// filter `publish` looks at.
+pub(crate) fn asked_for(config: &ContainerConfig) -> Vec<String> {
+    let all = config.host.port_bindings.iter().flat_map(|(port, bindings)| {
+        let protocol = port.split_once('/').map_or("tcp", |(_, protocol)| protocol);
+        bindings.iter().map(move |binding| format!("{}/{protocol}", binding.host_port))
+    });
+    all.collect()
+}
+
 /// Reads filters: `80`, `80-90` or either with `/udp`; returns `port/protocol` for each.
 pub(crate) fn expand_all(texts: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();

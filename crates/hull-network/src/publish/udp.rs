@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use rustix::net::SendFlags;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
@@ -44,8 +45,9 @@ pub(super) async fn serve(socket: UdpSocket, target: Target, dialer: Dialer) {
         }
         if let Some(flow) = flows.0.get(&client) {
             flow.last.set(Instant::now());
-            // Lost if the container does not keep up, as on any network.
-            let _ = flow.server.try_send(&buffer[..length]);
+            // Lost if the container does not keep up, as on any network. Not by tokio, which does not
+            // know of a new socket that it can be written.
+            let _ = rustix::net::send(&*flow.server, &buffer[..length], SendFlags::DONTWAIT);
         }
     }
 }

@@ -1,0 +1,105 @@
+//! What is left, and what comes back, when processes are killed.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hull_tests::{Home, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{idle, is_served, sh};
+
+#[test]
+fn networks_survive_the_death_of_their_processes() {
+    let (_registry, home, image) = Home::with_busybox();
+    home.hull(&["run", "-d", "--name", "web", "-p", "127.0.0.1::80", &image, "httpd", "-f"])
+        .success();
+    idle(&home, &image, "other", "bridge", &[]);
+    let port = home.hull(&["port", "web", "80"]).success();
+    // One that lives on through all that follows: it is between containers.
+    home.hull(&["exec", "-d", "web", "nc", "-l", "-p", "7", "-e", "cat"]).success();
+    let talk = "mkfifo /tmp/in; sleep 600 > /tmp/in & sleep 1; nc web 7 < /tmp/in > /tmp/out";
+    home.hull(&["exec", "-d", "other", "sh", "-c", talk]).success();
+    let answers = |word: &str| {
+        home.hull(&["exec", "other", "sh", "-c", &format!("echo {word} > /tmp/in")]).success();
+        eventually("the connection carries data", || {
+            sh(&home, "other", "cat /tmp/out").ends_with(word)
+        });
+    };
+    answers("first");
+    let kill = |word: &str| {
+        let pids = home.pids(word);
+        assert!(!pids.is_empty(), "no {word}");
+        for pid in pids {
+            kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+        }
+    };
+    let works = || is_served(&port);
+    let named = || sh(&home, "other", "ping -c 1 -W 1 web").contains("1 packets received");
+    for words in [&["network-service"][..], &["network-door"], &["network-service", "network-door"]]
+    {
+        words.iter().for_each(|word| kill(word));
+        let killed = Instant::now();
+        while !works() {
+            assert!(killed.elapsed() < Duration::from_secs(10), "no port after {words:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let took = killed.elapsed();
+        assert!(named(), "no name after {words:?}");
+        // Generous: other tests run beside this one.
+        assert!(took < Duration::from_secs(5), "{words:?} took {took:?}");
+        let run = ["run", "--rm", "--network", "bridge", &image];
+        home.hull(&[&run[..], &["ping", "-c", "1", "-W", "5", "web"]].concat()).success();
+        answers(words[0]);
+    }
+    // Nothing of it is the daemon's.
+    hull_tests::kill(home.daemon_pid());
+    assert!(works(), "no port without a daemon");
+    answers("last");
+}
+
+#[test]
+fn containers_that_come_and_go_leave_nothing() {
+    let (_registry, home, image) = Home::with_busybox();
+    let cycles: usize = std::env::var("HULL_TEST_RUNS").map_or(3, |text| text.parse().unwrap());
+    idle(&home, &image, "stays", "bridge", &["-p", "127.0.0.1::80"]);
+    let service = home.pids("network-service");
+    let descriptors = || {
+        let of = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        service.iter().map(of).collect::<Vec<_>>()
+    };
+    // Names of interfaces in the namespace, without the way out, which comes by itself.
+    let links = || {
+        let door = home.pids("network-door")[0].to_string();
+        let mut inside = std::process::Command::new("nsenter");
+        inside.args(["--target", &door, "--user", "--preserve-credentials", "--net"]);
+        let shown = inside.args(["cat", "/proc/net/dev"]).output().unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let names =
+            shown.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+        names.filter(|name| name != "egress0").collect::<Vec<_>>()
+    };
+    let cycle = || {
+        home.hull(&["network", "create", "--ipv6", "fleeting"]).success();
+        let run = ["run", "--rm", "--network", "fleeting", "-p", "127.0.0.1::81", &image, "true"];
+        home.hull(&run).success();
+        idle(&home, &image, "fleeting", "fleeting", &["-p", "127.0.0.1::81/udp"]);
+        home.hull(&["network", "connect", "bridge", "fleeting"]).success();
+        home.hull(&["rm", "-f", "fleeting"]).success();
+        home.hull(&["network", "rm", "fleeting"]).success();
+    };
+    cycle();
+    eventually("the first goes", || links().len() == 3);
+    let (first, open) = (links(), descriptors());
+    for _ in 0..cycles {
+        cycle();
+    }
+    eventually("no tap or bridge is left", || links() == first);
+    eventually("no descriptor of the service is left", || descriptors() == open);
+    // The lowest addresses are free again.
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let taken = home.hull(&["inspect", "-f", format, "stays"]).success();
+    idle(&home, &image, "next", "bridge", &[]);
+    let next = home.hull(&["inspect", "-f", format, "next"]).success();
+    let last = |text: &str| text.rsplit('.').next().unwrap().parse::<u8>().unwrap();
+    assert_eq!(last(&next), last(&taken) + 1);
+}

@@ -1,0 +1,15 @@
+//! The same commands under docker and under Hull.
+
+use hull_tests::{Docker, Home, Image, same_as_docker, skip};
+
+#[test]
+fn networks_are_dockers() {
+    let docker = match Docker::with_networks() {
+        Ok(docker) => docker,
+        Err(reason) => return skip(&reason),
+    };
+    let home = Home::new();
+    docker.load(Image::Busybox);
+    home.load(Image::Busybox);
+    same_as_docker(&docker, &home, include_str!("../scripts/networks.sh"));
+}

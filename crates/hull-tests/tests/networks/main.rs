@@ -1,0 +1,41 @@
+//! Networks: addresses, names, isolation, ports, and what is left when processes are killed.
+
+mod bad_days;
+mod docker;
+mod hostile;
+mod names;
+mod ports;
+mod reach;
+mod user;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use hull_tests::Home;
+
+/// A container that does nothing, and is called `name` in `network`.
+pub(crate) fn idle(home: &Home, image: &str, name: &str, network: &str, more: &[&str]) {
+    let mut arguments = vec!["run", "-d", "--name", name, "--network", network];
+    arguments.extend(more);
+    arguments.extend([image, "sleep", "600"]);
+    home.hull(&arguments).success();
+}
+
+pub(crate) fn address(home: &Home, container: &str, network: &str) -> String {
+    let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+    home.hull(&["inspect", "-f", &format, container]).success()
+}
+
+/// Runs a shell line in a container and returns what it printed, errors and all.
+pub(crate) fn sh(home: &Home, container: &str, line: &str) -> String {
+    home.hull(&["exec", container, "sh", "-c", &format!("({line}) 2>&1")]).text()
+}
+
+/// Returns whether a web server answers at `address`.
+pub(crate) fn is_served(address: &str) -> bool {
+    TcpStream::connect(address).is_ok_and(|mut stream| {
+        let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.")
+    })
+}
