@@ -8,7 +8,7 @@ pub(crate) const USAGE: &str = "\
 usage: hull-bench [OPTIONS]
 
   --only CASE,...  measure these cases: start, exec, concurrency, idle, stopped, running, fork,
-                   return, network (all)
+                   files, return, network (all)
   --rounds N       rounds of each case (30)
   --quick          few rounds and few containers: does it work at all?
   --json FILE      write all figures and samples to FILE

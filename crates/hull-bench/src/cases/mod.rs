@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod exec;
+mod files;
 mod fork;
 mod idle;
 mod memory_return;
@@ -31,6 +32,7 @@ pub(crate) static CASES: &[Case] = &[
     stopped::CASE,
     running::CASE,
     fork::CASE,
+    files::CASE,
     memory_return::CASE,
     network::CASE,
 ];
