@@ -168,3 +168,62 @@ fn two_containers_see_each_others_changes_and_locks() {
     first.end();
     flock(&whole, exclusive).unwrap();
 }
+
+/// Two processes that write one database in WAL mode: its locks, and memory that both have mapped.
+const WRITERS: &str = "import os, sqlite3, sys, time
+def connect():
+    base = sqlite3.connect('/m/base', timeout=60, isolation_level=None)
+    base.execute('pragma synchronous=full')
+    return base
+if not os.path.exists('/m/base'):
+    base = connect()
+    base.execute('pragma journal_mode=wal')
+    base.execute('create table row(writer, number, unique(writer, number))')
+    base.close()
+first = os.fork()
+base = connect()
+writer = 'first' if first else 'second'
+start = base.execute('select count(*) from row where writer = ?', [writer]).fetchone()[0]
+for number in range(start, 1000000):
+    base.execute('insert into row values(?, ?)', [writer, number])
+    print(writer, number, flush=True)
+";
+
+const COUNT: &str = "import sqlite3
+base = sqlite3.connect('/m/base')
+print(base.execute('pragma integrity_check').fetchone()[0],
+      *(row[0] for row in base.execute('select count(*) from row group by writer order by writer')))
+";
+
+#[test]
+fn a_database_with_two_writers_survives_its_machine() {
+    let (_registry, home, image) = with_python();
+    let run = |flags: &[&str], script: &str| {
+        let start = [&["run", "-v", "data:/m"][..], flags].concat();
+        home.hull(&[&start[..], &[&image, "python3", "-c", script]].concat())
+    };
+    for _ in 0..2 {
+        run(&["-d", "--name", "box"], WRITERS).success();
+        let lines = || home.hull(&["logs", "box"]).success();
+        let written = |lines: &str, writer: &str| {
+            let last = lines.lines().rfind(|line| line.starts_with(writer));
+            last.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        };
+        let before = ["first", "second"].map(|writer| written(&lines(), writer));
+        hull_tests::eventually("both write", || {
+            let now = ["first", "second"].map(|writer| written(&lines(), writer));
+            now.iter().zip(before).all(|(now, before)| *now > Some(before.unwrap_or(0) + 20))
+        });
+        hull_tests::kill(home.machine_pid("box"));
+        let lines = lines();
+        let found = run(&["--rm"], COUNT).success();
+        let mut words = found.split(' ');
+        assert_eq!(words.next(), Some("ok"));
+        for writer in ["first", "second"] {
+            let count: u64 = words.next().unwrap().parse().unwrap();
+            // What was said to be there is there.
+            assert!(Some(count) > written(&lines, writer), "{writer}: {count}");
+        }
+        home.hull(&["rm", "-f", "box"]).success();
+    }
+}
