@@ -58,6 +58,9 @@ pub(crate) fn attend(server: &Server) {
             if let Some(lease) = session.cache.lease() {
                 lease.look();
             }
+            if session.cache.was_old() && session.cache.is_agreed() {
+                forget_all(server, number, session);
+            }
         }
     }
 }

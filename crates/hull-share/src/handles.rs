@@ -1,10 +1,11 @@
 //! Files and directories that the guest has opened.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::{Mode, OFlags, fcntl_getfl, open};
 use rustix::io::{Errno, Result};
 
 /// An open file or directory.
@@ -30,7 +31,43 @@ impl Handle {
             Self::Directory(_) => Err(Errno::ISDIR),
         }
     }
+
+    /// Says what [`Self::again`] makes of its descriptor.
+    pub(crate) fn kind(&self) -> u64 {
+        match self {
+            Self::File { append: false, .. } => FILE,
+            Self::File { append: true, .. } => APPENDED,
+            Self::Directory(_) => DIRECTORY,
+        }
+    }
+
+    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
+        match self {
+            Self::File { file, .. } => rustix::io::fcntl_dupfd_cloexec(file, 0),
+            Self::Directory(directory) => {
+                let directory = directory.lock().unwrap_or_else(PoisonError::into_inner);
+                rustix::io::fcntl_dupfd_cloexec(&*directory, 0)
+            }
+        }
+    }
+
+    /// Makes one of a duplicated descriptor. It is opened again where that can be: position and
+    /// locks are the other's.
+    pub(crate) fn again(kind: u64, file: OwnedFd) -> Result<Self> {
+        let mode = fcntl_getfl(&file)? & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC);
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let file = open(path, mode | OFlags::CLOEXEC, Mode::empty()).unwrap_or(file);
+        match kind {
+            FILE | APPENDED => Ok(Self::File { file, append: kind == APPENDED }),
+            DIRECTORY => Ok(Self::Directory(Mutex::new(file))),
+            _ => Err(Errno::INVAL),
+        }
+    }
 }
+
+const FILE: u64 = 0;
+const APPENDED: u64 = 1;
+const DIRECTORY: u64 = 2;
 
 /// All that is open in one share.
 #[derive(Debug, Default)]
@@ -57,6 +94,17 @@ impl Handles {
         let removed = self.lock().remove(&number);
         // Closing may take a while; nobody waits for that.
         drop(removed);
+    }
+
+    /// Returns every number and what is open.
+    pub(crate) fn all(&self) -> Vec<(u64, Arc<Handle>)> {
+        self.lock().iter().map(|(number, handle)| (*number, Arc::clone(handle))).collect()
+    }
+
+    /// Gives `handle` a number that it had elsewhere.
+    pub(crate) fn restore(&self, number: u64, handle: Handle) {
+        self.last.fetch_max(number, Ordering::Relaxed);
+        self.lock().insert(number, Arc::new(handle));
     }
 
     pub(crate) fn clear(&self) {

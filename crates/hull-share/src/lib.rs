@@ -21,6 +21,7 @@
 //! | `watch`, `attendant` | what others change, and telling the guest |
 //! | `lease` | whether other machines use the same volume |
 //! | `locks` | who has locked what |
+//! | `state` | what a server of a copy of the guest needs to know |
 //! | `owner` | whose files are |
 //! | `quota` | how much a share may hold |
 
@@ -52,6 +53,8 @@ mod server;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
+mod state;
+#[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod thread;
 #[cfg(target_os = "linux")]
@@ -64,6 +67,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+#[cfg(target_os = "linux")]
+pub use state::State;
 
 /// A directory or file of the host that a guest may use.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -95,6 +101,8 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot copy what a guest has open")]
+    State(#[source] io::Error),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     #[error("directories can be shared with guests on Linux hosts only")]
@@ -127,6 +135,26 @@ impl Server {
     /// [`ServeError`]; what was served before still is, then.
     pub fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
         self.inner.set(shares)
+    }
+
+    /// Returns what the guest knows of its shares, for a server of a copy of that guest. The guest
+    /// must stand still, and its last request have been answered.
+    ///
+    /// # Errors
+    /// [`ServeError::State`]: there may be no more descriptors.
+    pub fn save(&self) -> Result<State, ServeError> {
+        State::save(&self.inner.served().0).map_err(|errno| ServeError::State(errno.into()))
+    }
+
+    /// Serves a guest that is a copy of another server's, with the same `shares`. Files are the
+    /// same, with the same numbers; locks stay the other guest's, and what waited for one is
+    /// interrupted. Call it before the guest goes on: what has changed since `state` was saved it
+    /// is told to forget.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was served before still is, then.
+    pub fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
+        self.inner.restore(shares, state)
     }
 }
 

@@ -147,6 +147,16 @@ impl Locks {
         }
     }
 
+    /// Returns the requests that wait.
+    pub(crate) fn waiting(&self) -> Vec<u64> {
+        self.table().waiting.iter().map(|waiting| waiting.unique).collect()
+    }
+
+    /// Answers a request that has waited elsewhere.
+    pub(crate) fn give_up(&self, unique: u64) {
+        self.table().settled.push((unique, Err(Errno::INTR)));
+    }
+
     /// Whether any request waits.
     pub(crate) fn is_waited_for(&self) -> bool {
         let table = self.table();

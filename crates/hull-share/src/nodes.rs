@@ -242,6 +242,23 @@ impl Nodes {
         self.lock().handles.get(handle).copied()
     }
 
+    /// Returns every number, how often the guest was given it, and the file.
+    pub(crate) fn all(&self) -> Vec<(u64, u64, Arc<Node>)> {
+        let table = self.lock();
+        let entries = table.nodes.iter();
+        entries.map(|(number, entry)| (*number, entry.lookups, Arc::clone(&entry.node))).collect()
+    }
+
+    /// Has the guest know `node` by a number that it was given elsewhere.
+    pub(crate) fn restore(&self, number: u64, lookups: u64, node: Node) {
+        let mut table = self.lock();
+        table.insert(number, Arc::new(node), self.watch.is_some());
+        if let Some(entry) = table.nodes.get_mut(&number) {
+            entry.lookups = lookups;
+        }
+        table.last = table.last.max(number);
+    }
+
     /// Returns all numbers that the guest has.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.lock().nodes.keys().copied().collect()

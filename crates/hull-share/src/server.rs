@@ -17,6 +17,7 @@ use crate::cache::Cache;
 use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
+use crate::state::State;
 use crate::watch::Watch;
 use crate::wire::{Answer, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
 use crate::{ServeError, Share, thread};
@@ -61,6 +62,13 @@ fn overlaps(share: &Share, shares: &[Share]) -> bool {
     })
 }
 
+fn open_all(shares: &[Share]) -> Result<Served, ServeError> {
+    // Without it, the guest believes nothing.
+    let watch = Watch::new().ok().map(Arc::new);
+    let open = |share| open(share, watch.as_ref().filter(|_| !overlaps(share, shares)));
+    Ok((shares.iter().map(open).collect::<Result<_, _>>()?, watch))
+}
+
 /// What the threads share.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -102,13 +110,24 @@ impl Server {
 
     /// Opens the sources, which take the places of those before.
     pub(crate) fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
-        // Without it, the guest believes nothing.
-        let watch = Watch::new().ok().map(Arc::new);
-        let open = |share| open(share, watch.as_ref().filter(|_| !overlaps(share, shares)));
-        let sessions = shares.iter().map(open).collect::<Result<_, _>>()?;
-        *lock(&self.served) = (sessions, watch);
-        self.bell.ring();
+        self.serve(open_all(shares)?);
         Ok(())
+    }
+
+    /// As [`Self::set`], for a guest that knows the shares already.
+    pub(crate) fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
+        let served = open_all(shares)?;
+        state.restore(&served.0).map_err(|errno| ServeError::State(errno.into()))?;
+        for session in &served.0 {
+            session.cache.age();
+        }
+        self.serve(served);
+        Ok(())
+    }
+
+    fn serve(&self, served: Served) {
+        *lock(&self.served) = served;
+        self.bell.ring();
     }
 
     pub(crate) fn served(&self) -> Served {
