@@ -29,6 +29,19 @@ pub(super) fn exchange(request: &mut Request) -> Result<c_int> {
     if control == NONE { Err(Errno(libc::EPROTO)) } else { Ok(control) }
 }
 
+/// Puts what `request` brings in the places of open descriptors, while all threads go on.
+pub(super) fn exchange_here(request: &Request) -> Result<()> {
+    let mut exchanged = Ok(());
+    for (target, fd) in request.targets() {
+        exchanged = exchanged.and_then(|()| match target {
+            Target::Number(number) => replace(number, fd),
+            _ => Err(Errno(libc::EPROTO)),
+        });
+        system::close(fd);
+    }
+    exchanged
+}
+
 /// Makes every eventfd one of the process's own, with the same count.
 pub(super) fn renew_eventfds() -> Result<()> {
     each_descriptor(|fd| {

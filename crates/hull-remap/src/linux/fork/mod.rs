@@ -12,7 +12,8 @@
 //!
 //! `HULL_CONTROL_FD` is a connected socket of the process's owner. What is asked for there is a
 //! [`wire::Request`] with descriptors, answered by a [`wire::Answer`] with a pidfd of the fork. The
-//! owner can have a socket listened to, where others ask. A fork hears its own owner on a connection that
+//! owner can have a socket listened to, where others ask, and have descriptors of the process itself
+//! exchanged. A fork hears its own owner on a connection that
 //! came with the request. A process whose owner has gone ends.
 
 mod descriptors;
@@ -90,16 +91,24 @@ fn serve(connection: c_int, is_control: bool) -> Side {
         }
     };
     let first = request.targets().next();
-    if let Some((Target::Listener, listener)) = first {
-        if is_control {
+    match first {
+        Some((Target::Listener | Target::Number(_), _)) if !is_control => {
+            request.close();
+            wire::answer(connection, Err(Errno(libc::EPERM)));
+            return Side::Parent;
+        }
+        Some((Target::Listener, listener)) => {
             hear_no_more(&LISTENER, NONE);
             LISTENER.store(listener, Ordering::Relaxed);
             wire::answer(connection, Ok(None));
-        } else {
-            request.close();
-            wire::answer(connection, Err(Errno(libc::EPERM)));
+            return Side::Parent;
         }
-        return Side::Parent;
+        // A fork's request begins with its control connection.
+        Some((Target::Number(_), _)) => {
+            wire::answer(connection, descriptors::exchange_here(&request).map(|()| None));
+            return Side::Parent;
+        }
+        _ => {}
     }
     match threads::fork() {
         Ok(Some(fork)) => {

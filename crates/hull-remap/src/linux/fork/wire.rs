@@ -42,7 +42,8 @@ pub(super) enum Target {
     File,
     /// It is a socket to listen to; nothing is forked.
     Listener,
-    /// It takes the place of the descriptor with this number.
+    /// It takes the place of the descriptor with this number: the fork's, or the process's own if
+    /// nothing else comes first.
     Number(c_int),
 }
 
