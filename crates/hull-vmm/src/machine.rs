@@ -112,6 +112,21 @@ pub trait Machine {
     /// [`NicError`].
     fn plug_nic(&mut self, nic: &Nic, tap: OwnedFd) -> impl Future<Output = Result<(), NicError>>;
 
+    /// Whether [`Machine::rewire_nic`] works for the network interface `id`.
+    fn can_rewire_nic(&self, id: &str) -> bool;
+
+    /// Makes the network interface `from` one that is called `to` and whose other end is `tap`. Its
+    /// guest notices nothing: it has to be told of another hardware address.
+    ///
+    /// # Errors
+    /// [`NicError`]; it then stays what it was.
+    fn rewire_nic(
+        &mut self,
+        from: &str,
+        to: &str,
+        tap: OwnedFd,
+    ) -> impl Future<Output = Result<(), NicError>>;
+
     /// Unplugs the network interface `id` and closes its tap.
     ///
     /// # Errors
@@ -144,6 +159,7 @@ pub trait Machine {
     /// Returns a copy of this machine, which must be paused; so is the copy. It is called `name` in
     /// the host's process list. It has `files`
     /// open in place of this machine's; other disks are the same and must not be written by both.
+    /// Its network interfaces have no other end until [`Machine::rewire_nic`] gives them one.
     /// What sets it apart from this one is missing as after [`Vmm::fork`].
     ///
     /// # Errors

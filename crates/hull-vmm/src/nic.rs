@@ -1,7 +1,10 @@
 //! Network interfaces of machines.
 
+use std::io;
+
 use thiserror::Error;
 
+use crate::clone::CloneError;
 use crate::qemu::qmp::QmpError;
 
 /// A network interface that is plugged into a machine.
@@ -16,6 +19,10 @@ pub struct Nic {
 /// Why a network interface cannot be plugged or unplugged.
 #[derive(Debug, Error)]
 pub enum NicError {
+    #[error("cannot exchange the other end of a network interface")]
+    Exchange(#[source] CloneError),
+    #[error("the other end of this network interface cannot be exchanged")]
+    Fixed,
     #[error("the machine has room for {0} network interfaces and no more")]
     Full(u8),
     #[error("the machine has no network interface `{0}`")]
@@ -26,6 +33,8 @@ pub enum NicError {
     Plug(#[source] QmpError),
     #[error("the guest did not let go of the network interface")]
     Stuck,
+    #[error("cannot set up the tap of a network interface")]
+    Tap(#[source] io::Error),
     #[error("cannot unplug a network interface")]
     Unplug(#[source] QmpError),
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::fs::MemfdFlags;
 use rustix::io::FdFlags;
 use rustix::process::Signal;
@@ -59,6 +59,39 @@ pub(crate) fn descriptor_path(fd: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
+/// Returns the taps that the process `pid` has open, by their numbers there.
+pub(crate) fn taps(pid: u32) -> io::Result<Vec<RawFd>> {
+    let mut taps = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let entry = entry?;
+        // Others may be closed meanwhile.
+        let is_tap = std::fs::read_link(entry.path()).is_ok_and(|path| path.ends_with("net/tun"));
+        let number: Option<RawFd> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        taps.extend(number.filter(|_| is_tap));
+    }
+    Ok(taps)
+}
+
+/// Sets `tap` up as a VMM does that has agreed with a Linux guest on all that can be put off:
+/// checksums and the cutting of long frames (`linux/if_tun.h`, virtio 1.2, 5.1.3).
+pub(crate) fn prepare_tap(tap: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the first takes a pointer to a number, the others take a number.
+    unsafe {
+        let fd = tap.as_raw_fd();
+        let length: libc::c_int = VNET_HEADER_BYTES;
+        if libc::ioctl(fd, TUNSETVNETHDRSZ, &raw const length) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // Kernels that do not know the last are asked without it, as QEMU does.
+        for offloads in OFFLOADS {
+            if libc::ioctl(fd, TUNSETOFFLOAD, libc::c_ulong::from(offloads)) == 0 {
+                return Ok(());
+            }
+        }
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Returns what changes with every boot of the host.
 pub(crate) fn host_boot() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
@@ -103,5 +136,14 @@ pub(crate) fn cpu_model() -> io::Result<String> {
     Ok(values.collect::<Vec<_>>().join("; "))
 }
 
+/// `TUNSETVNETHDRSZ`: `_IOW('T', 216, int)`.
+const TUNSETVNETHDRSZ: libc::c_ulong = 0x4004_54d8;
+/// `TUNSETOFFLOAD`: `_IOW('T', 208, unsigned int)`.
+const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+/// Of a header that tells how many buffers there are.
+const VNET_HEADER_BYTES: libc::c_int = 12;
+/// `TUN_F_CSUM`, `TUN_F_TSO4`, `TUN_F_TSO6`, `TUN_F_TSO_ECN`, `TUN_F_UFO`; and the same with
+/// `TUN_F_USO4` and `TUN_F_USO6`.
+const OFFLOADS: [libc::c_uint; 2] = [0x7f, 0x1f];
 /// `CLOSE_RANGE_CLOEXEC` of `linux/close_range.h`.
 const CLOSE_ON_EXEC: libc::c_uint = 4;

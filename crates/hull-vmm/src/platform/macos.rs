@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use rustix::io::FdFlags;
@@ -31,6 +31,16 @@ pub(crate) fn anonymous_file(content: &[u8]) -> io::Result<OwnedFd> {
     std::fs::remove_file(&path)?;
     file.write_all(content)?;
     Ok(file.into())
+}
+
+/// There are no taps here.
+pub(crate) fn taps(_pid: u32) -> io::Result<Vec<RawFd>> {
+    Ok(Vec::new())
+}
+
+/// There are no taps here.
+pub(crate) fn prepare_tap(_tap: &OwnedFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Nothing here needs it: machines are not forked.

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use crate::clone::{CloneError, Exchange};
 
 use super::attach::Nodes;
+use super::nic::Ports;
 use super::process::{QemuMachine, Streams, asynchronous};
 use super::vmm_process::{Cloned, VmmProcess};
 
@@ -29,6 +30,15 @@ use super::vmm_process::{Cloned, VmmProcess};
 pub struct Original {
     pub(super) numbers: Numbers,
     pub(super) nodes: Nodes,
+    pub(super) ports: Ports,
+}
+
+/// What a clone gets in place of what its original has, besides its connections.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges {
+    pub(super) files: Vec<Exchange>,
+    /// Numbers of descriptors.
+    pub(super) numbers: Vec<(RawFd, OwnedFd)>,
 }
 
 /// Descriptors of a machine's process that its clones get others for.
@@ -57,14 +67,15 @@ impl QemuMachine {
         name: &str,
         files: Vec<Exchange>,
     ) -> Result<Self, CloneError> {
-        Self::clone_from(original, connection, name, files).await
+        let exchanges = Exchanges { files, ..Exchanges::default() };
+        Self::clone_from(original, connection, name, exchanges).await
     }
 
     pub(super) async fn clone_from(
         original: &Original,
         connection: &UnixStream,
         name: &str,
-        files: Vec<Exchange>,
+        exchanges: Exchanges,
     ) -> Result<Self, CloneError> {
         let pair = || StdUnixStream::pair().map_err(CloneError::Channel);
         let pipe = || io::pipe().map_err(CloneError::Channel);
@@ -84,7 +95,8 @@ impl QemuMachine {
             (STDOUT, its_console.into()),
             (STDERR, its_errors.into()),
         ];
-        for Exchange { old, new } in files {
+        targets.extend(exchanges.numbers);
+        for Exchange { old, new } in exchanges.files {
             targets.extend([(FILE, old), (FILE, new)]);
         }
         let process = ask(connection, name, &targets).await?.ok_or(CloneError::Silent)?;
@@ -96,13 +108,22 @@ impl QemuMachine {
     }
 
     pub(super) fn original(&self) -> Original {
-        Original { numbers: self.numbers, nodes: self.nodes.clone() }
+        Original { numbers: self.numbers, nodes: self.nodes.clone(), ports: self.ports.clone() }
     }
 }
 
 /// Has the process at the other end of `control` listen to `listener`.
 pub(super) async fn listen(control: &UnixStream, listener: OwnedFd) -> Result<(), CloneError> {
     ask(control, "", &[(LISTENER, listener)]).await.map(drop)
+}
+
+/// Has the process at the other end of `control` use `fd` in place of its descriptor `number`.
+pub(super) async fn exchange(
+    control: &UnixStream,
+    number: RawFd,
+    fd: OwnedFd,
+) -> Result<(), CloneError> {
+    ask(control, "", &[(number, fd)]).await.map(drop)
 }
 
 /// Returns whether the process at the other end of `control` answers at all.

@@ -1,21 +1,38 @@
 //! Plugs network interfaces into a machine that runs.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::fd::AsFd as _;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::clone::CloneError;
 use crate::nic::{Nic, NicError};
+use crate::platform;
 use crate::shape::DeviceSet;
 
+use super::clone;
 use super::command::{AddDevice, AddNetdev, DeleteDevice, DeleteNetdev, NameDescriptor};
 use super::qmp::Monitor;
 
 /// The spare ports of a machine, and what is in them.
-#[derive(Debug)]
-pub(super) struct Ports(Vec<Option<String>>);
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Ports(Vec<Option<Plugged>>);
+
+/// A network interface in a port.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Plugged {
+    /// As the machine's owner calls it.
+    id: String,
+    /// As the VMM has called it since it was plugged.
+    device: String,
+    /// Its tap in the VMM's process; `None`: nobody knows, and it cannot get another.
+    tap: Option<RawFd>,
+}
 
 impl Ports {
     /// Returns those of a machine that has just been started.
@@ -23,10 +40,11 @@ impl Ports {
         Self(vec![None; usize::from(devices.spare_ports)])
     }
 
-    /// Plugs `nic`, whose frames go to and come from `tap`.
+    /// Plugs `nic`, whose frames go to and come from `tap`, into the machine of the process `pid`.
     pub(super) async fn plug(
         &mut self,
         monitor: &mut Monitor,
+        pid: Option<u32>,
         nic: &Nic,
         tap: &OwnedFd,
     ) -> Result<(), NicError> {
@@ -55,21 +73,74 @@ impl Ports {
             let _ = monitor.execute(&DeleteNetdev { id: netdev }).await;
             return Err(NicError::Plug(error));
         }
-        self.0[free] = Some(nic.id.clone());
+        let (id, device) = (nic.id.clone(), nic.id.clone());
+        self.0[free] = Some(Plugged { id, device, tap: pid.and_then(|pid| self.new_tap(pid)) });
         Ok(())
+    }
+
+    /// Returns the one tap of the process that is not known yet.
+    fn new_tap(&self, pid: u32) -> Option<RawFd> {
+        let known: Vec<_> = self.plugged().map(|plugged| plugged.tap).collect();
+        let taps = platform::taps(pid).ok()?;
+        let mut new = taps.into_iter().filter(|tap| !known.contains(&Some(*tap)));
+        new.next().filter(|_| new.next().is_none())
+    }
+
+    fn plugged(&self) -> impl Iterator<Item = &Plugged> {
+        self.0.iter().flatten()
+    }
+
+    /// Whether the interface `id` can get another tap.
+    pub(super) fn can_rewire(&self, id: &str) -> bool {
+        self.plugged().any(|plugged| plugged.id == id && plugged.tap.is_some())
+    }
+
+    /// Gives the interface `from` another tap, and the name `to`, with the help of the process at the
+    /// other end of `control`.
+    pub(super) async fn rewire(
+        &mut self,
+        control: &UnixStream,
+        from: &str,
+        to: &str,
+        tap: OwnedFd,
+    ) -> Result<(), NicError> {
+        let mut plugged = self.0.iter_mut().flatten();
+        let plugged = plugged.find(|plugged| plugged.id == from);
+        let plugged = plugged.ok_or_else(|| NicError::Missing(from.to_owned()))?;
+        let number = plugged.tap.ok_or(NicError::Fixed)?;
+        platform::prepare_tap(&tap).map_err(NicError::Tap)?;
+        clone::exchange(control, number, tap).await.map_err(NicError::Exchange)?;
+        to.clone_into(&mut plugged.id);
+        Ok(())
+    }
+
+    /// Returns what the interfaces of a copy that stands still get for taps: descriptors on which
+    /// nothing ever comes. The frames of the original's are not for it.
+    pub(super) fn dead_taps(&self) -> Result<Vec<(RawFd, OwnedFd)>, CloneError> {
+        let dead = |plugged: &Plugged| {
+            let number = plugged.tap.ok_or(CloneError::Unsuited)?;
+            let socket = UnixDatagram::unbound().map_err(CloneError::Channel)?;
+            Ok((number, socket.into()))
+        };
+        self.plugged().map(dead).collect()
     }
 
     /// Unplugs the interface `id`, and returns when the guest has let go of it.
     pub(super) async fn unplug(&mut self, monitor: &mut Monitor, id: &str) -> Result<(), NicError> {
-        let port = self.0.iter().position(|used| used.as_deref() == Some(id));
+        let is_it = |used: &Option<Plugged>| used.as_ref().is_some_and(|used| used.id == id);
+        let port = self.0.iter_mut().find(|port| is_it(port));
         let port = port.ok_or_else(|| NicError::Missing(id.to_owned()))?;
-        monitor.execute(&DeleteDevice { id: id.to_owned() }).await.map_err(NicError::Unplug)?;
-        timeout(PATIENCE, monitor.wait_for("DEVICE_DELETED", |data| data["device"] == id))
+        let Some(device) = port.as_ref().map(|plugged| plugged.device.clone()) else {
+            return Ok(());
+        };
+        let delete = DeleteDevice { id: device.clone() };
+        monitor.execute(&delete).await.map_err(NicError::Unplug)?;
+        timeout(PATIENCE, monitor.wait_for("DEVICE_DELETED", |data| data["device"] == *device))
             .await
             .map_err(|_| NicError::Stuck)?
             .map_err(NicError::Unplug)?;
-        self.0[port] = None;
-        let netdev = DeleteNetdev { id: netdev(id) };
+        *port = None;
+        let netdev = DeleteNetdev { id: netdev(&device) };
         monitor.execute(&netdev).await.map(drop).map_err(NicError::Unplug)
     }
 }

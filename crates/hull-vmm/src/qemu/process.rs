@@ -28,7 +28,7 @@ use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError};
 
 use super::attach::Nodes;
-use super::clone::{Numbers, Original};
+use super::clone::{Exchanges, Numbers, Original};
 use super::command::{Continue, QueryStatus, Stop};
 use super::command_line::{Origin, Resources, render};
 use super::fork::Load;
@@ -50,7 +50,7 @@ pub struct QemuMachine {
     reason: Option<String>,
     end: Option<End>,
     pub(super) nodes: Nodes,
-    ports: Ports,
+    pub(super) ports: Ports,
     /// The guest's memory is left out of the state that is saved.
     pub(super) is_savable: bool,
     pub(super) load: Option<Load>,
@@ -187,9 +187,9 @@ impl QemuMachine {
         streams: Streams,
     ) -> io::Result<Self> {
         let monitor = Monitor::negotiated(monitor)?;
-        let Original { numbers, nodes } = original.clone();
+        let Original { numbers, nodes, ports } = original.clone();
         let machine = Self::new(process, monitor, streams, numbers, nodes)?;
-        Ok(Self { is_savable: true, ..machine })
+        Ok(Self { is_savable: true, ports, ..machine })
     }
 
     fn new(
@@ -278,7 +278,16 @@ impl Machine for QemuMachine {
         if self.load.is_some() {
             return Err(NicError::NotResumed);
         }
-        self.ports.plug(&mut self.monitor, nic, &tap).await
+        self.ports.plug(&mut self.monitor, self.pid, nic, &tap).await
+    }
+
+    fn can_rewire_nic(&self, id: &str) -> bool {
+        self.control.is_some() && self.ports.can_rewire(id)
+    }
+
+    async fn rewire_nic(&mut self, from: &str, to: &str, tap: OwnedFd) -> Result<(), NicError> {
+        let control = self.control.as_ref().ok_or(NicError::Fixed)?;
+        self.ports.rewire(control, from, to, tap).await
     }
 
     async fn unplug_nic(&mut self, id: &str) -> Result<(), NicError> {
@@ -307,7 +316,8 @@ impl Machine for QemuMachine {
 
     async fn twin(&mut self, name: &str, files: Vec<Exchange>) -> Result<Self, CloneError> {
         let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
-        Self::clone_from(&self.original(), control, name, files).await
+        let numbers = self.ports.dead_taps()?;
+        Self::clone_from(&self.original(), control, name, Exchanges { files, numbers }).await
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {

@@ -247,7 +247,8 @@ impl Launcher for FakeLauncher {
         let origin = Origin { mode: Mode::Cold, reason: None, template: None };
         let writable = Slot::Scratch;
         let (greeted, shape, disks, running, shares) = (None, None, Vec::new(), None, None);
-        Ok(Launched { machine, origin, writable, greeted, shape, disks, running, shares })
+        let wired = Vec::new();
+        Ok(Launched { machine, origin, writable, greeted, shape, disks, running, wired, shares })
     }
 }
 
@@ -286,6 +287,14 @@ impl Machine for FakeMachine {
 
     async fn plug_nic(&mut self, _: &Nic, _: std::os::fd::OwnedFd) -> Result<(), NicError> {
         Ok(())
+    }
+
+    fn can_rewire_nic(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn rewire_nic(&mut self, _: &str, _: &str, _: OwnedFd) -> Result<(), NicError> {
+        Err(NicError::Fixed)
     }
 
     async fn unplug_nic(&mut self, _: &str) -> Result<(), NicError> {
