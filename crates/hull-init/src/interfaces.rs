@@ -1,6 +1,7 @@
 //! Network interfaces: configured over netlink as soon as their device is there.
 
 mod settle;
+mod stowed;
 
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use hull_protocol::{Interface, Reply};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
+use self::stowed::Stowed;
 use crate::agent::Agent;
 use crate::console::phase;
 use crate::failure::{Context, Failure, Result, errno_text};
@@ -20,6 +22,19 @@ pub(crate) struct Interfaces {
     waiting: Vec<(u32, Wanted)>,
     /// Open while somebody waits.
     watch: Option<Watch>,
+    stowed: Option<Stowed>,
+}
+
+impl Interfaces {
+    /// Hides the interface with the hardware address `mac` from containers.
+    pub(crate) fn stow(&mut self, mac: &str) -> Result<()> {
+        let mac = mac.parse().map_err(|_| Failure::invalid(format!("interface: {mac}")))?;
+        let stowed = match self.stowed.take() {
+            Some(stowed) => stowed,
+            None => Stowed::new()?,
+        };
+        self.stowed.insert(stowed).put(mac)
+    }
 }
 
 /// What an interface shall be.
@@ -40,6 +55,16 @@ impl Agent {
         request: &Interface,
     ) -> Result<Option<Reply>> {
         let wanted = Wanted::parse(request)?;
+        if let Some(from) = &request.from {
+            let from = from.parse().map_err(|_| Failure::invalid(format!("interface: {from}")))?;
+            let missing = || Failure::not_found(format!("no interface {from} has been stowed"));
+            let stowed = self.interfaces.stowed.as_mut().ok_or_else(missing)?;
+            stowed.take(from, &wanted.name, wanted.mac)?;
+            return match wanted.configure()? {
+                true => Ok(Some(Reply::Done)),
+                false => Err(missing()),
+            };
+        }
         // Watched before it is looked for: it cannot appear unseen.
         if self.interfaces.watch.is_none() {
             let watch = Watch::links().map_err(|error| failed("watch the interfaces", &error))?;
@@ -107,8 +132,8 @@ impl Wanted {
 
     fn apply(&self, socket: &mut Socket, link: &Link) -> std::io::Result<()> {
         let name = Some(self.name.as_str()).filter(|name| *name != link.name);
-        let change = Change { name, mtu: self.mtu, ..Change::default() };
-        if change != Change::default() {
+        if name.is_some() || self.mtu.is_some() {
+            let change = Change { name, mtu: self.mtu, ..Change::default() };
             socket.change_link(link.index, change)?;
         }
         if !self.addresses.iter().any(|address| address.address.is_ipv6()) {

@@ -109,6 +109,10 @@ impl Agent {
             }),
             Request::Prepare(prepare) => self.prepare(&prepare),
             Request::Interface(interface) => self.configure_interface(number, &interface),
+            Request::Stow { mac } => {
+                self.interfaces.stow(&mac)?;
+                done()
+            }
             Request::Settle(settle) => self.settle_networks(&settle).map(Some),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;

@@ -1,6 +1,7 @@
 //! Interfaces.
 
 use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use crate::mac::Mac;
 use crate::message::{Attributes, Message, flags};
@@ -17,7 +18,7 @@ pub struct Link {
 }
 
 /// What to change of an interface; `None`: leave it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
     pub name: Option<&'a str>,
     pub up: Option<bool>,
@@ -26,6 +27,8 @@ pub struct Change<'a> {
     pub mac: Option<Mac>,
     /// Index of a bridge; 0: none.
     pub master: Option<u32>,
+    /// The network namespace that it moves to.
+    pub namespace: Option<BorrowedFd<'a>>,
     /// Of a port of a bridge: whether it reaches no other port that is isolated, too.
     pub isolated: Option<bool>,
 }
@@ -98,6 +101,9 @@ impl Socket {
         if let Some(master) = change.master {
             message = message.put_u32(MASTER, master);
         }
+        if let Some(namespace) = change.namespace {
+            message = message.put_u32(NAMESPACE_FD, namespace.as_raw_fd() as u32);
+        }
         if let Some(isolated) = change.isolated {
             message = message.nest(LINK_INFO, |info| {
                 info.put(INFO_SLAVE_KIND, b"bridge")
@@ -150,6 +156,7 @@ const NAME: u16 = 3;
 const MTU: u16 = 4;
 const MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
+const NAMESPACE_FD: u16 = 28;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;

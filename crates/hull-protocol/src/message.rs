@@ -94,6 +94,9 @@ pub enum Request {
     /// Configures the network interface with a hardware address. Replies when it has been done;
     /// the device may be plugged in after the request.
     Interface(Box<Interface>),
+    /// Hides the interface with this hardware address from containers, and forgets what it was
+    /// configured with, until [`Interface::from`] names it.
+    Stow { mac: String },
     /// Changes what a running container knows of its networks.
     Settle(Box<Settle>),
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
@@ -248,8 +251,11 @@ pub struct Create {
 /// A network interface of the guest.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Interface {
-    /// Hardware address by which the device is found.
+    /// Hardware address. Where there is no `from`, the device is found by it.
     pub mac: String,
+    /// Hardware address that the device has until now: it has been stowed ([`Request::Stow`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// What it is called, for example `eth0`.
     pub name: String,
     /// Bytes.
