@@ -38,3 +38,5 @@ pub mod service;
 mod wire;
 
 pub use hull_netlink::{Cidr, Mac};
+#[cfg(target_os = "linux")]
+pub use link::spare_tap;

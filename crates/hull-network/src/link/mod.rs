@@ -5,11 +5,25 @@ mod tap;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use hull_netlink::{Change, Cidr, LinkKind, Mac, Protocol, Socket};
 
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Segment};
+
+/// Returns a tap that leads nowhere, in a network namespace that lives as long as it does: for a
+/// machine that gets another one later. `program` is as for [`Namespace::open`]. Blocks for some
+/// milliseconds.
+///
+/// # Errors
+/// The host has no `/dev/net/tun`, or does not let the user have namespaces.
+pub fn spare_tap(program: &Path, home: &Path) -> io::Result<OwnedFd> {
+    let mut namespace = Namespace::open(program, home, None).map_err(io::Error::other)?;
+    let tun = namespace.tun()?;
+    tap::name(&tun, "spare")?;
+    Ok(tun)
+}
 
 /// Makes bridges and taps in one namespace.
 #[derive(Debug)]
