@@ -263,12 +263,13 @@ impl Engine {
 
     fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
         let rehearsal = self.rehearsal()?;
+        let network = self.inner.settings.supervisor.clone();
         if let Some((machine, templates)) = self.inner.pool.inside().wanted.clone() {
-            return Ok(Some(WaitLaunch { machine, templates, rehearsal }));
+            return Ok(Some(WaitLaunch { machine, templates, rehearsal, network }));
         }
         let machine = self.machine_for(&HostConfig::default(), &host::plan_host());
         let templates = self.templates_launch()?;
-        Ok(templates.map(|templates| WaitLaunch { machine, templates, rehearsal }))
+        Ok(templates.map(|templates| WaitLaunch { machine, templates, rehearsal, network }))
     }
 }
 

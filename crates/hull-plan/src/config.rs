@@ -74,6 +74,19 @@ pub struct EndpointConfig {
     pub driver_options: BTreeMap<String, String>,
 }
 
+impl EndpointConfig {
+    /// Returns the same for another container, which must not have the addresses of this one.
+    pub fn without_addresses(&self) -> Self {
+        Self {
+            ipv4_address: None,
+            ipv6_address: None,
+            link_local: Vec::new(),
+            mac_address: String::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// Where a port of a container is published.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(default)]

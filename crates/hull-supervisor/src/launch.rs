@@ -123,13 +123,15 @@ pub struct WaitLaunch {
     pub machine: MachineLaunch,
     pub templates: TemplatesLaunch,
     pub rehearsal: RehearsalLaunch,
+    /// As in [`NetworkLaunch::program`].
+    pub network: PathBuf,
 }
 
 /// A container that is run in a waiting machine for practice: what the guest has executed once it
 /// executes faster the second time, because an emulator has translated it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RehearsalLaunch {
-    /// OCI runtime specification of a usual container that runs [`hull_template::image::PROGRAM`],
+    /// OCI runtime specification of a usual container that runs [`hull_template::image::COMMAND`],
     /// with one share.
     pub spec: Box<RawValue>,
     /// As in [`Launch::files`].

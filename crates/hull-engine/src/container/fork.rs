@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hull_plan::MountKind;
+use hull_plan::{ContainerConfig, MountKind};
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ impl Engine {
         let parent = source.record();
         let given = name.as_deref().map(names::parse).transpose()?;
         let id = random::id()?;
-        let config = parent.config.clone();
+        let config = config_of_copy(&parent.config);
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
         let record = Record {
             version: Record::VERSION,
@@ -120,13 +120,31 @@ impl Engine {
             args: plan.args,
             config,
         };
-        self.insert(given, record).await
+        let child = self.insert(given, record).await?;
+        let attachments = source.attachments().of_copy();
+        attachments.write(&child.dir)?;
+        child.set_attachments(attachments);
+        Ok(child)
     }
 
     async fn start_child(&self, child: &Arc<Container>, frozen: &Path) -> Result<()> {
         let occasion = Occasion::From(StartFrom::Clone(frozen.to_owned()));
         self.start_container(child, Stopwatch::start(), occasion).await
     }
+}
+
+/// Returns the configuration of a copy, which has no address of its original, nor its published
+/// ports: it gets other ones of the host.
+fn config_of_copy(config: &ContainerConfig) -> ContainerConfig {
+    let mut copy = config.clone();
+    copy.mac_address.clear();
+    for settings in copy.networks.values_mut() {
+        *settings = settings.without_addresses();
+    }
+    for binding in copy.host.port_bindings.values_mut().flatten() {
+        binding.host_port.clear();
+    }
+    copy
 }
 
 /// Refuses to `copy` a container with what the host shares: what it has open there is not the

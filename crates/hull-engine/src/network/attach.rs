@@ -25,11 +25,13 @@ pub(crate) struct Connected {
 }
 
 impl Engine {
-    /// Gives a container that is about to start its addresses, and keeps them on disk.
+    /// Gives a container that is about to start its addresses, and keeps them on disk. One that
+    /// `goes_on` where another one is has the interfaces of that one.
     pub(crate) fn connect_for_start(
         &self,
         container: &Arc<Container>,
         record: &Record,
+        goes_on: bool,
     ) -> Result<Connected> {
         let mut attachments = container.attachments().clone();
         if attachments.list.is_empty() {
@@ -38,7 +40,9 @@ impl Engine {
         let before = attachments.clone();
         let mut networks = Vec::new();
         for (number, attachment) in attachments.list.iter_mut().enumerate() {
-            attachment.interface = format!("eth{number}");
+            if !goes_on {
+                attachment.interface = format!("eth{number}");
+            }
             networks.push(
                 self.lease(&container.id, attachment)
                     .map_err(|error| error.within("failed to set up container networking"))?,

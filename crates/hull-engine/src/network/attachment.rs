@@ -56,7 +56,6 @@ impl Attachments {
     pub(crate) fn of(config: &ContainerConfig) -> Self {
         let mode = match config.host.network_mode.as_str() {
             "none" => return Self::default(),
-            "" | "default" if !wants_network(config) => return Self::default(),
             "" | "default" => DEFAULT,
             mode => mode,
         };
@@ -76,6 +75,18 @@ impl Attachments {
             });
         }
         Self { list }
+    }
+
+    /// Returns what a copy of a running container with these has: the same networks and interfaces, and
+    /// addresses of its own.
+    pub(crate) fn of_copy(&self) -> Self {
+        let copy = |attachment: &Attachment| Attachment {
+            asked: attachment.asked.clone(),
+            config: attachment.config.without_addresses(),
+            interface: attachment.interface.clone(),
+            ..Attachment::default()
+        };
+        Self { list: self.list.iter().map(copy).collect() }
     }
 
     /// Reads those of the container in `dir`; what it asked for if it has none yet.
@@ -101,22 +112,6 @@ impl Attachments {
             .map_err(|error| Error::internal("cannot encode a container's networks", error))?;
         durable::replace(&path, &json, Survives::Kill).map_err(Error::file("write", &path))
     }
-}
-
-/// Whether a container that names no network asks for something that only one can give. One that
-/// does not has a loopback interface: an interface is plugged in at every start and cannot be copied,
-/// so that it costs a start 0.1 s and `hull fork`.
-fn wants_network(config: &ContainerConfig) -> bool {
-    let host = &config.host;
-    // Docker's client says so much of the default network whatever its user has said.
-    let nothing = EndpointConfig::default();
-    let says_nothing = |name: &str, settings: &EndpointConfig| {
-        matches!(name, "default" | DEFAULT) && *settings == nothing
-    };
-    host.publish_all_ports
-        || !host.port_bindings.is_empty()
-        || config.networks.iter().any(|(name, settings)| !says_nothing(name, settings))
-        || !config.mac_address.is_empty()
 }
 
 const FILE: &str = "networks.json";

@@ -65,7 +65,7 @@ pub(super) async fn clone(
         }
     };
     context.mark(|timings| &mut timings.restored);
-    let About { shape, template, kernel, boot_log, running, .. } = zygote.about;
+    let About { shape, template, kernel, boot_log, running, wired, .. } = zygote.about;
     let (mode, reason) = match &running {
         Some(running) => (Mode::Fork, Some(format!("fork of container {}", running.container))),
         None => (Mode::Pool, None),
@@ -78,6 +78,7 @@ pub(super) async fn clone(
         shape: Some(shape),
         disks,
         running,
+        wired,
         shares: None,
     })
 }

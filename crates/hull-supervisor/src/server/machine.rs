@@ -18,6 +18,7 @@ use super::context::{Context, chain};
 use super::restored;
 use super::scratch;
 use super::template::{self, RestoreError};
+use super::wiring::Wired;
 use super::zygote::Running;
 
 /// Makes machines; tests have one of their own.
@@ -46,6 +47,8 @@ pub(super) struct Launched<M> {
     pub(super) disks: Vec<OpenDisk>,
     /// The container, if it runs already.
     pub(super) running: Option<Running>,
+    /// Network interfaces that it has already.
+    pub(super) wired: Vec<Wired>,
     /// Serves directories to it already, none of the container's yet.
     pub(super) shares: Option<hull_share::Server>,
 }
@@ -187,8 +190,17 @@ async fn fork_from(
     };
     let greeted = Some(Greeted::of(template, None));
     let (shape, disks) = (Some(shape.clone()), opened);
-    let (running, shares) = (None, None);
-    Ok(Launched { machine, origin, writable, greeted, shape, disks, running, shares })
+    Ok(Launched {
+        machine,
+        origin,
+        writable,
+        greeted,
+        shape,
+        disks,
+        running: None,
+        wired: Vec::new(),
+        shares: None,
+    })
 }
 
 /// Boots a machine because of `reason`.
@@ -224,6 +236,7 @@ async fn boot(
         shape: None,
         disks: Vec::new(),
         running: None,
+        wired: Vec::new(),
         shares: None,
     })
 }

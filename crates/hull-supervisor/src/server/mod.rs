@@ -30,6 +30,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod wiring;
 mod zygote;
 
 use std::fs::File;

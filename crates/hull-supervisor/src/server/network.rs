@@ -1,5 +1,6 @@
 //! The container's networks: its membership in the network service, and its interfaces.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use hull_guest::{Guest, Pending};
 use hull_network::client::{ClientError, Joined, Member};
 use hull_network::protocol::{Endpoint, Join};
-use hull_protocol::{Interface, Request};
-use hull_vmm::{Machine, Nic};
+use hull_protocol::Request;
+use hull_vmm::Machine;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use crate::control::{Failure, FailureCode, Settle};
 use crate::launch::{InterfaceLaunch, NetworkLaunch};
 
 use super::context::{Context, chain, failure};
+use super::wiring::{self, Wired};
 
 /// A container that is joining its networks, while its machine starts.
 #[derive(Debug)]
@@ -40,13 +42,14 @@ impl Joining {
         })))
     }
 
-    /// Waits until the container has joined, and plugs its interfaces into `machine`, whose agent is
-    /// told what to make of them.
+    /// Waits until the container has joined, and gives `machine`, which has the interfaces `wired`
+    /// already, those of the container. Its agent is told what to make of them.
     pub(super) async fn plug(
         self,
         context: &Arc<Context>,
         machine: &mut impl Machine,
         guest: &Guest,
+        mut wired: Vec<Wired>,
     ) -> Result<(Configuring, Membership), Failure> {
         let joined = self.0.await;
         let joined = joined.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
@@ -56,8 +59,10 @@ impl Joining {
         let launch = context.launch.network.clone().unwrap_or_default();
         let mut pending = Vec::new();
         for (interface, tap) in launch.interfaces.iter().zip(taps) {
-            pending.push(plug(machine, guest, interface, tap).await?);
+            let wired = wiring::take(&mut wired, interface);
+            pending.extend(wiring::plug(machine, guest, wired, interface, tap).await?);
         }
+        wiring::unplug(machine, wired).await?;
         Ok((Configuring(pending), Membership::begin(context, member, launch)))
     }
 }
@@ -81,6 +86,7 @@ impl Configuring {
 pub(super) struct Membership {
     task: JoinHandle<()>,
     changes: mpsc::Sender<Change>,
+    wired: RefCell<Vec<Wired>>,
 }
 
 /// What a membership is asked for.
@@ -94,8 +100,14 @@ enum Change {
 impl Membership {
     fn begin(context: &Arc<Context>, member: Member, launch: NetworkLaunch) -> Self {
         let (changes, asked) = mpsc::channel(1);
+        let wired = launch.interfaces.iter().map(Wired::of).collect();
         let task = keep(Arc::clone(context), member, launch, asked);
-        Self { task: tokio::task::spawn_local(task), changes }
+        Self { task: tokio::task::spawn_local(task), changes, wired: RefCell::new(wired) }
+    }
+
+    /// Returns the interfaces that the container has.
+    pub(super) fn wired(&self) -> Vec<Wired> {
+        self.wired.borrow().clone()
     }
 
     /// Connects the container, whose program runs, to one more network; returns what waits for the
@@ -110,11 +122,12 @@ impl Membership {
         // The task ends with this value only.
         let _ = self.changes.send(Change::Connect(interface.endpoint.clone(), reply)).await;
         let tap = answer.await.map_err(|_| gone())?.map_err(refused)?;
-        let plugged = plug(machine, guest, interface, tap).await;
-        if plugged.is_err() {
-            let _ = self.leave(&interface.endpoint.network.id).await;
+        let plugged = wiring::plug(machine, guest, None, interface, tap).await;
+        match &plugged {
+            Ok(_) => self.wired.borrow_mut().push(Wired::of(interface)),
+            Err(_) => drop(self.leave(&interface.endpoint.network.id).await),
         }
-        Ok(Configuring(vec![plugged?]))
+        Ok(Configuring(plugged?))
     }
 
     /// Takes the container off a network.
@@ -126,6 +139,7 @@ impl Membership {
     ) -> Result<(), Failure> {
         // Nothing passes from here on, whatever the guest does.
         self.leave(network).await?;
+        self.wired.borrow_mut().retain(|wired| wired.id != interface);
         let unplugged = machine.unplug_nic(interface).await;
         unplugged.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))
     }
@@ -156,29 +170,6 @@ impl Drop for Membership {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-async fn plug(
-    machine: &mut impl Machine,
-    guest: &Guest,
-    interface: &InterfaceLaunch,
-    tap: OwnedFd,
-) -> Result<Pending, Failure> {
-    let InterfaceLaunch { name, endpoint, gateways } = interface;
-    let mac = endpoint.mac.to_string();
-    // Asked for first: the agent then waits for the device.
-    let pending = guest.send(&Request::Interface(Box::new(Interface {
-        mac: mac.clone(),
-        name: name.clone(),
-        mtu: Some(endpoint.network.mtu),
-        addresses: endpoint.addresses.iter().map(ToString::to_string).collect(),
-        gateways: gateways.iter().map(ToString::to_string).collect(),
-    })));
-    machine
-        .plug_nic(&Nic { id: name.clone(), mac }, tap)
-        .await
-        .map_err(|error| Failure::new(FailureCode::Network, chain(&error)))?;
-    Ok(pending)
 }
 
 async fn configured(pending: Pending) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::control::{Answered, Failure, FailureCode};
-use crate::launch::{Launch, NetworkLaunch};
+use crate::launch::Launch;
 use crate::paths;
 use crate::state::Status;
 use crate::wire::invalid;
@@ -24,6 +24,7 @@ use super::connection::Client;
 use super::context::{Context, chain, failure};
 use super::identity;
 use super::restored::Checkpoint;
+use super::wiring::Wired;
 use super::zygote::{self, About, Running};
 
 /// A client wants a copy of the machine in `dir`.
@@ -85,6 +86,7 @@ pub(super) struct Source<'a, M> {
     pub(super) writable: Slot,
     pub(super) stdio: &'a Stdio,
     pub(super) boot_log: &'a str,
+    pub(super) wired: Vec<Wired>,
 }
 
 /// Does what is `wanted`.
@@ -94,7 +96,7 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     wanted: Wanted,
 ) {
     let Wanted { dir, purpose, answer } = wanted;
-    let about = match about(context, &source) {
+    let about = match about(context, &source, purpose) {
         Ok(about) => about,
         Err(failure) => {
             // The client may have gone; so below.
@@ -135,16 +137,22 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     });
 }
 
-fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure> {
-    let has_interfaces = |network: &NetworkLaunch| !network.interfaces.is_empty();
-    if context.launch.network.as_ref().is_some_and(has_interfaces) {
+fn about<M: Machine>(
+    context: &Context,
+    source: &Source<'_, M>,
+    purpose: Purpose,
+) -> Result<About, Failure> {
+    if purpose != Purpose::Fork && !source.wired.is_empty() {
         return Err(Failure {
             code: FailureCode::Unsupported,
-            message: "a container with network interfaces cannot be copied: its copies would have \
-                      its addresses"
-                .to_owned(),
-            hint: Some("start it with `--network none`".to_owned()),
+            message: "a container with network interfaces cannot be saved".to_owned(),
+            hint: Some("start it with `--network none`, or disconnect it first".to_owned()),
         });
+    }
+    if let Some(wired) = source.wired.iter().find(|wired| !source.machine.can_rewire_nic(&wired.id))
+    {
+        let message = format!("the interface {} of the machine cannot be copied", wired.id);
+        return Err(Failure::new(FailureCode::Unsupported, message));
     }
     let Some(shape) = source.shape else {
         let why = context.state().start.and_then(|origin| origin.reason);
@@ -173,6 +181,7 @@ fn about<M>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure>
             writable: source.writable,
             stdio: source.stdio.clone(),
         }),
+        wired: source.wired.clone(),
     })
 }
 

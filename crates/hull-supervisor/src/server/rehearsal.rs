@@ -14,18 +14,20 @@ use crate::launch::RehearsalLaunch;
 
 use super::context::{chain, failure};
 use super::identity;
+use super::wiring::Spare;
 
 /// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it,
-/// [`TIMES`] times.
+/// [`TIMES`] times. `launch` is what it is, and the machine's architecture; `spare` is the interface
+/// that it has.
 pub(super) async fn run(
     guest: &Guest,
     events: &mut Events,
-    launch: &RehearsalLaunch,
-    arch: &str,
+    launch: (&RehearsalLaunch, &str),
+    mut spare: Option<&mut Spare>,
 ) -> Result<(), Failure> {
     let whole = async {
         for _ in 0..TIMES {
-            perform(guest, events, launch, arch).await?;
+            perform(guest, events, launch, spare.as_deref_mut()).await?;
         }
         Ok(())
     };
@@ -37,8 +39,8 @@ pub(super) async fn run(
 async fn perform(
     guest: &Guest,
     events: &mut Events,
-    launch: &RehearsalLaunch,
-    arch: &str,
+    (launch, arch): (&RehearsalLaunch, &str),
+    spare: Option<&mut Spare>,
 ) -> Result<(), Failure> {
     let invalid = |error: &dyn std::error::Error| Failure::new(FailureCode::Invalid, chain(error));
     let (spec, seccomp) =
@@ -68,9 +70,15 @@ async fn perform(
         },
     };
     let configured = guest.send(&Request::Configure(identity));
+    let interface = spare.map(|spare| (guest.send(&spare.take()), spare.stow()));
     let created = guest.send(&Request::Create(Box::new(create)));
     let started = guest.send(&Request::Start { container: NAME.to_owned() });
     configured.done().await.map_err(failure)?;
+    let mut stow = None;
+    if let Some((taken, request)) = interface {
+        taken.done().await.map_err(failure)?;
+        stow = Some(request);
+    }
     created.reply().await.map_err(failure)?;
     started.reply().await.map_err(failure)?;
     // What it writes is of no interest, but must be read.
@@ -82,7 +90,11 @@ async fn perform(
             None => return Err(Failure::new(FailureCode::Boot, "the guest has gone")),
         }
     }
-    guest.send(&Request::Delete { container: NAME.to_owned() }).done().await.map_err(failure)
+    guest.send(&Request::Delete { container: NAME.to_owned() }).done().await.map_err(failure)?;
+    match stow {
+        Some(stow) => guest.send(&stow).done().await.map_err(failure),
+        None => Ok(()),
+    }
 }
 
 const NAME: &str = "rehearsal";

@@ -87,6 +87,7 @@ pub(super) async fn restore(
         shape: Some(shape),
         disks: opened,
         running: Some(running),
+        wired: Vec::new(),
         shares: None,
     })
 }

@@ -24,7 +24,7 @@ use super::identity;
 use super::machine::{Launched, Launcher};
 use super::network::{Configuring, Joining, Membership};
 use super::offspring::{self, Source};
-use super::{output, shares};
+use super::{output, shares, wiring};
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
 /// everything but that: the caller records the end when it has let go of the container.
@@ -118,8 +118,8 @@ async fn start<L: Launcher>(
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
     let joining = Joining::begin(context);
     let launched = launcher.launch(context).await?;
-    let Launched { origin, writable, greeted, shape, disks, running, shares: server, .. } =
-        launched;
+    let Launched { origin, writable, greeted, shape, disks, running, wired, .. } = launched;
+    let server = launched.shares;
     let machine = machine.insert(launched.machine);
     context.note(|state| state.start = Some(origin));
     shares::serve(&context.launch.shares, machine, server)?;
@@ -170,10 +170,13 @@ async fn start<L: Launcher>(
     }
     let (configuring, membership) = match joining {
         Some(joining) => {
-            let (configuring, membership) = joining.plug(context, machine, &guest).await?;
+            let (configuring, membership) = joining.plug(context, machine, &guest, wired).await?;
             (configuring, Some(membership))
         }
-        None => (Configuring::default(), None),
+        None => {
+            wiring::unplug(machine, wired).await?;
+            (Configuring::default(), None)
+        }
     };
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
@@ -352,6 +355,7 @@ impl Running {
                         writable: self.writable,
                         stdio: &self.stdio,
                         boot_log: &self.boot_messages,
+                        wired: self.membership.as_ref().map(Membership::wired).unwrap_or_default(),
                     };
                     offspring::copy(context, source, wanted).await;
                 }

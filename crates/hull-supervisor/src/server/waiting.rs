@@ -25,6 +25,7 @@ use crate::wire::{FrameReader, invalid, parse, write_json};
 use super::cloned::OpenDisk;
 use super::context::{Context, chain, failure};
 use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
+use super::wiring::{Spare, Wired};
 use super::zygote::{self, About, ZygoteError};
 use super::{RunError, rehearsal, shares, template};
 
@@ -93,6 +94,7 @@ struct Waiting {
     shape: Shape,
     template: String,
     greeted: Greeted,
+    wired: Vec<Wired>,
     shares: hull_share::Server,
 }
 
@@ -112,6 +114,7 @@ impl Waiting {
             boot_log: self.greeted.boot_log.clone(),
             disks: vec![Slot::Scratch],
             running: None,
+            wired: self.wired.clone(),
         };
         let offered = zygote::offer(&mut self.machine, &place.0, about).await;
         if offered.is_err() {
@@ -144,6 +147,7 @@ impl Launcher for Prepared {
                         shape: Some(waiting.shape),
                         disks,
                         running: None,
+                        wired: waiting.wired,
                         shares: Some(waiting.shares),
                     });
                 }
@@ -215,7 +219,9 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     let shares = shares::listen(&mut machine)?;
     let practice = Share { source: place.share(), ..Share::default() };
     shares.set(&[practice]).map_err(|error| fail(&error))?;
-    rehearsal::run(&guest, &mut events, &launch.rehearsal, &launch.machine.arch).await?;
+    let mut spare = Spare::plug(&mut machine, &launch.network, &launch.machine.home).await;
+    let spec = (&launch.rehearsal, launch.machine.arch.as_str());
+    rehearsal::run(&guest, &mut events, spec, spare.as_mut()).await?;
     // What it left to be written later would be written by every clone.
     guest.send(&Request::Sync).done().await.map_err(failure)?;
     Ok(Waiting {
@@ -223,6 +229,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         shape,
         template: template.key().as_str().to_owned(),
         greeted: Greeted::of(&template, Some((guest, events))),
+        wired: spare.iter().map(Spare::wired).collect(),
         shares,
     })
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::UnixStream;
 
+use super::wiring::Wired;
 use crate::paths;
 use crate::wire::invalid;
 use hull_socket::Address;
@@ -41,6 +42,9 @@ pub(super) struct About {
     pub(super) disks: Vec<Slot>,
     /// The container that runs in it.
     pub(super) running: Option<Running>,
+    /// Its network interfaces.
+    #[serde(default)]
+    pub(super) wired: Vec<Wired>,
 }
 
 /// A container that is frozen in a machine that stands still.
