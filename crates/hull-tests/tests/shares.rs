@@ -169,6 +169,25 @@ fn two_containers_see_each_others_changes_and_locks() {
     flock(&whole, exclusive).unwrap();
 }
 
+#[test]
+fn files_are_as_on_a_local_disk() {
+    let (_registry, home, image) = with_python();
+    let dir = tempfile::tempdir().unwrap();
+    let mount = format!("{}:/bind", dir.path().display());
+    home.hull(&[
+        "run", "-d", "--name", "box", "-v", &mount, "-v", "/volume", &image, "sleep", "9999",
+    ])
+    .success();
+    for place in ["/root", "/bind", "/volume"] {
+        let directory = format!("{place}/files");
+        home.hull(&["exec", "box", "mkdir", &directory]).success();
+        let script = include_str!("scripts/files.py");
+        let output = home.hull(&["exec", "box", "python3", "-c", script, &directory]);
+        assert_eq!((output.code, output.errors().as_str()), (0, ""), "{place}");
+    }
+    home.hull(&["rm", "-f", "-v", "box"]).success();
+}
+
 /// Two processes that write one database in WAL mode: its locks, and memory that both have mapped.
 const WRITERS: &str = "import os, sqlite3, sys, time
 def connect():
