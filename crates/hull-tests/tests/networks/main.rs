@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod docker;
+mod forks;
 mod hostile;
 mod names;
 mod ports;
