@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use hull_netlink::{Change, Cidr, LinkKind, Mac, Protocol, Socket};
+use thiserror::Error;
 
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Segment};
@@ -73,13 +74,14 @@ impl Links {
         namespace: &mut Namespace,
         container: &str,
         endpoint: &Endpoint,
-    ) -> io::Result<OwnedFd> {
+    ) -> Result<OwnedFd, TapError> {
         let bridge = self.socket.link(&bridge_name(&endpoint.network))?;
-        let bridge = bridge.ok_or(io::ErrorKind::NotFound)?.index;
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let bridge = bridge.ok_or_else(missing)?.index;
         let name = tap_name(container, &endpoint.network);
-        let tap = namespace.tun()?;
+        let tap = namespace.tun().map_err(TapError::Tun)?;
         tap::name(&tap, &name)?;
-        let link = self.socket.link(&name)?.ok_or(io::ErrorKind::NotFound)?;
+        let link = self.socket.link(&name)?.ok_or_else(missing)?;
         // Before it is a port of the bridge: nothing passes unseen.
         filter::attach(&mut self.socket, link.index, &filter::program(endpoint))?;
         let change = Change {
@@ -107,6 +109,15 @@ impl Links {
             None => Ok(()),
         }
     }
+}
+
+/// Why there is no tap.
+#[derive(Debug, Error)]
+pub(crate) enum TapError {
+    #[error("cannot make an interface in the network namespace")]
+    Link(#[from] io::Error),
+    #[error("cannot open /dev/net/tun")]
+    Tun(#[source] io::Error),
 }
 
 /// Returns the name of a network's bridge in the namespace.

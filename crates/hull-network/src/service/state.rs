@@ -11,7 +11,7 @@ use hull_netlink::{Protocol, Socket};
 
 use crate::dns::{Knowledge, Names, Server, Sockets, Upstream};
 use crate::egress::{Carrier, apply_rules};
-use crate::link::{Links, bridge_name};
+use crate::link::{Links, TapError, bridge_name};
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Join, Publish, Segment, Transport};
 use crate::publish::{self, Conflict, Ports};
@@ -55,6 +55,22 @@ pub(super) struct Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self { message: error.to_string(), hint: None }
+    }
+}
+
+impl From<TapError> for Refusal {
+    fn from(error: TapError) -> Self {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let message = format!("{error}: {}", source.unwrap_or_default());
+        let hint = match error {
+            TapError::Link(_) => None,
+            TapError::Tun(_) => Some(
+                "containers with networks need it: as root, `modprobe tun`, and `chmod 666 \
+                 /dev/net/tun` for ordinary users, as distributions have it"
+                    .into(),
+            ),
+        };
+        Self { message, hint }
     }
 }
 
@@ -245,17 +261,11 @@ impl State {
     ) -> Result<Vec<OwnedFd>, Refusal> {
         let mut taps = Vec::new();
         for endpoint in endpoints {
-            let made = self.network(&endpoint.network).and_then(|()| match again {
-                true => Ok(None),
-                false => {
-                    let mut namespace = self.namespace.borrow_mut();
-                    self.links.tap(&mut namespace, container, endpoint).map(Some)
-                }
-            });
-            taps.extend(made.map_err(|error| Refusal {
-                message: format!("cannot make an interface in the network namespace: {error}"),
-                hint: None,
-            })?);
+            self.network(&endpoint.network).map_err(TapError::from)?;
+            if !again {
+                let mut namespace = self.namespace.borrow_mut();
+                taps.push(self.links.tap(&mut namespace, container, endpoint)?);
+            }
         }
         Ok(taps)
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-use hull_tests::{Home, eventually};
+use hull_tests::{Home, Image, eventually};
 
 use crate::{address, idle};
 
@@ -137,4 +137,34 @@ fn the_proxy_leads_to_containers_by_name() {
     }
     home.hull(&["rm", "-f", "web"]).success();
     assert_ne!(fetch("web", 80).0, 0);
+}
+
+#[test]
+fn redis_is_spoken_to_by_name_and_through_its_port() {
+    let home = Home::new();
+    home.load(Image::Redis);
+    home.hull(&["network", "create", "net"]).success();
+    let server =
+        ["run", "-d", "--name", "db", "--network", "net", "-p", "127.0.0.1::6379", "redis"];
+    let server = [&server[..], &["--protected-mode", "no"]].concat();
+    home.hull(&server).success();
+    let client = ["run", "--rm", "--network", "net", "--entrypoint", "redis-cli", "redis"];
+    let client = |arguments: &[&str]| home.hull(&[&client[..], &["-h", "db"], arguments].concat());
+    eventually("redis answers by name", || client(&["ping"]).text() == "PONG");
+    let value = "x".repeat(100_000);
+    client(&["set", "key", &value]).success();
+    assert_eq!(client(&["get", "key"]).success(), value);
+
+    let port = home.hull(&["port", "db", "6379"]).success();
+    let mut stream = TcpStream::connect(&port).unwrap();
+    // Many requests before the first answer is read.
+    let requests = "INCR count\r\n".repeat(10_000);
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(requests.as_bytes()).unwrap());
+    let expected: String = (1..=10_000).map(|number| format!(":{number}\r\n")).collect();
+    let mut answers = vec![0; expected.len()];
+    stream.read_exact(&mut answers).unwrap();
+    writing.join().unwrap();
+    assert!(answers == expected.as_bytes(), "answers are missing or out of order");
+    assert_eq!(client(&["get", "count"]).success(), "10000");
 }
