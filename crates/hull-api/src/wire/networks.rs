@@ -88,6 +88,7 @@ pub(crate) fn create_network(body: Value) -> Result<CreateNetwork, ApiError> {
         driver: fields.take("Driver")?,
         internal: fields.take("Internal")?,
         attachable: fields.take("Attachable")?,
+        ipv4: fields.take("EnableIPv4")?,
         ipv6: fields.take("EnableIPv6")?,
         labels: fields.take("Labels")?,
         options: fields.take("Options")?,
@@ -95,8 +96,7 @@ pub(crate) fn create_network(body: Value) -> Result<CreateNetwork, ApiError> {
         subnets: configs.into_iter().map(subnet_config).collect::<Result<_, _>>()?,
     };
     // Names are unique here whatever a client wants.
-    fields.value("CheckDuplicate");
-    fields.accept("EnableIPv4", &[json!(true)])?;
+    fields.accept("CheckDuplicate", &[json!(true)])?;
     refuse_swarm(&mut fields)?;
     fields.finish()?;
     Ok(options)

@@ -162,16 +162,18 @@ pub(super) fn facts(
 ) -> NetworkFacts {
     let all = interfaces.iter().flat_map(|interface| &interface.endpoint.addresses);
     let gateways = interfaces.iter().flat_map(|interface| &interface.endpoint.network.gateways);
-    let is_v4 = |address: &IpAddr| address.is_ipv4();
     // As in Docker, whose default network knows no names: who names resolvers asks them himself.
     let asks_others =
         !record.config.host.dns.is_empty() && networks.iter().all(Network::is_predefined);
-    let nameservers = gateways.map(|cidr| cidr.address).filter(is_v4);
+    // One is enough: the first network's, by IPv4 if it has that.
+    let mut nameservers: Vec<IpAddr> = gateways.map(|cidr| cidr.address).collect();
+    nameservers.sort_by_key(IpAddr::is_ipv6);
+    nameservers.truncate(if asks_others { 0 } else { 1 });
     NetworkFacts {
         addresses: all
             .map(|cidr| cidr.address)
             .filter(|address| !is_link_local(*address))
             .collect(),
-        nameservers: nameservers.take(if asks_others { 0 } else { 1 }).collect(),
+        nameservers,
     }
 }

@@ -19,6 +19,8 @@ pub struct CreateNetwork {
     pub driver: String,
     pub internal: bool,
     pub attachable: bool,
+    /// `None`: containers have addresses of IPv4.
+    pub ipv4: Option<bool>,
     pub ipv6: bool,
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
@@ -58,6 +60,9 @@ impl Engine {
             }
         };
         check_name(&options.name)?;
+        if options.ipv4 == Some(false) && !options.ipv6 {
+            return Err(Error::InvalidParameter("IPv4 or IPv6 must be enabled".into()));
+        }
         check_options(&options)?;
         let networks = &self.inner.networks;
         let mut inside = networks.inside();
@@ -127,7 +132,9 @@ fn subnets(inside: &Inside, options: &CreateNetwork) -> Result<Vec<Subnet>> {
             "invalid network config:\ninvalid subnet : invalid CIDR block notation".into(),
         ));
     }
-    if !subnets.iter().any(|subnet| subnet.gateway.is_ipv4()) {
+    if options.ipv4 == Some(false) {
+        subnets.retain(|subnet| subnet.gateway.is_ipv6());
+    } else if !subnets.iter().any(|subnet| subnet.gateway.is_ipv4()) {
         subnets.insert(0, free_subnet(inside)?);
     }
     let has_v6 = subnets.iter().any(|subnet| subnet.gateway.is_ipv6());

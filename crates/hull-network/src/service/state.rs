@@ -278,7 +278,7 @@ impl State {
         let mut namespace = self.namespace.borrow_mut();
         self.links.bridge(&mut namespace, segment)?;
         let mut servers = Vec::new();
-        for gateway in segment.gateways.iter().filter(|gateway| gateway.address.is_ipv4()) {
+        for gateway in &segment.gateways {
             let sockets = Sockets::open(&mut namespace, gateway.address)?;
             servers.push(Server::start(sockets, &self.knowledge)?);
         }
