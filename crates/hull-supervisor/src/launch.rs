@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 pub use hull_vmm::Choice as AcceleratorChoice;
 
 /// Everything that a supervisor needs to know, written by the daemon into the container's
-/// directory. All paths are absolute unless said otherwise.
+/// directory. All paths are absolute unless said otherwise. A supervisor refuses what it does not
+/// know: its program may be older than the daemon's.
 #[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Launch {
     /// The container's id, 64 hexadecimal digits; also its name in the guest protocol.
     pub container: String,
@@ -119,6 +121,7 @@ pub struct ShareLaunch {
 
 /// What a supervisor without a container yet is told: `wait.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct WaitLaunch {
     pub machine: MachineLaunch,
     pub templates: TemplatesLaunch,

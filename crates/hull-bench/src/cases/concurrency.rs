@@ -13,6 +13,7 @@ use crate::hull::Configuration;
 use crate::interrupt::pause;
 use crate::report::{Report, Target};
 use crate::sample::Sample;
+use crate::start_mode::StartMode;
 
 pub(super) const CASE: Case =
     Case { name: "concurrency", about: "100 starts, 1, 4 and 16 at once", run };
@@ -20,7 +21,7 @@ pub(super) const CASE: Case =
 fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let starts = bench.scaled(100, 8);
     let hull = bench.hull(Configuration::Default)?;
-    hull.start()?;
+    hull.settle(StartMode::Pool)?;
     let docker = bench.docker(report);
     for at_once in [1, 4, 16] {
         let (ours, theirs) =
