@@ -14,8 +14,8 @@ use crate::sys::{self, Fork};
 /// The process, as the relay has it.
 pub(super) struct Notifier {
     socket: OwnedFd,
-    /// What the process has not taken yet.
-    pending: VecDeque<Vec<u8>>,
+    /// What the process has not taken yet: messages, and file systems with their number.
+    pending: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
 }
 
 impl Notifier {
@@ -32,23 +32,25 @@ impl Notifier {
         self.socket.as_fd()
     }
 
-    /// Gives it the file system `number`.
-    pub(super) fn admit(&mut self, number: u32, device: &OwnedFd) -> Result<()> {
-        // A container's file systems come before anything happens in them: there is room.
-        control::hand(&self.socket, &number.to_le_bytes(), &[], &[device.as_fd()])
+    /// Gives it the file system `number`; returns as [`Self::flush`].
+    pub(super) fn admit(&mut self, number: u32, device: &OwnedFd) -> Result<bool> {
+        let device = rustix::io::fcntl_dupfd_cloexec(device, 0)?;
+        self.pending.push_back((number.to_le_bytes().into(), Some(device)));
+        Ok(self.flush())
     }
 
-    /// Passes a message of the host on, the number of its file system included; `false`: some has
-    /// to wait until the socket has room.
+    /// Passes a message of the host on, the number of its file system included; returns as
+    /// [`Self::flush`].
     pub(super) fn pass(&mut self, message: &[u8]) -> bool {
-        self.pending.push_back(message.to_vec());
+        self.pending.push_back((message.to_vec(), None));
         self.flush()
     }
 
-    /// Passes on what waits; `false`: there is still some.
+    /// Passes on what waits; `false`: some has to wait until the socket has room.
     pub(super) fn flush(&mut self) -> bool {
-        while let Some(message) = self.pending.front() {
-            match control::hand(&self.socket, message, &[], &[]) {
+        while let Some((message, device)) = self.pending.front() {
+            let devices: Vec<_> = device.iter().map(OwnedFd::as_fd).collect();
+            match control::hand(&self.socket, message, &[], &devices) {
                 Err(Errno::AGAIN) => return false,
                 Err(Errno::INTR) => continue,
                 // Nobody forgets anything any more. What is heard by nobody is old after seconds.

@@ -123,7 +123,8 @@ impl<'a> Relay<'a> {
             let number = u32::from_le_bytes(number);
             let data = EventData::new_u64(number.into());
             epoll::add(&self.epoll, &device, data, EventFlags::IN)?;
-            self.notifier.admit(number, &device)?;
+            let all = self.notifier.admit(number, &device)?;
+            self.watch_notifier(!all)?;
             self.devices.insert(number, device);
         }
         Ok(true)
