@@ -1,5 +1,6 @@
 //! Work that may block or that reads what a container controls, done in forked helpers.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -268,9 +269,35 @@ pub(crate) fn processes(pids: &[i32]) -> Result<Reply> {
                 b"" => format!("[{name}]"),
                 command => String::from_utf8_lossy(command).replace('\0', " "),
             },
+            state: state(pid, &fields),
+            virtual_kib: number(20)? as u64 >> 10,
+            resident_kib: (number(21)? as u64).saturating_mul(rustix::param::page_size() as u64)
+                >> 10,
         })
     };
     Ok(Reply::Processes { processes: pids.iter().filter_map(|pid| describe(*pid)).collect() })
+}
+
+/// Returns the state of a process as `ps` shows it, from the fields of its `stat` file that follow
+/// its name: proc_pid_stat(5).
+fn state(pid: i32, fields: &[&str]) -> String {
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<i64>().ok());
+    let mut text = fields.first().copied().unwrap_or("?").to_owned();
+    match number(16).unwrap_or(0).cmp(&0) {
+        Ordering::Greater => text.push('N'),
+        Ordering::Less => text.push('<'),
+        Ordering::Equal => {}
+    }
+    if number(3) == Some(pid.into()) {
+        text.push('s');
+    }
+    if number(17).is_some_and(|threads| threads > 1) {
+        text.push('l');
+    }
+    if number(5).is_some() && number(5) == number(2) {
+        text.push('+');
+    }
+    text
 }
 
 /// Changes the root of a helper to a container's: from here on every path is the container's, and

@@ -478,6 +478,15 @@ pub struct Process {
     /// Controlling terminal as `ps` shows it (`pts/0`), `?` if none.
     pub tty: String,
     pub command: String,
+    /// State as `ps` shows it: `Ss`, `R+`.
+    #[serde(default)]
+    pub state: String,
+    /// Virtual memory, KiB.
+    #[serde(default)]
+    pub virtual_kib: u64,
+    /// Resident memory, KiB.
+    #[serde(default)]
+    pub resident_kib: u64,
 }
 
 /// One path in a container, as Docker's archive API describes it.

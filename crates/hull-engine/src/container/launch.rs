@@ -270,7 +270,7 @@ fn set_previous_aside(dir: &Path) -> Result<()> {
 /// Memory that a container's machine has for it, bytes. Less than usual gets the usual machine, which
 /// has a template, and whose memory is the host's until it is written: the control group limits it,
 /// and that can be raised. A limit beyond the host's memory never binds.
-fn memory_limit(asked: i64) -> u64 {
+pub(super) fn memory_limit(asked: i64) -> u64 {
     let default = hull_plan::DEFAULT_MEMORY.unsigned_abs();
     match u64::try_from(asked) {
         Ok(asked) => asked.clamp(default, host::memory().max(default)),
