@@ -100,23 +100,25 @@ fn config(config: &ImageConfig) -> Value {
         "AttachStdin": false,
         "AttachStdout": false,
         "AttachStderr": false,
+        "ExposedPorts": set(&config.exposed_ports),
         "Tty": false,
         "OpenStdin": false,
         "StdinOnce": false,
         "Env": if config.env.is_empty() { Value::Null } else { json!(config.env) },
         "Cmd": config.cmd,
+        "Healthcheck": config.healthcheck,
         "Image": "",
         "Volumes": set(&config.volumes),
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint,
         "OnBuild": null,
         "Labels": if config.labels.is_empty() { Value::Null } else { json!(config.labels) },
+        "StopSignal": config.stop_signal,
     });
-    if !config.exposed_ports.is_empty() {
-        value["ExposedPorts"] = set(&config.exposed_ports);
-    }
-    if let Some(signal) = &config.stop_signal {
-        value["StopSignal"] = json!(signal);
+    if let Value::Object(fields) = &mut value {
+        // As Docker, which leaves these out where they are empty.
+        let optional = ["ExposedPorts", "Healthcheck", "StopSignal"];
+        fields.retain(|name, value| !value.is_null() || !optional.contains(&name.as_str()));
     }
     value
 }

@@ -33,6 +33,9 @@ pub(crate) fn image_config(config: &ContainerConfig) -> Value {
     if !config.exposed_ports.is_empty() {
         value["ExposedPorts"] = set(&config.exposed_ports);
     }
+    if let Some(check) = &config.healthcheck {
+        value["Healthcheck"] = json!(check);
+    }
     if let Some(signal) = &config.stop_signal {
         value["StopSignal"] = json!(signal);
     }
