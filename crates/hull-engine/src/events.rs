@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use hull_network::model::Network;
+use hull_plan::MountKind;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
@@ -155,6 +156,23 @@ impl Engine {
         });
     }
 
+    /// Tells that the volumes of a container are mounted, or no longer.
+    pub(crate) fn tell_mounts(&self, container: &Container, action: &str) {
+        for point in &container.record().config.mount_points {
+            if !matches!(point.kind, MountKind::Volume) {
+                continue;
+            }
+            let mut extra = vec![("container", container.id.as_str())];
+            let writable = if point.read_only { "false" } else { "true" };
+            if action == "mount" {
+                extra.push(("destination", &point.destination));
+                extra.push(("propagation", ""));
+                extra.push(("read/write", writable));
+            }
+            self.tell_volume(action, &point.name, &extra);
+        }
+    }
+
     /// Tells of something that happened to an image.
     pub(crate) fn tell_image(&self, action: &str, actor: &str, name: &str) {
         self.inner.events.publish(Event {
@@ -235,6 +253,8 @@ fn includes(filters: &Filters, event: &Event) -> bool {
         && image
         && about("container")
         && about("daemon")
+        && about("network")
+        && about("volume")
         && filters.is_exactly("type", event.kind.as_str())
         && filters.is_exactly("scope", "local")
         && filters.all_labels("label", &event.attributes)

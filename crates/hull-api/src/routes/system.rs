@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode, header};
 use hull_engine::image::ImageListOptions;
-use hull_engine::{ListOptions, Summary};
+use hull_engine::{Filters, ListOptions, Summary};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -53,6 +53,15 @@ pub(super) async fn disk_usage(
             value
         })
         .collect();
+    let mut volumes = Vec::new();
+    for volume in server.engine.volumes(&Filters::default())? {
+        let mut value = wire::volume(&volume);
+        value["UsageData"] = json!({
+            "RefCount": server.engine.volume_references(&volume.name),
+            "Size": server.engine.volume_size(&volume).await,
+        });
+        volumes.push(value);
+    }
     ok(&json!({
         "LayersSize": images.iter().map(|image| image.size).sum::<u64>(),
         "Images": shown,
@@ -60,7 +69,7 @@ pub(super) async fn disk_usage(
             .iter()
             .map(|container: &Summary| wire::container_summary(container, now))
             .collect::<Vec<_>>(),
-        "Volumes": [],
+        "Volumes": volumes,
         "BuildCache": [],
     }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hull_plan::Healthcheck;
-use hull_supervisor::health::{Health, HealthStatus};
+use hull_supervisor::health::{Check, Health, HealthStatus};
 use hull_supervisor::launch::HealthLaunch;
 
 use super::entry::Container;
@@ -11,7 +11,7 @@ use super::exec;
 use super::record::Record;
 use super::state::Status;
 use crate::isolation::Task;
-use crate::{Engine, Result};
+use crate::{Engine, Result, random};
 
 /// Says how a container is to be checked; `None` if it is not.
 pub(crate) fn launch(record: &Record) -> Result<Option<HealthLaunch>> {
@@ -60,15 +60,36 @@ impl Engine {
 
     fn take_health(&self, container: &Container, health: Health) {
         let status = health.status;
+        // What a daemon before this one has seen, it has told.
+        let seen = container.live().health.map(|before| before.log.last().map(|it| it.start));
+        let is_new =
+            |check: &Check| seen.is_some_and(|seen| seen.is_none_or(|seen| check.start > seen));
+        let new: Vec<Check> = health.log.iter().filter(|check| is_new(check)).cloned().collect();
+        new.iter().for_each(|check| self.tell_check(container, check));
         let told = container.change(|live| {
             let before = live.health.replace(health);
             // Checks that end with their container say nothing.
             live.state.status == Status::Running
+                && !new.is_empty()
                 && before.is_some_and(|before| before.status != status)
         });
         if told {
             self.tell(container, format!("health_status: {}", status.as_str()), &[]);
         }
+    }
+}
+
+impl Engine {
+    /// Tells of a check what docker tells of the process that it is.
+    fn tell_check(&self, container: &Container, made: &Check) {
+        let Some((_, command)) = check(&container.record()) else { return };
+        let Ok(id) = random::id() else { return };
+        let command = command.join(" ");
+        let id = ("execID", id);
+        self.tell(container, format!("exec_create: {command}"), std::slice::from_ref(&id));
+        self.tell(container, format!("exec_start: {command}"), std::slice::from_ref(&id));
+        let code = u8::try_from(made.exit_code).unwrap_or(KILLED);
+        self.tell(container, "exec_die", &[id, ("exitCode", code.to_string())]);
     }
 }
 
@@ -94,6 +115,8 @@ impl Container {
     }
 }
 
+/// Exit code of a check that took too long.
+const KILLED: u8 = 137;
 /// Nanoseconds; moby's `defaultProbeInterval` and `defaultProbeTimeout`.
 const INTERVAL: u64 = 30_000_000_000;
 /// Nanoseconds; moby's `defaultStartInterval`.

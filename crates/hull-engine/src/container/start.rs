@@ -106,6 +106,7 @@ impl Engine {
                     live.take_run(state);
                 });
                 container.begin_health();
+                self.tell_mounts(container, "mount");
                 self.tell(container, "start", &[]);
                 self.monitor(container);
                 Ok(())
@@ -132,6 +133,7 @@ impl Engine {
         let driver = self.inner.drivers.named(&record.config.host.isolation)?;
         self.wait_for_predecessor(&container.dir, driver).await?;
         self.end_visit(container).await?;
+        self.fill_volumes_before(container).await;
         let (engine, starting, prepared) = (self.clone(), container.clone(), record.clone());
         let launch = tokio::task::spawn_blocking(move || {
             let host = host::plan_host();
@@ -271,6 +273,7 @@ impl Engine {
                 ("exitCode", exit.code.to_string()),
             ],
         );
+        self.tell_mounts(container, "unmount");
         let delay = match restarting || self.is_shutting_down() {
             true => None,
             false => container.comes_back(exit.code, lasted.try_into().unwrap_or_default()),

@@ -143,6 +143,7 @@ impl Engine {
         let driver = self.driver_of(container)?;
         self.wait_for_predecessor(&container.dir, driver).await?;
         self.end_visit(container).await?;
+        self.fill_volumes_before(container).await;
         let dir = container.visit_dir();
         let (engine, visited, place) = (self.clone(), Arc::clone(container), dir.clone());
         let launch = tokio::task::spawn_blocking(move || {

@@ -4,6 +4,7 @@ mod mounts;
 mod operations;
 mod provide;
 mod store;
+mod unfilled;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ impl Volume {
     /// Returns the file by which its users know of each other.
     pub(crate) fn lease(&self) -> PathBuf {
         self.mountpoint.with_file_name("lease")
+    }
+
+    /// Returns the directory with its content.
+    pub(crate) fn top(&self) -> PathBuf {
+        self.device().unwrap_or_else(|| self.mountpoint.clone())
     }
 
     /// Bytes that it may grow to.

@@ -24,7 +24,7 @@ impl Engine {
         let limit = volume.as_ref().and_then(Volume::size_limit);
         let lease = volume.as_ref().map(Volume::lease);
         let (source, can_fill) = match volume {
-            Some(volume) => volume_source(volume, point)?,
+            Some(volume) => volume_source(&volume, point)?,
             None => (bind_source(point)?, false),
         };
         let metadata = fs::metadata(&source).map_err(Error::file("open", &source))?;
@@ -47,8 +47,8 @@ impl Engine {
 }
 
 /// Returns where a volume is, and whether it is filled if it is empty.
-fn volume_source(volume: Volume, point: &MountPoint) -> Result<(PathBuf, bool)> {
-    let top = volume.device().unwrap_or(volume.mountpoint);
+fn volume_source(volume: &Volume, point: &MountPoint) -> Result<(PathBuf, bool)> {
+    let top = volume.top();
     if point.subpath.is_empty() {
         return Ok((top, !point.no_copy));
     }
@@ -86,7 +86,7 @@ fn bind_source(point: &MountPoint) -> Result<PathBuf> {
     }
 }
 
-fn is_empty(path: &Path) -> bool {
+pub(super) fn is_empty(path: &Path) -> bool {
     let first = fs::read_dir(path).map(|mut entries| entries.next());
     matches!(first, Ok(None)) || first.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

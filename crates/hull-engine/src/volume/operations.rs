@@ -150,17 +150,17 @@ fn has_labels(filters: &Filters, volume: &Volume) -> bool {
         && (without.is_empty() || !without.all_labels("label", &volume.labels))
 }
 
-/// Bytes that a tree takes; what cannot be read counts as nothing.
+/// Bytes that the files of a tree take, holes left out; what cannot be read counts as nothing.
+/// Directories do not count, as with Docker.
 fn size(path: &Path) -> u64 {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return 0;
     };
-    let below = match metadata.is_dir() {
-        true => fs::read_dir(path)
+    if metadata.is_dir() {
+        return fs::read_dir(path)
             .map(|entries| entries.flatten().map(|entry| size(&entry.path())).sum())
-            .unwrap_or(0),
-        false => 0,
-    };
+            .unwrap_or(0);
+    }
     // st_blocks counts 512 bytes.
-    below + metadata.blocks() * 512
+    metadata.len().min(metadata.blocks() * 512)
 }
