@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::{Error, Result};
 
 /// Filters of a list or of the event stream, as given with `--filter key=value`.
@@ -63,6 +66,20 @@ impl Filters {
             Some((name, value)) => labels.get(name).is_some_and(|have| have == value),
             None => labels.contains_key(wanted),
         })
+    }
+
+    /// Reads the filter `until`: a time, or a duration before now.
+    ///
+    /// # Errors
+    /// It is neither, or there are several.
+    pub fn until(&self) -> Result<Option<Timestamp>> {
+        match self.values("until") {
+            [] => Ok(None),
+            [text] => hull_format::parse_time(text, Timestamp::now(), &TimeZone::system())
+                .map(Some)
+                .map_err(|error| Error::InvalidParameter(error.to_string())),
+            _ => Err(Error::InvalidParameter("more than one until filter specified".into())),
+        }
     }
 
     /// Reads a filter that is true or false.

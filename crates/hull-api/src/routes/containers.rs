@@ -5,7 +5,6 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode};
 use hull_engine::{CreateOptions, Filters, ListOptions, RemoveOptions, Status, StopOptions};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{Answer, checkpoints, json, no_content, ok};
@@ -164,7 +163,7 @@ pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) 
     if let Some(key) = filters.0.keys().find(|key| !known(key)) {
         return Err(ApiError::bad_request(format!("invalid filter '{key}'")));
     }
-    let until = until(&filters)?;
+    let until = filters.until()?;
     filters.0.remove("until");
     // Those that have the labels of `label!` stay.
     let kept = filters.0.remove("label!");
@@ -202,17 +201,6 @@ pub(super) async fn top(
 ) -> Answer {
     let top = server.engine.top(&id, parameters.text("ps_args").unwrap_or("-ef")).await?;
     ok(&json!({"Titles": top.titles, "Processes": top.processes}))
-}
-
-/// Reads the filter `until`: a time, or a duration before now.
-pub(super) fn until(filters: &Filters) -> Result<Option<Timestamp>, ApiError> {
-    match filters.values("until") {
-        [] => Ok(None),
-        [text] => hull_format::parse_time(text, Timestamp::now(), &TimeZone::system())
-            .map(Some)
-            .map_err(|error| ApiError::bad_request(error.to_string())),
-        _ => Err(ApiError::bad_request("more than one until filter specified")),
-    }
 }
 
 /// Reads the size of a terminal: rows and columns.

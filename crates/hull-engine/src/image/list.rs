@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hull_store::Image;
 use jiff::Timestamp;
 
-use crate::{Engine, Error, Filters, Result};
+use crate::{Engine, Filters, Result};
 
 /// Which images.
 #[derive(Clone, Debug, Default)]
@@ -75,13 +75,7 @@ impl Engine {
                 None => Ok(None),
             }
         };
-        let until = match filters.values("until") {
-            [] => None,
-            [value] => Some(parse_time(value)?),
-            _ => {
-                return Err(Error::InvalidParameter("more than one until filter".into()));
-            }
-        };
+        let until = filters.until()?;
         Ok(Bounds {
             before: of("before")?,
             since: of("since")?,
@@ -115,15 +109,6 @@ impl Bounds {
 /// When an image was made.
 pub(super) fn created(image: &Image) -> Option<Timestamp> {
     image.created.parse().ok()
-}
-
-/// Reads seconds since 1970 or RFC 3339.
-pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
-    let seconds = text.parse::<i64>().ok();
-    seconds
-        .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| Error::InvalidParameter(format!("invalid timestamp {text:?}")))
 }
 
 /// As Docker's `reference.FamiliarMatch`: a pattern of the name, with or without the tag.

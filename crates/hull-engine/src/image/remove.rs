@@ -6,7 +6,7 @@ use hull_registry::Digest;
 use hull_store::{ImageUser, RemoveError};
 use jiff::Timestamp;
 
-use super::list::{created, parse_time};
+use super::list::created;
 use crate::{Engine, Error, Filters, Result};
 
 /// How to remove.
@@ -72,10 +72,7 @@ impl Engine {
     pub async fn image_prune(&self, filters: &Filters) -> Result<PruneReport> {
         filters.validate(&["dangling", "label", "label!", "until"])?;
         let dangling_only = filters.boolean("dangling")?.unwrap_or(true);
-        let until = match filters.values("until").last() {
-            Some(value) => Some(parse_time(value)?),
-            None => None,
-        };
+        let until = filters.until()?;
         let used: BTreeSet<_> = self.image_users()?.into_iter().map(|user| user.image).collect();
         let mut report = PruneReport::default();
         for image in self.inner.store.images() {

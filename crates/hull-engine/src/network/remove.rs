@@ -37,17 +37,7 @@ impl Engine {
     /// An unknown filter.
     pub fn prune_networks(&self, filters: &Filters) -> Result<Vec<String>> {
         filters.validate(&["label", "label!", "until"])?;
-        let until = match filters.values("until") {
-            [] => None,
-            [text] => {
-                Some(text.parse::<jiff::Timestamp>().map_err(|_| {
-                    Error::InvalidParameter(format!("invalid filter 'until={text}'"))
-                })?)
-            }
-            _ => {
-                return Err(Error::InvalidParameter("more than one until filter specified".into()));
-            }
-        };
+        let until = filters.until()?;
         let mut removed = Vec::new();
         for network in self.inner.networks.all() {
             let young = until.is_some_and(|until| {
