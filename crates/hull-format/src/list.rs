@@ -25,6 +25,8 @@ pub struct Listing {
     pub titles: &'static [(&'static str, &'static str)],
     /// What `table` alone means, without `table `.
     pub table: &'static str,
+    /// What `raw` means; `None`: nothing else than any other text.
+    pub raw: Option<&'static str>,
 }
 
 /// A parsed `--format`.
@@ -36,11 +38,12 @@ pub struct Format {
 
 impl Format {
     /// Parses `text`: a template, `table TEMPLATE`, `table` (also empty) for the listing's own
-    /// table, or `json`.
+    /// table, `json`, or `raw`.
     pub fn parse(text: &str, listing: &Listing) -> Result<Self, Error> {
         let (template, table) = match text {
             "" | "table" => (listing.table, true),
             "json" => ("{{json .}}", false),
+            "raw" if listing.raw.is_some() => (listing.raw.unwrap_or_default(), false),
             text => match text.strip_prefix("table") {
                 Some(template) => (template, true),
                 None => (text, false),
@@ -83,6 +86,7 @@ mod tests {
             ("Status", "STATUS"),
         ],
         table: "{{.ID}}\t{{.Status}}\t{{.Names}}",
+        raw: None,
     };
 
     fn render(format: &str) -> Result<String, String> {

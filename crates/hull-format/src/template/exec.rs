@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::Data;
 use super::ast::{Branch, Command, Expr, ExprKind, Node, Pipe};
 use super::error::Error;
 use super::functions::{self, Signature, Type};
 use super::hints::{Hints, ObjectKind};
 use super::parse::Templates;
 use super::value::{Null, Val};
+use super::{Data, Names};
 
 /// Output beyond which execution ends: nested ranges multiply.
 const MAX_OUTPUT: usize = 64 << 20;
@@ -355,8 +355,17 @@ impl<'t> Run<'t> {
     fn field(&self, receiver: &Val, name: &str) -> Outcome<Val> {
         match receiver {
             Val::Object(object) => {
+                let quoted = super::value::quote(name);
+                let is_struct = object.kind == ObjectKind::Struct;
+                let names = self.data.names;
+                if names == Names::Go && is_struct && Hints::DOCKER.is_json_only(name) {
+                    return fail(format_args!("map has no entry for key {quoted}"));
+                }
                 if let Some(value) = object.field(name) {
                     return Ok(value.clone());
+                }
+                if names == Names::Json {
+                    return fail(format_args!("map has no entry for key {quoted}"));
                 }
                 if object.kind != ObjectKind::Struct {
                     return Ok(Val::Missing);
@@ -367,7 +376,6 @@ impl<'t> Run<'t> {
                 if let (None, Some(value)) = (&self.data.type_name, Hints::DOCKER.left_out(name)) {
                     return Ok(value);
                 }
-                let quoted = super::value::quote(name);
                 match &self.data.type_name {
                     Some(kind) => fail(format_args!("can't evaluate field {name} in type {kind}")),
                     None => fail(format_args!("map has no entry for key {quoted}")),

@@ -93,6 +93,7 @@ impl Hints {
             ("BindOptions", Empty::Null),
             ("Consistency", Empty::String),
             ("Driver", Empty::String),
+            ("ExposedPorts", Empty::Null),
             ("Health", Empty::Null),
             ("Healthcheck", Empty::Null),
             ("Init", Empty::Null),
@@ -102,6 +103,8 @@ impl Hints {
             ("NetworkDisabled", Empty::False),
             ("ReadOnly", Empty::False),
             ("Shell", Empty::Null),
+            ("SizeRootFs", Empty::Null),
+            ("SizeRw", Empty::Null),
             ("StopSignal", Empty::String),
             ("StopTimeout", Empty::Null),
             ("StorageOpt", Empty::Null),
@@ -112,6 +115,8 @@ impl Hints {
         ],
         aliases: &[
             ("ID", "Id"),
+            ("APIVersion", "ApiVersion"),
+            ("HostIP", "HostIp"),
             ("CPUShares", "CpuShares"),
             ("NanoCPUs", "NanoCpus"),
             ("CPUPeriod", "CpuPeriod"),
@@ -154,6 +159,11 @@ impl Hints {
             Empty::String => Val::str(""),
             Empty::False => Val::Bool(false),
         })
+    }
+
+    /// Whether Go has another name for what is `name` in JSON.
+    pub(super) fn is_json_only(&self, name: &str) -> bool {
+        self.aliases.iter().any(|alias| alias.1 == name)
     }
 
     /// Name in JSON of what Go calls `name`.

@@ -60,6 +60,15 @@ pub struct Data {
     methods: Option<fn(&Self, &str) -> String>,
     /// Functions leave the names of columns alone.
     header: bool,
+    names: Names,
+}
+
+/// By which names fields are found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Names {
+    Both,
+    Go,
+    Json,
 }
 
 impl Data {
@@ -72,7 +81,20 @@ impl Data {
             labels: BTreeMap::new(),
             methods: None,
             header: false,
+            names: Names::Both,
         }
+    }
+
+    /// The same, by Go's names only, as docker's client looks at first.
+    pub fn typed(value: &Value) -> Self {
+        Self { names: Names::Go, ..Self::inspect(value) }
+    }
+
+    /// The same, by JSON's names only, as docker's client looks where Go's do not fit: what is null
+    /// has no value then, whatever its type.
+    pub fn untyped(value: &Value) -> Self {
+        let root = Val::from_untyped_json(value);
+        Self { root, names: Names::Json, ..Self::inspect(&Value::Null) }
     }
 
     /// A row of a list (`docker ps`): columns by the names that templates use, in any order, the
@@ -94,6 +116,7 @@ impl Data {
             labels: labels.clone(),
             methods: Some(|data, key| data.labels.get(key).cloned().unwrap_or_default()),
             header: false,
+            names: Names::Both,
         }
     }
 
@@ -110,6 +133,7 @@ impl Data {
                 last.replace(['-', '_'], " ")
             }),
             header: true,
+            names: Names::Both,
         }
     }
 

@@ -78,6 +78,23 @@ impl Val {
         }
     }
 
+    /// Takes over a JSON value as Go's maps and lists have it.
+    pub(super) fn from_untyped_json(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Missing,
+            Value::Array(items) => Self::List(items.iter().map(Self::from_untyped_json).collect()),
+            Value::Object(fields) => Self::Object(Rc::new(Object {
+                // A key that is not there is an error in Docker's client.
+                kind: ObjectKind::Struct,
+                fields: fields
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Self::from_untyped_json(value)))
+                    .collect(),
+            })),
+            value => Self::from_json("", value, &Hints::DOCKER),
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Missing | Self::Null(_) => Value::Null,
