@@ -75,6 +75,12 @@ impl Header {
         block[156] = self.kind;
         put(&mut block[157..257], &self.link);
         block[257..265].copy_from_slice(b"ustar\x0000");
+        // The name that every system has; others are for the container's own files to say.
+        for (id, name) in [(self.uid, 265..297), (self.gid, 297..329)] {
+            if id == 0 {
+                put(&mut block[name], b"root");
+            }
+        }
         put_octal(&mut block[329..337], u64::from(self.device.0).min(MAX_7));
         put_octal(&mut block[337..345], u64::from(self.device.1).min(MAX_7));
         let sum = checksum(&block);
