@@ -76,9 +76,8 @@ impl LogConfig {
         for (key, value) in &self.options {
             match key.as_str() {
                 key if known.contains(&key) => {}
-                // Of every driver: nothing blocks on the log here, whatever is asked for.
-                "mode" if matches!(value.as_str(), "" | "blocking") => {}
-                "mode" | "max-buffer-size" | "labels-regex" | "env-regex" => {
+                "mode" | "max-buffer-size" => {}
+                "labels-regex" | "env-regex" => {
                     return Err(Error::unsupported(format!(
                         "log opt \"{key}={value}\" is not supported"
                     )));
@@ -95,7 +94,30 @@ impl LogConfig {
             LogDriver::Local => LogPlan { driver, max_size: Some(20_000_000), max_file: 5 },
             driver => LogPlan { driver, max_size: None, max_file: 1 },
         };
+        self.check_mode()?;
         self.limits(default)
+    }
+
+    /// Checks how a container waits for its log. Both modes come to the same here: all drivers
+    /// write to a file of this host, and what that takes does not hold up the container.
+    fn check_mode(&self) -> Result<(), Error> {
+        let option = |key: &str| self.options.get(key).map_or("", String::as_str);
+        let mode = option("mode");
+        if !matches!(mode, "" | "blocking" | "non-blocking") {
+            return Err(Error::invalid(format!("logger: logging mode not supported: {mode}")));
+        }
+        match option("max-buffer-size") {
+            "" => Ok(()),
+            _ if mode != "non-blocking" => Err(Error::invalid(
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+            )),
+            size => match hull_format::human_size_in_bytes(size) {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    Err(Error::invalid(format!("error parsing option max-buffer-size: {error}")))
+                }
+            },
+        }
     }
 
     fn limits(&self, mut plan: LogPlan) -> Result<LogPlan, Error> {
@@ -209,6 +231,12 @@ mod tests {
             ("syslogd", &[][..], "logger: no log driver named 'syslogd' is registered"),
             ("", &[("x", "1")], "unknown log opt 'x' for json-file log driver"),
             ("local", &[("tag", "1")], "unknown log opt 'tag' for local log driver"),
+            ("", &[("mode", "x")], "logger: logging mode not supported: x"),
+            (
+                "",
+                &[("max-buffer-size", "1m")],
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+            ),
             ("", &[("max-file", "0")], "max-file cannot be less than 1"),
             ("", &[("max-size", "0")], "max-size must be a positive number"),
         ] {

@@ -97,11 +97,7 @@ fn merge(own: &mut HostConfig, update: &Update) -> Result<()> {
             "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set",
         );
     }
-    if new.memory != 0
-        && new.memory_swap == 0
-        && own.memory_swap > 0
-        && new.memory > own.memory_swap
-    {
+    if new.memory != 0 && new.memory_swap == 0 && new.memory > own.memory_swap {
         return conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the \
              memoryswap at the same time",
