@@ -37,13 +37,16 @@ impl Version {
 pub(crate) fn strip(uri: &Uri) -> Result<(Uri, Version), ApiError> {
     let newest = Version::parse(VERSION).unwrap_or(Version::new(1, 51));
     let oldest = Version::parse(MIN_VERSION).unwrap_or(Version::new(1, 24));
-    let path = uri.path();
+    // A container's name may be written with the slash that Docker stores it with.
+    let path = uri.path().replacen("/containers//", "/containers/", 1);
     let prefixed = path
         .strip_prefix("/v")
         .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
         .and_then(|(text, rest)| Some((text, Version::parse(text)?, rest)));
-    let Some((text, version, rest)) = prefixed else {
-        return Ok((uri.clone(), newest));
+    let (text, version, rest) = match prefixed {
+        Some(found) => found,
+        None if path == uri.path() => return Ok((uri.clone(), newest)),
+        None => (VERSION, newest, path.trim_start_matches('/')),
     };
     if version > newest {
         return Err(ApiError::bad_request(format!(
@@ -82,6 +85,8 @@ mod tests {
         assert_eq!(stripped("/v1.41/info?a=b").unwrap(), "1.41 /info?a=b");
         assert_eq!(stripped("/info").unwrap(), "1.51 /info");
         assert_eq!(stripped("/v1.41").unwrap(), "1.41 /");
+        assert_eq!(stripped("/v1.41/containers//a/json?x").unwrap(), "1.41 /containers/a/json?x");
+        assert_eq!(stripped("/containers//a").unwrap(), "1.51 /containers/a");
         assert_eq!(stripped("/volumes").unwrap(), "1.51 /volumes");
         assert_eq!(stripped("/v1.x/info").unwrap(), "1.51 /v1.x/info");
         assert_eq!(

@@ -55,7 +55,8 @@ pub use filters::Filters;
 pub use hull_network::ipam::is_link_local;
 pub use hull_plan::{
     ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, LogConfig, MountConfig,
-    MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,
+    MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit, masked_paths,
+    readonly_paths,
 };
 pub use hull_supervisor::health::{Health, HealthStatus};
 pub use hull_supervisor::{Mode, Origin};

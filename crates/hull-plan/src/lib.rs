@@ -38,7 +38,7 @@ pub use limits::{
 };
 pub use logging::{LogConfig, LogDriver, LogFacts, LogPlan};
 pub use merge::merge_image;
-pub use plan::{Host, Plan, effective_user, plan};
+pub use plan::{Host, Plan, effective_user, masked_paths, plan, readonly_paths};
 pub use restart::{RestartMode, RestartPolicy};
 pub use signal::parse_signal;
 pub use storage::{

@@ -9,8 +9,8 @@ use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
 use crate::limits::{self, VmSize};
 use crate::security::Security;
 use crate::{
-    ContainerConfig, Error, MountPoint, capabilities, devices, environment, files, mounts,
-    parse_signal, sysctl,
+    ContainerConfig, Error, HostConfig, MountPoint, capabilities, devices, environment, files,
+    mounts, parse_signal, sysctl,
 };
 
 /// Facts of the host that a plan depends on.
@@ -115,8 +115,8 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
             rootfs_propagation: String::new(),
             seccomp: profile,
             sysctl: sysctl::sysctls(config),
-            masked_paths: paths(config, config.host.masked_paths.as_ref(), &MASKED),
-            readonly_paths: paths(config, config.host.readonly_paths.as_ref(), &READ_ONLY),
+            masked_paths: masked_paths(&config.host).unwrap_or_default(),
+            readonly_paths: readonly_paths(&config.host).unwrap_or_default(),
         }),
     };
     Ok(Plan {
@@ -167,11 +167,21 @@ const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// A privileged container has neither list unless it asks for one.
-fn paths(config: &ContainerConfig, own: Option<&Vec<String>>, default: &[&str]) -> Vec<String> {
+/// Returns the paths that a container cannot read; `None`: privileged, and not asked for.
+pub fn masked_paths(host: &HostConfig) -> Option<Vec<String>> {
+    paths(host, host.masked_paths.as_ref(), &MASKED)
+}
+
+/// Returns the paths that a container cannot write; `None`: privileged, and not asked for.
+pub fn readonly_paths(host: &HostConfig) -> Option<Vec<String>> {
+    paths(host, host.readonly_paths.as_ref(), &READ_ONLY)
+}
+
+fn paths(host: &HostConfig, own: Option<&Vec<String>>, default: &[&str]) -> Option<Vec<String>> {
     match own {
-        Some(own) => own.clone(),
-        None if config.host.privileged => Vec::new(),
-        None => default.iter().map(|path| (*path).to_owned()).collect(),
+        Some(own) => Some(own.clone()),
+        None if host.privileged => None,
+        None => Some(default.iter().map(|path| (*path).to_owned()).collect()),
     }
 }
 

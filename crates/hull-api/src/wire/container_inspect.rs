@@ -33,7 +33,11 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",
-        "LogPath": container.log_path.as_deref().map(path).unwrap_or_default(),
+        // Docker names it at the first start.
+        "LogPath": match (&container.log_path, state.started_at) {
+            (Some(log), Some(_)) => path(log),
+            _ => String::new(),
+        },
         "Name": format!("/{}", container.name),
         "RestartCount": container.restart_count,
         "Driver": "hull",
@@ -147,29 +151,27 @@ fn config(id: &str, config: &ContainerConfig) -> Value {
         "AttachStdin": config.attach_stdin,
         "AttachStdout": config.attach_stdout,
         "AttachStderr": config.attach_stderr,
+        "ExposedPorts": set(&config.exposed_ports),
         "Tty": config.tty,
         "OpenStdin": config.open_stdin,
         "StdinOnce": config.stdin_once,
         "Env": config.env,
         "Cmd": config.cmd,
+        "Healthcheck": config.healthcheck,
         "Image": config.image,
         "Volumes": set(&config.volumes),
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint,
         "OnBuild": null,
         "Labels": config.labels,
+        "StopSignal": config.stop_signal,
+        "StopTimeout": config.stop_timeout,
     });
-    if !config.exposed_ports.is_empty() {
-        value["ExposedPorts"] = set(&config.exposed_ports);
-    }
-    if let Some(check) = &config.healthcheck {
-        value["Healthcheck"] = json!(check);
-    }
-    if let Some(signal) = &config.stop_signal {
-        value["StopSignal"] = json!(signal);
-    }
-    if let Some(timeout) = config.stop_timeout {
-        value["StopTimeout"] = json!(timeout);
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, value| !value.is_null() || !LEFT_OUT.contains(&name.as_str()));
     }
     value
 }
+
+/// Fields that Docker leaves out where they are empty.
+const LEFT_OUT: [&str; 4] = ["ExposedPorts", "Healthcheck", "StopSignal", "StopTimeout"];

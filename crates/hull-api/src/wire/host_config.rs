@@ -120,8 +120,8 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         "ShmSize": if config.shm_size == 0 { 64 << 20 } else { config.shm_size },
         "Runtime": "hull",
         "Isolation": or(&config.isolation, "vm"),
-        "MaskedPaths": config.masked_paths,
-        "ReadonlyPaths": config.readonly_paths,
+        "MaskedPaths": hull_engine::masked_paths(config),
+        "ReadonlyPaths": hull_engine::readonly_paths(config),
     });
     let optional = [
         ("Mounts", (!config.mounts.is_empty()).then(|| json!(config.mounts))),

@@ -58,7 +58,12 @@ pub(crate) fn info(info: &Info, now: Timestamp) -> Value {
             ["Accelerator", info.accelerator.as_deref().unwrap_or("unknown")],
             ["QEMU", info.version.qemu.as_deref().unwrap_or("missing")],
         ],
-        "Plugins": {"Volume": [], "Network": ["null"], "Authorization": null, "Log": ["json-file"]},
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "null"],
+            "Authorization": null,
+            "Log": ["json-file", "local"],
+        },
         "MemoryLimit": true,
         "SwapLimit": true,
         "CpuCfsPeriod": true,
