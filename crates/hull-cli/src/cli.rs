@@ -30,7 +30,21 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         "config",
         "Directory of Docker's client configuration, with credentials for registries",
     );
+    let mut docker_context = String::new();
+    let mut level = String::new();
+    flags.both(
+        &mut docker_context,
+        'c',
+        "context",
+        "Name of the context to use; `default` is the only one that there is",
+    );
     flags.both(&mut debug, 'D', "debug", "Enable debug mode");
+    flags.both(
+        &mut level,
+        'l',
+        "log-level",
+        "Set the logging level (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
+    );
     flags.both(&mut version, 'v', "version", "Print version information and quit");
     let options = flags.options();
     let rest = match flags.parse_leading(arguments) {
@@ -38,17 +52,41 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         Err(Failure::Help(_)) => return output::print(commands::overview(&options)),
         Err(failure) => return Err(failure),
     };
-    global.debug = debug.0;
+    global.debug = debug.0 || is_debug(&level)?;
     if version.0 {
         return output::line(concat!("Hull version ", env!("CARGO_PKG_VERSION")));
+    }
+    if !matches!(docker_context.as_str(), "" | "default") {
+        return Err(Failure::new(format!(
+            "Failed to initialize: unable to resolve docker endpoint: context {docker_context:?}: \
+             context not found"
+        )));
     }
     match commands::find(rest)? {
         Found::Overview => output::print(commands::overview(&options)),
         Found::Group(help) => output::print(help),
+        // As docker's client: where help is not what was asked for, it is no output.
+        Found::Nothing => {
+            output::error(commands::overview(&options).trim_end());
+            Ok(())
+        }
+        Found::Unfinished(help) => {
+            output::error(help.trim_end());
+            Ok(())
+        }
         Found::Command(command, path, rest) => {
             let context = Context::new(&global)?;
             command.run(&context, path, rest)
         }
+    }
+}
+
+/// Whether a level of logging has debug messages: those above are said anyway, as errors.
+fn is_debug(level: &str) -> Result<bool, Failure> {
+    match level.to_lowercase().as_str() {
+        "trace" | "debug" => Ok(true),
+        "" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" => Ok(false),
+        _ => Err(Failure::new(format!("Unable to parse logging level: {level}"))),
     }
 }
 

@@ -55,24 +55,33 @@ impl Failure {
         }
     }
 
+    /// Makes this the failure of a `run` whose flags make no sense: with the program's name in
+    /// front, and exit code 125.
+    pub(crate) fn of_flags(self, path: &str) -> Self {
+        self.of_stage(path, |_| 125)
+    }
+
     /// Makes this the failure of a `run` that did not get as far as the container's program: with
     /// the program's name in front, and exit code 125, or 126 or 127 if the program is the reason.
+    /// Docker's client tells that by words of the error, wherever it comes from.
     pub(crate) fn of_run(self, path: &str) -> Self {
+        self.of_stage(path, |text| {
+            let any = |texts: &[&str]| texts.iter().any(|part| text.contains(part));
+            if any(&["executable file not found", "no such file or directory"]) {
+                127
+            } else if any(&["permission denied", "is a directory"]) {
+                126
+            } else {
+                125
+            }
+        })
+    }
+
+    fn of_stage(self, path: &str, code: impl Fn(&str) -> u8) -> Self {
         let Self::Message { text, hint, .. } = self else {
             return self;
         };
-        let any = |texts: &[&str]| texts.iter().any(|part| text.contains(part));
-        let code = if any(&["executable file not found", "no such file or directory"])
-            && any(&["unable to start container process", "error gathering device information"])
-        {
-            127
-        } else if any(&["permission denied", "is a directory"])
-            && text.contains("unable to start container process")
-        {
-            126
-        } else {
-            125
-        };
+        let code = code(&text);
         Self::Message {
             text: format!("hull: {text}\n\nRun '{path} --help' for more information"),
             hint,

@@ -98,12 +98,21 @@ impl Attachment {
         tokio::select! {
             biased;
             Err(failure) = attend => Err(failure),
-            end = session => end,
+            end = session => end.map_err(|failure| match failure {
+                // Docker's client passes this signal on as any other, and sees the error instead.
+                Failure::Code(code) if code == SIGPIPE && self.sig_proxy && !self.tty => {
+                    Failure::new("write /dev/stdout: broken pipe")
+                }
+                failure => failure,
+            }),
             number = leave => Err(Failure::Code(128 + u8::try_from(number).unwrap_or(0))),
         }
         // The terminal is given back here, on every way out.
     }
 }
+
+/// Exit code of a program that a reader has left alone.
+const SIGPIPE: u8 = 141;
 
 /// A wait that the daemon has registered.
 pub(super) struct Wait(http::Response<hyper::body::Incoming>);

@@ -1,5 +1,6 @@
 //! `hull cp`.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +61,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             return Err(Failure::new(format!("{name} can not be empty")));
         }
     }
+    // As the help says.
+    quiet |= !std::io::stdout().is_terminal();
     let options = Options { archive, follow, quiet };
     let (source, target) = (end(&operands[0]), end(&operands[1]));
     invocation.wait_for(async {

@@ -28,11 +28,11 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.both(&mut quiet, 'q', "quiet", "Suppress the pull output");
     options.register(&mut flags);
     let operands = flags.parse(arguments, Arity::AtLeast(1))?;
-    let pull = Pull::parse(&pull).map_err(|failure| failure.of_run(&invocation.usage.path))?;
+    let pull = Pull::parse(&pull).map_err(|failure| failure.of_flags(&invocation.usage.path))?;
     let (image, command) = (&operands[0], &operands[1..]);
     let body = options
         .body(image, command, &options.attached())
-        .map_err(|failure| failure.of_run(&invocation.usage.path))?;
+        .map_err(|failure| failure.of_flags(&invocation.usage.path))?;
     invocation.wait_for(async {
         let client = invocation.client();
         output::line(&creation::create(&client, &options, (image, body), pull, quiet).await?)

@@ -110,7 +110,8 @@ impl CidFile {
                 }
                 Err(error) => {
                     return Err(Failure::new(format!(
-                        "failed to create the container ID file: open {path}: {error}"
+                        "failed to create the container ID file: open {path}: {}",
+                        output::reason(&error)
                     )));
                 }
             },

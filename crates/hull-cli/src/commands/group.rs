@@ -2,6 +2,7 @@
 
 use super::{Command, Found};
 use crate::error::Failure;
+use crate::flags::OLD_HELP;
 
 /// A group of commands.
 pub(crate) struct Group {
@@ -31,10 +32,13 @@ impl Group {
     ) -> Result<Found<'a>, Failure> {
         let path = format!("{above} {}", self.name);
         let Some((name, rest)) = arguments.split_first() else {
-            return Ok(Found::Group(self.help(&path)));
+            return Ok(Found::Unfinished(self.help(&path)));
         };
-        if name == "--help" || name == "-h" {
+        if name == "--help" {
             return Ok(Found::Group(self.help(&path)));
+        }
+        if name == "-h" {
+            return Ok(Found::Group(format!("{OLD_HELP}\n{}", self.help(&path))));
         }
         if name.starts_with('-') {
             let what = if name.starts_with("--") {
@@ -58,7 +62,7 @@ impl Group {
             }
             Some((_, Member::Group(group))) => group.find_below(&path, rest),
             None => Err(Failure::new(format!(
-                "hull: unknown command: {path} {name}\n\nUsage:  {path}\n\n\
+                "hull: unknown command: {path} {name}\n\nUsage:  {path} COMMAND\n\n\
                  Run '{path} --help' for more information"
             ))),
         }

@@ -97,6 +97,7 @@ const HISTORY: Listing = Listing {
         ("Size", "SIZE"),
     ],
     table: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+    raw: None,
 };
 
 const EXACT: Listing = Listing {

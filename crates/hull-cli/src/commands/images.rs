@@ -159,14 +159,24 @@ const TITLES: &[(&str, &str)] = &[
     ("VirtualSize", "SIZE"),
 ];
 
+/// As docker's client prints an image in `raw` lists.
+const RAW: &str = "repository: {{.Repository}}\n{{if .Tag}}tag: {{.Tag}}\n{{end}}image_id: {{.ID}}\n\
+    created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+
+const RAW_WITH_DIGEST: &str = "repository: {{.Repository}}\n{{if .Tag}}tag: {{.Tag}}\n{{end}}\
+    {{if .Digest}}digest: {{.Digest}}\n{{end}}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\n\
+    virtual_size: {{.Size}}\n";
+
 const IMAGES: Listing = Listing {
     type_name: "*formatter.imageContext",
     titles: TITLES,
     table: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+    raw: Some(RAW),
 };
 
 const WITH_DIGESTS: Listing = Listing {
     table: "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+    raw: Some(RAW_WITH_DIGEST),
     ..IMAGES
 };
 

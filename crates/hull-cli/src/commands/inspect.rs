@@ -161,7 +161,10 @@ impl Printer {
         };
         let mut text = String::new();
         for value in values {
-            match template.execute(&Data::inspect(value)) {
+            let shown = template
+                .execute(&Data::typed(value))
+                .or_else(|_| template.execute(&Data::untyped(value)));
+            match shown {
                 Ok(line) => text.push_str(&format!("{line}\n")),
                 Err(error) => errors.push(format!("template parsing error: {error}")),
             }

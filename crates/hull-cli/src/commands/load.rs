@@ -14,6 +14,7 @@ use super::{Command, Invocation};
 use crate::client::{ClientError, request};
 use crate::error::Failure;
 use crate::flags::Arity;
+use crate::output;
 
 pub(super) const COMMAND: Command = Command {
     name: "load",
@@ -36,13 +37,15 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     invocation.wait_for(async {
         let archive = open(input.as_deref()).await?;
         let body = StreamBody::new(ReaderStream::with_capacity(archive, CHUNK).map_ok(Frame::data));
-        let request = request(Method::POST, "/images/load?quiet=1")
+        let path =
+            format!("/images/load?quiet={}", u8::from(quiet || !std::io::stdout().is_terminal()));
+        let request = request(Method::POST, &path)
             .header(header::CONTENT_TYPE, "application/x-tar")
             .body(body.boxed_unsync())
             .map_err(ClientError::Request)?;
         let response = invocation.client().exchange(request).await?;
-        let show = if quiet { Show::Nothing } else { Show::Stdout };
-        progress::show(response, show).await
+        // What was loaded is said even then: the daemon leaves out how it went.
+        progress::show(response, Show::Stdout).await
     })
 }
 
@@ -51,13 +54,9 @@ pub(super) async fn open(path: Option<&str>) -> Result<Box<dyn AsyncRead + Send 
     let Some(path) = path else {
         return Ok(Box::new(tokio::io::stdin()));
     };
-    let file = tokio::fs::File::open(path).await.map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            _ => error.to_string(),
-        };
-        Failure::new(format!("open {path}: {reason}"))
-    })?;
+    let file = tokio::fs::File::open(path)
+        .await
+        .map_err(|error| Failure::new(format!("open {path}: {}", output::reason(&error))))?;
     Ok(Box::new(file))
 }
 

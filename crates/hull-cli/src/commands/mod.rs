@@ -62,6 +62,8 @@ mod version;
 mod volume;
 mod wait;
 
+use std::sync::LazyLock;
+
 use crate::cli::program;
 use crate::error::Failure;
 
@@ -74,19 +76,28 @@ pub(crate) enum Found<'a> {
     Command(&'static Command, String, &'a [String]),
     /// A group of commands: its help.
     Group(String),
-    /// Nothing: the help of all.
+    /// A group without a command: the same, as a complaint.
+    Unfinished(String),
+    /// The help of all.
     Overview,
+    /// Nothing: the same, as a complaint.
+    Nothing,
 }
 
 /// Finds the command that `arguments` begin with.
 pub(crate) fn find(arguments: &[String]) -> Result<Found<'_>, Failure> {
     let Some((name, rest)) = arguments.split_first() else {
-        return Ok(Found::Overview);
+        return Ok(Found::Nothing);
     };
     if name == "help" {
-        return match find(rest)? {
-            Found::Command(command, path, _) => Ok(Found::Command(command, path, const { &[] })),
-            other => Ok(other),
+        return match find(rest) {
+            Ok(Found::Command(command, path, _)) => {
+                Ok(Found::Command(command, path, HELP.as_slice()))
+            }
+            Ok(Found::Unfinished(help)) => Ok(Found::Group(help)),
+            Ok(Found::Nothing) => Ok(Found::Overview),
+            Ok(found) => Ok(found),
+            Err(_) => Err(Failure::new(format!("unknown help topic: {}", rest.join(" ")))),
         };
     }
     if let Some(group) = GROUPS.iter().find(|group| group.name == name) {
@@ -94,11 +105,16 @@ pub(crate) fn find(arguments: &[String]) -> Result<Found<'_>, Failure> {
     }
     match COMMON.iter().chain(OTHERS).chain(HIDDEN).find(|command| command.name == name) {
         Some(command) => Ok(Found::Command(command, format!("hull {name}"), rest)),
+        // As docker's client does it.
+        None if rest.iter().any(|argument| argument == "--help") => Ok(Found::Overview),
         None => Err(Failure::new(format!(
             "hull: unknown command: hull {name}\n\nRun 'hull --help' for more information"
         ))),
     }
 }
+
+/// What `help COMMAND` makes of a command.
+static HELP: LazyLock<[String; 1]> = LazyLock::new(|| ["--help".to_owned()]);
 
 /// Returns the help of `hull` itself.
 pub(crate) fn overview(options: &str) -> String {

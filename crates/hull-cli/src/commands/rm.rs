@@ -18,9 +18,11 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
     let mut force = false;
+    let mut link = false;
     let mut volumes = false;
     let mut flags = invocation.flags();
     flags.both(&mut force, 'f', "force", "Force the removal of a running container (uses SIGKILL)");
+    flags.both(&mut link, 'l', "link", "Remove the specified link");
     flags.both(
         &mut volumes,
         'v',
@@ -28,7 +30,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Remove anonymous volumes associated with the container",
     );
     let containers = flags.parse(arguments, Arity::AtLeast(1))?;
-    let query = format!("force={}&v={}", u8::from(force), u8::from(volumes));
+    let query =
+        format!("force={}&v={}&link={}", u8::from(force), u8::from(volumes), u8::from(link));
     let client = invocation.client();
     invocation.wait_for(many::each(&containers, async |container| {
         let name = container.trim_matches('/');

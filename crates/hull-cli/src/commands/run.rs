@@ -66,7 +66,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let operands = flags.parse(arguments, Arity::AtLeast(1))?;
     let before = |failure: Failure| failure.of_run(&invocation.usage.path);
 
-    let pull = Pull::parse(&run.pull).map_err(before)?;
+    let pull =
+        Pull::parse(&run.pull).map_err(|failure| failure.of_flags(&invocation.usage.path))?;
     let streams = if run.detach {
         if options.attach.given {
             return Err(Failure::new(
@@ -78,7 +79,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         options.attached()
     };
     let (image, command) = (&operands[0], &operands[1..]);
-    let body = options.body(image, command, &streams).map_err(before)?;
+    let body = options
+        .body(image, command, &streams)
+        .map_err(|failure| failure.of_flags(&invocation.usage.path))?;
     check_tty(streams.stdin, options.tty)?;
     invocation.wait_for(async {
         let client = invocation.client();
@@ -86,12 +89,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             .await
             .map_err(before)?;
         if run.detach {
-            start(&client, &id, run.timings).await.map_err(before)?;
-            return output::line(&id);
-        }
-        if !streams.stdout && !streams.stderr {
-            // Nothing else would be written: Docker names the container then.
+            let started = start(&client, &id, run.timings).await.map_err(before);
+            // As docker: there is a container, whether it runs or not.
             output::line(&id)?;
+            return started;
         }
         let attachment = Attachment {
             id,

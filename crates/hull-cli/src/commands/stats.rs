@@ -157,6 +157,7 @@ const STATISTICS: Listing = Listing {
     ],
     table: "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t\
             {{.BlockIO}}\t{{.PIDs}}",
+    raw: None,
 };
 
 #[cfg(test)]

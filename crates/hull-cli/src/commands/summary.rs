@@ -42,7 +42,11 @@ impl Summary {
             Self::Json => output::line(&value.to_string()),
             Self::Template(template) => match template.execute(&Data::inspect(value)) {
                 Ok(text) => output::line(&text),
-                Err(error) => Err(Failure::new(error.to_string())),
+                Err(error) => {
+                    // As docker's client, which ends even an empty output with a line feed.
+                    output::line("")?;
+                    Err(Failure::new(error.to_string()))
+                }
             },
         }
     }

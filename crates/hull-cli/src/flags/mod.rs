@@ -88,8 +88,8 @@ impl<'a> FlagSet<'a> {
         arity: Arity,
     ) -> Result<Vec<String>, Failure> {
         let operands = self.operands(arguments).map_err(|problem| match problem {
-            Problem::Help => Failure::Help(self.help()),
             Problem::Wrong(message) => Failure::flag(self.usage, message),
+            help => Failure::Help(self.shown_help(&help)),
         })?;
         arity.check(self.usage, operands.len())?;
         Ok(operands)
@@ -101,8 +101,15 @@ impl<'a> FlagSet<'a> {
         let mut rest = arguments;
         match self.consume(&mut rest, &mut Vec::new()) {
             Ok(()) => Ok(rest),
-            Err(Problem::Help) => Err(Failure::Help(self.help())),
             Err(Problem::Wrong(message)) => Err(Failure::flag(self.usage, message)),
+            Err(help) => Err(Failure::Help(self.shown_help(&help))),
+        }
+    }
+
+    fn shown_help(&self, problem: &Problem) -> String {
+        match problem {
+            Problem::OldHelp => format!("{OLD_HELP}\n{}", self.help()),
+            _ => self.help(),
         }
     }
 
@@ -172,7 +179,7 @@ impl<'a> FlagSet<'a> {
             let after = &cluster[short.len_utf8()..];
             let Some(flag) = self.flags.iter_mut().find(|flag| flag.short == Some(short)) else {
                 if short == 'h' {
-                    return Err(Problem::Help);
+                    return Err(Problem::OldHelp);
                 }
                 return Err(Problem::Wrong(format!(
                     "unknown shorthand flag: {short:?} in -{cluster}"
@@ -281,9 +288,14 @@ impl Flag<'_> {
     }
 }
 
+/// What docker's client says of `-h`.
+pub(crate) const OLD_HELP: &str = "Flag shorthand -h has been deprecated, use --help";
+
 /// Why parsing ended early.
 enum Problem {
     Help,
+    /// By `-h`.
+    OldHelp,
     Wrong(String),
 }
 

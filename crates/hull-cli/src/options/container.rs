@@ -5,6 +5,7 @@ use std::path::absolute;
 
 use serde_json::{Value as Json, json};
 
+use super::capabilities;
 use super::health::HealthOptions;
 use super::resources::{Devices, Limits};
 use super::surroundings::Surroundings;
@@ -110,7 +111,7 @@ impl ContainerOptions {
     /// Returns which streams a client attaches to.
     pub(crate) fn attached(&self) -> Attach {
         if self.attach.given {
-            return self.attach.clone();
+            return Attach { stdin: self.attach.stdin || self.interactive, ..self.attach.clone() };
         }
         Attach { given: false, stdin: self.interactive, stdout: true, stderr: true }
     }
@@ -190,8 +191,9 @@ impl ContainerOptions {
         host.put("PortBindings", self.network.bindings()?);
         host.put("PublishAllPorts", json!(self.network.publish_all));
         host.put("AutoRemove", json!(self.remove));
-        host.put("CapAdd", json!(self.cap_add));
-        host.put("CapDrop", json!(self.cap_drop));
+        let (cap_add, cap_drop) = capabilities::effective(&self.cap_add, &self.cap_drop);
+        host.put("CapAdd", json!(cap_add));
+        host.put("CapDrop", json!(cap_drop));
         host.put("Isolation", json!(self.isolation));
         host.put("Kernel", json!(kernel));
         host.put("Privileged", json!(self.privileged));

@@ -1,9 +1,8 @@
 //! `--env-file` and `--label-file`: one `NAME=value` per line.
 
-use std::io;
-
 use crate::context::raw_variable;
 use crate::error::Failure;
+use crate::output;
 
 /// Reads variables. A name without a value takes the one that it has here, or is left out.
 pub(crate) fn read_env_file(path: &str) -> Result<Vec<String>, Failure> {
@@ -16,16 +15,8 @@ pub(crate) fn read_label_file(path: &str) -> Result<Vec<String>, Failure> {
 }
 
 fn read(path: &str, alone: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        // As Go says it.
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-            _ => error.to_string(),
-        };
-        Failure::new(format!("open {path}: {reason}"))
-    })?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(format!("open {path}: {}", output::reason(&error))))?;
     parse(&bytes, alone).map_err(|why| Failure::new(format!("invalid env file ({path}): {why}")))
 }
 
@@ -33,6 +24,9 @@ fn parse(bytes: &[u8], alone: impl Fn(&str) -> Option<String>) -> Result<Vec<Str
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut pairs = Vec::new();
     for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        if line.len() >= LONGEST {
+            return Err("bufio.Scanner: token too long".into());
+        }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(line) = std::str::from_utf8(line) else {
             let bytes: Vec<String> = line.iter().map(u8::to_string).collect();
@@ -65,6 +59,9 @@ fn parse(bytes: &[u8], alone: impl Fn(&str) -> Option<String>) -> Result<Vec<Str
     Ok(pairs)
 }
 
+/// A line of this many bytes is too long for docker's client, whose scanner has such a buffer.
+const LONGEST: usize = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +73,9 @@ mod tests {
         assert_eq!(read(text).unwrap(), ["A=b c ", "SET=1", "E=", "X=a=b"]);
         assert_eq!(read(b"A B=c").unwrap_err(), "variable 'A B' contains whitespaces");
         assert_eq!(read(b"=c").unwrap_err(), "no variable name on line '=c'");
+        let line = |length: usize| [b"A=", vec![b'x'; length - 2].as_slice(), b"\n"].concat();
+        assert!(read(&line(LONGEST - 1)).is_ok());
+        assert_eq!(read(&line(LONGEST)).unwrap_err(), "bufio.Scanner: token too long");
         assert_eq!(read(b"\xff=c").unwrap_err(), "invalid utf8 bytes at line 1: [255 61 99]");
     }
 }

@@ -1,6 +1,7 @@
 //! Values of flags that are more than a text or a number.
 
 mod attach;
+mod capabilities;
 mod container;
 mod cpus;
 mod duration;

@@ -76,6 +76,9 @@ impl Networks {
             }
             all.push(Wanted { name: "default".into(), ..Wanted::default() });
         }
+        if !self.mac.is_empty() && !is_mac(&self.mac) {
+            return Err(Failure::new(format!("{} is not a valid mac address", self.mac)));
+        }
         let first = &mut all[0];
         for (flag, own, text) in [
             ("--ip", &mut first.ip, &self.ip),
@@ -155,6 +158,13 @@ impl Networks {
     fn given(&self) -> impl Iterator<Item = &String> {
         self.networks.iter().chain(&self.net)
     }
+}
+
+/// Whether a text is six bytes in hexadecimal.
+fn is_mac(text: &str) -> bool {
+    let separator = if text.contains('-') { '-' } else { ':' };
+    let is_byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(separator).count() == 6 && text.split(separator).all(is_byte)
 }
 
 impl Wanted {

@@ -106,6 +106,11 @@ impl Devices {
                 return Err(Failure::new(format!("invalid device cgroup format '{rule}'")));
             }
         }
+        if let Some(value) = self.memory_swappiness.filter(|value| !(-1..=100).contains(value)) {
+            return Err(Failure::new(format!(
+                "invalid value: {value}. Valid memory swappiness range is 0-100"
+            )));
+        }
         host.put("DeviceCgroupRules", json!(self.device_cgroup_rule));
         host.put("CgroupParent", json!(self.cgroup_parent));
         host.put("MemorySwappiness", json!(self.memory_swappiness));

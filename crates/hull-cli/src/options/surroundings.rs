@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
 use super::sparse::Sparse;
 use crate::error::Failure;
 use crate::flags::FlagSet;
+use crate::output;
 
 /// Flags that say what is around a container's processes.
 #[derive(Debug, Default)]
@@ -63,6 +65,18 @@ impl Surroundings {
                 "who can speak to the daemon controls everything that it can",
             ));
         }
+        for server in &self.dns {
+            if server.trim().parse::<IpAddr>().is_err() {
+                return Err(Failure::new(format!(
+                    "invalid argument {server:?} for \"--dns\" flag: IP address is not correctly \
+                     formatted: {server}"
+                )));
+            }
+        }
+        self.check_modes()?;
+        for domain in &self.dns_search {
+            check_domain(domain)?;
+        }
         host.put("ExtraHosts", json!(extra_hosts(&self.add_host)?));
         host.put("Annotations", json!(pairs(&self.annotation, "annotation")?));
         host.put("CgroupnsMode", json!(self.cgroupns));
@@ -83,6 +97,25 @@ impl Surroundings {
         log.put("Config", json!(pairs(&self.log_opt, "log-opt")?));
         host.put("LogConfig", Json::Object(log.0));
         self.security(host)
+    }
+
+    /// Refuses modes of namespaces that docker's client does not know.
+    fn check_modes(&self) -> Result<(), Failure> {
+        let is_container = |mode: &str| {
+            mode.strip_prefix("container:").is_some_and(|container| !container.is_empty())
+        };
+        let pid = is_container(&self.pid) || matches!(self.pid.as_str(), "" | "host" | "private");
+        for (flag, kind, fits) in [
+            ("pid", "PID", pid),
+            ("uts", "UTS", matches!(self.uts.as_str(), "" | "host")),
+            ("userns", "USER", matches!(self.userns.as_str(), "" | "host")),
+            ("cgroupns", "CGROUP", matches!(self.cgroupns.as_str(), "" | "host" | "private")),
+        ] {
+            if !fits {
+                return Err(Failure::new(format!("--{flag}: invalid {kind} mode")));
+            }
+        }
+        Ok(())
     }
 
     fn security(&self, host: &mut Sparse) -> Result<(), Failure> {
@@ -118,10 +151,30 @@ impl Surroundings {
 fn profile(path: &str) -> Result<Json, Failure> {
     let failed =
         |why: String| Failure::new(format!("opening seccomp profile ({path}) failed: {why}"));
-    let text = fs::read(path).map_err(|error| failed(format!("open {path}: {error}")))?;
+    let text = fs::read(path)
+        .map_err(|error| failed(format!("open {path}: {}", output::reason(&error))))?;
     serde_json::from_slice(&text).map_err(|error| {
         Failure::new(format!("compacting json for seccomp profile ({path}) failed: {error}"))
     })
+}
+
+/// Refuses what is no domain to search: docker takes labels of letters, digits, dashes and
+/// underscores, and a dot for none.
+fn check_domain(domain: &str) -> Result<(), Failure> {
+    let fits = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let labels = domain.strip_suffix('.').unwrap_or(domain);
+    if domain.trim() == "." || (labels.len() < 255 && labels.split('.').all(fits)) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "invalid argument {domain:?} for \"--dns-search\" flag: {domain} is not a valid domain"
+    )))
 }
 
 /// Reads `host:address` and `host=address`; the daemon looks at the address.

@@ -21,7 +21,11 @@ impl Volumes {
     /// As docker's client has them; what else is wrong, the daemon finds.
     pub(crate) fn parse(given: &[String]) -> Result<Self, Failure> {
         let mut volumes = Self::default();
-        for text in given {
+        for (index, text) in given.iter().enumerate() {
+            if given[..index].contains(text) {
+                // Docker's client keeps a set of them.
+                continue;
+            }
             check(text)?;
             match text.split_once(':') {
                 // Docker's client takes a letter for a drive of Windows, and all for a destination.

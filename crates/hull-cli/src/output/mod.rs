@@ -39,6 +39,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Why a file cannot be used, in Go's words, which are docker's and which scripts look for.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "not a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Sends what libraries log to standard error, which is a log file in daemon and supervisor.
 pub(crate) fn log_to_stderr(debug: bool) {
     let level = if debug { tracing::Level::DEBUG } else { tracing::Level::INFO };

@@ -110,7 +110,7 @@ fn usage_errors_are_dockers() {
     --- stderr
     hull: unknown command: hull container nosuch
 
-    Usage:  hull container
+    Usage:  hull container COMMAND
 
     Run 'hull container --help' for more information
     --- exit code 1

@@ -149,7 +149,7 @@ fn run_sends_every_option() {
     ");
     assert_snapshot!(daemon.asked(), @r#"
     POST /containers/c0ffee/start?timings=1
-    POST /containers/create?name=n&platform=linux/amd64 {"Image":"img:1","Hostname":"box","Domainname":"d","User":"1:2","Tty":true,"Env":["A=1","UNSET"],"WorkingDir":"/w","Labels":{"k":"v"},"StopSignal":"INT","Entrypoint":[""],"StopTimeout":0,"HostConfig":{"Memory":67108864,"NanoCpus":1500000000,"PidsLimit":9,"NetworkMode":"none","CapAdd":["ALL"],"CapDrop":["CHOWN"],"Isolation":"vm","Kernel":"/k","Privileged":true,"ReadonlyRootfs":true,"ShmSize":1073741824,"Sysctls":{"net.a":"1"},"Tmpfs":{"/t":"size=1m"},"Ulimits":[{"Name":"nofile","Hard":2,"Soft":1}],"Init":true}}
+    POST /containers/create?name=n&platform=linux/amd64 {"Image":"img:1","Hostname":"box","Domainname":"d","User":"1:2","Tty":true,"Env":["A=1","UNSET"],"WorkingDir":"/w","Labels":{"k":"v"},"StopSignal":"INT","Entrypoint":[""],"StopTimeout":0,"HostConfig":{"Memory":67108864,"NanoCpus":1500000000,"PidsLimit":9,"NetworkMode":"none","CapAdd":["ALL"],"CapDrop":["CAP_CHOWN"],"Isolation":"vm","Kernel":"/k","Privileged":true,"ReadonlyRootfs":true,"ShmSize":1073741824,"Sysctls":{"net.a":"1"},"Tmpfs":{"/t":"size=1m"},"Ulimits":[{"Name":"nofile","Hard":2,"Soft":1}],"Init":true}}
     "#);
 }
 

@@ -126,6 +126,7 @@ const NETWORKS: Listing = Listing {
         ("Scope", "SCOPE"),
     ],
     table: "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
+    raw: Some("network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"),
 };
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hull_format::{Listing, Row, ago, align, ellipsis, human_size, short_id};
+use hull_format::{Listing, Row, human_size};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::df_details;
 use crate::commands::{Command, Invocation, list};
 use crate::error::Failure;
 use crate::flags::Arity;
-use crate::output;
 
 pub(super) const COMMAND: Command =
     Command { name: "df", arguments: "[OPTIONS]", about: "Show disk usage", aliases: &[], run };
@@ -24,14 +24,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let parsed = list::format(&format, false, &KINDS)?;
     invocation.wait_for(async {
         let usage = invocation.client().get("/system/df").await?;
-        if verbose && format == "json" {
-            return output::line(&usage.to_string());
-        }
         if verbose {
-            if !format.is_empty() {
-                return Err(Failure::new("--verbose takes no template, only `--format json`"));
-            }
-            return output::print(details(&usage, Timestamp::now()));
+            return df_details::print(&usage, &format, Timestamp::now());
         }
         list::print(&parsed, &KINDS, &rows(&usage))
     })
@@ -94,70 +88,6 @@ fn row(kind: &str, total: usize, active: usize, size: u64, reclaimable: u64) -> 
     }
 }
 
-fn details(usage: &Value, now: Timestamp) -> String {
-    let since = |value: &Value| {
-        let then = value.as_i64().and_then(|second| Timestamp::from_second(second).ok());
-        ago(then.unwrap_or(now), now)
-    };
-    let mut images =
-        "REPOSITORY\tTAG\tIMAGE ID\tCREATED\tSIZE\tSHARED SIZE\tUNIQUE SIZE\tCONTAINERS\n"
-            .to_owned();
-    for image in items(&usage["Images"]) {
-        let (size, shared) = (number(&image["Size"]), number(&image["SharedSize"]));
-        let names = items(&image["RepoTags"]);
-        let names: Vec<&str> = names.iter().filter_map(|name| name.as_str()).collect();
-        for name in if names.is_empty() { vec!["<none>:<none>"] } else { names } {
-            let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "<none>"));
-            images.push_str(&format!(
-                "{repository}\t{tag}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-                short_id(text(&image["Id"])),
-                since(&image["Created"]),
-                human_size(size),
-                human_size(shared),
-                human_size(size.saturating_sub(shared)),
-                number(&image["Containers"]),
-            ));
-        }
-    }
-    let mut containers =
-        "CONTAINER ID\tIMAGE\tCOMMAND\tLOCAL VOLUMES\tSIZE\tCREATED\tSTATUS\tNAMES\n".to_owned();
-    for container in items(&usage["Containers"]) {
-        let volumes = items(&container["Mounts"]);
-        let names = items(&container["Names"]);
-        let names: Vec<&str> =
-            names.iter().map(|name| text(name).trim_start_matches('/')).collect();
-        containers.push_str(&format!(
-            "{}\t{}\t\"{}\"\t{}\t{}\t{}\t{}\t{}\n",
-            short_id(text(&container["Id"])),
-            text(&container["Image"]),
-            ellipsis(text(&container["Command"]), 20),
-            volumes.iter().filter(|mount| mount["Driver"] == "local").count(),
-            human_size(number(&container["SizeRw"])),
-            since(&container["Created"]),
-            text(&container["Status"]),
-            names.join(","),
-        ));
-    }
-    let mut volumes = "VOLUME NAME\tLINKS\tSIZE\n".to_owned();
-    for volume in items(&usage["Volumes"]) {
-        volumes.push_str(&format!(
-            "{}\t{}\t{}\n",
-            text(&volume["Name"]),
-            number(&volume["UsageData"]["RefCount"]),
-            human_size(number(&volume["UsageData"]["Size"])),
-        ));
-    }
-    let cache = "CACHE ID\tCACHE TYPE\tSIZE\tCREATED\tLAST USED\tUSAGE\tSHARED\n";
-    format!(
-        "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\n\
-         Build cache usage: 0B\n\n{}",
-        align(&images),
-        align(&containers),
-        align(&volumes),
-        align(cache),
-    )
-}
-
 fn is_used(image: &Value) -> bool {
     number(&image["Containers"]) > 0
 }
@@ -166,15 +96,15 @@ fn is_active(container: &Value) -> bool {
     matches!(text(&container["State"]), "running" | "paused" | "restarting")
 }
 
-fn items(value: &Value) -> Vec<&Value> {
+pub(super) fn items(value: &Value) -> Vec<&Value> {
     value.as_array().into_iter().flatten().collect()
 }
 
-fn number(value: &Value) -> u64 {
+pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -188,6 +118,7 @@ const KINDS: Listing = Listing {
         ("Type", "TYPE"),
     ],
     table: "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+    raw: None,
 };
 
 #[cfg(test)]

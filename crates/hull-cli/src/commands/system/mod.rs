@@ -1,6 +1,7 @@
 //! `hull system`: the daemon and the host.
 
 mod df;
+mod df_details;
 mod doctor;
 mod form;
 mod kernel;

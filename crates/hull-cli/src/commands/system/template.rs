@@ -186,4 +186,5 @@ const TEMPLATES: Listing = Listing {
     ],
     table: "{{.Key}}\t{{.CPUs}}\t{{.Memory}}\t{{.Kernel}}\t{{.State}}\t{{.Size}}\t\
             {{.CreatedSince}}\t{{.LastUsed}}",
+    raw: None,
 };

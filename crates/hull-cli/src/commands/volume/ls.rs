@@ -82,4 +82,5 @@ const VOLUMES: Listing = Listing {
         ("Status", "STATUS"),
     ],
     table: "{{.Driver}}\t{{.Name}}",
+    raw: Some("name: {{.Name}}\ndriver: {{.Driver}}\n"),
 };
