@@ -143,9 +143,11 @@ impl<'a> Relay<'a> {
                 Err(Errno::AGAIN) => return Ok(()),
                 // The request was given up before it was read.
                 Err(Errno::INTR | Errno::NOENT) => continue,
-                // Unmounted.
+                // Unmounted. The notifier has it open, too: closing it does not end the watch.
                 Err(_) => {
-                    self.devices.remove(&number);
+                    if let Some(device) = self.devices.remove(&number) {
+                        epoll::delete(&self.epoll, &device)?;
+                    }
                     return Ok(());
                 }
             }
