@@ -128,3 +128,24 @@ fn a_pool_of_none_has_none() {
     assert!(home.pids("supervisor").is_empty(), "{:?}", home.processes());
     assert!(home.files("pool").is_empty());
 }
+
+#[test]
+fn machines_whose_container_does_nothing_do_nothing() {
+    let (_registry, home, image) = Home::with_busybox();
+    home.hull(&["ps"]).success();
+    waiting(&home);
+    // `cpu  user nice system idle iowait ..`, in hundredths of a second of all processors.
+    let script = "sleep 1; head -n 1 /proc/stat; sleep 4; head -n 1 /proc/stat";
+    for flags in [&["--network", "none"][..], &[], &["-v", "/tmp:/shared:ro"]] {
+        let run = [&["run", "--rm"], flags, &[&image, "sh", "-c", script]].concat();
+        let said = home.hull(&run).success();
+        let numbers = |line: &str| -> Vec<u64> {
+            line.split_whitespace().skip(1).map(|number| number.parse().unwrap()).collect()
+        };
+        let lines: Vec<_> = said.lines().map(numbers).collect();
+        let passed = |at: usize| lines[1][at] - lines[0][at];
+        let all: u64 = (0..8).map(passed).sum();
+        let idle = passed(3) + passed(4);
+        assert!(idle * 4 > all * 3, "{flags:?}: idle for {idle} of {all}: {said}");
+    }
+}
