@@ -122,7 +122,14 @@ impl Spare {
             tracing::debug!(error = chain(&error), "the machine waits without an interface");
             return None;
         }
-        machine.can_rewire_nic(SPARE).then_some(spare)
+        if machine.can_rewire_nic(SPARE) {
+            return Some(spare);
+        }
+        // Containers would see it.
+        if let Err(error) = machine.unplug_nic(SPARE).await {
+            tracing::warn!(error = chain(&error), "a machine has an interface that is of no use");
+        }
+        None
     }
 
     /// Returns what has the guest configure it for practice.

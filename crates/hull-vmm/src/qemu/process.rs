@@ -282,7 +282,7 @@ impl Machine for QemuMachine {
     }
 
     fn can_rewire_nic(&self, id: &str) -> bool {
-        self.control.is_some() && self.ports.can_rewire(id)
+        self.is_cloneable() && self.ports.can_rewire(id)
     }
 
     async fn rewire_nic(&mut self, from: &str, to: &str, tap: OwnedFd) -> Result<(), NicError> {
