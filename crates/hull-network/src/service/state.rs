@@ -65,8 +65,8 @@ impl From<TapError> for Refusal {
         let hint = match error {
             TapError::Link(_) => None,
             TapError::Tun(_) => Some(
-                "containers with networks need it: as root, `modprobe tun`, and `chmod 666 \
-                 /dev/net/tun` for ordinary users, as distributions have it"
+                "containers with networks need it (others have `--network none`): as root, `modprobe \
+                 tun`, and `chmod 666 /dev/net/tun` for ordinary users, as distributions have it"
                     .into(),
             ),
         };
