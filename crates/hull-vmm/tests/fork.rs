@@ -245,6 +245,8 @@ async fn a_machine_is_cloned_with_what_it_has_in_memory_and_another_disk() {
     println!("cloned: {:?}", begin.elapsed());
     let pids = [machine.pid().unwrap(), twin.pid().unwrap()];
     assert_ne!(pids[0], pids[1]);
+    // One that answers has exchanged what it shares.
+    assert_eq!(twin.power_state().await.unwrap(), hull_vmm::PowerState::Paused);
     let fds = std::fs::read_dir(format!("/proc/{}/fd", pids[1])).unwrap();
     let open: Vec<_> = fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).collect();
     assert!(open.contains(&copy) && !open.contains(&disk), "{open:?}");
