@@ -27,7 +27,7 @@ pub use images::{Image, archive, layout};
 pub use mount::SmallDisk;
 pub use pty::Pty;
 pub use registry::Registry;
-pub use shell::{same_as_docker, script};
+pub use shell::{busybox_same_as_docker, same_as_docker, script};
 
 /// Says why a test does nothing on this machine. The runner shows it with `--no-capture`, and
 /// `make test` prints all of them at its end.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::command::{Output, run};
-use crate::{Docker, Home};
+use crate::{Docker, Home, Image, skip};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -34,6 +34,19 @@ pub fn script(engine: &Command, text: &str) -> Output {
     let mut bash = Command::new("bash");
     bash.args(["-c", text]).current_dir(work).env("PATH", search).env("LC_ALL", "C");
     run(&mut bash, LIMIT)
+}
+
+/// Runs a script, whose `$IMAGE` is busybox, under both as [`same_as_docker`] does; skipped where there
+/// is no docker.
+#[track_caller]
+pub fn busybox_same_as_docker(text: &str) {
+    let docker = match Docker::start() {
+        Ok(docker) => docker,
+        Err(reason) => return skip(&format!("no docker to compare with: {reason}")),
+    };
+    let (registry, home, image) = Home::with_busybox();
+    docker.pull(&registry, &[Image::Busybox]);
+    same_as_docker(&docker, &home, &format!("IMAGE={image}\n{text}"));
 }
 
 /// Runs a script under both and fails with the lines that differ.

@@ -4,32 +4,21 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hull_tests::{Docker, Home, Image, Registry, eventually, kill, same_as_docker, skip};
-
-/// Runs a script under both engines, with busybox.
-fn compare(script: &str) {
-    let docker = match Docker::start() {
-        Ok(docker) => docker,
-        Err(reason) => return skip(&format!("no docker to compare with: {reason}")),
-    };
-    let (registry, home, image) = Home::with_busybox();
-    docker.pull(&registry, &[Image::Busybox]);
-    same_as_docker(&docker, &home, &format!("IMAGE={image}\n{script}"));
-}
+use hull_tests::{Home, Image, Registry, busybox_same_as_docker, eventually, kill};
 
 #[test]
 fn copies_in_are_as_under_docker() {
-    compare(include_str!("scripts/copy-in.sh"));
+    busybox_same_as_docker(include_str!("scripts/copy-in.sh"));
 }
 
 #[test]
 fn copies_out_are_as_under_docker() {
-    compare(include_str!("scripts/copy-out.sh"));
+    busybox_same_as_docker(include_str!("scripts/copy-out.sh"));
 }
 
 #[test]
 fn archives_are_as_under_docker() {
-    compare(include_str!("scripts/copy-archives.sh"));
+    busybox_same_as_docker(include_str!("scripts/copy-archives.sh"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Images of foreign producers, pulled from a real registry: the tree seen inside a container is
 //! the one that docker shows.
 
-use hull_tests::{Docker, Home, Image, Registry, run, same_as_docker, skip};
+use hull_tests::{Docker, Home, Image, Registry, busybox_same_as_docker, run, skip};
 
 const TREE: &str = include_str!("tree.py");
 
@@ -57,14 +57,7 @@ fn pulled_images_are_listed_inspected_and_removed() {
 
 #[test]
 fn images_made_here_are_as_under_docker() {
-    let docker = match Docker::start() {
-        Ok(docker) => docker,
-        Err(reason) => return skip(&format!("no docker to compare with: {reason}")),
-    };
-    let (registry, home, image) = Home::with_busybox();
-    docker.pull(&registry, &[Image::Busybox]);
-    let script = include_str!("scripts/images.sh");
-    same_as_docker(&docker, &home, &format!("IMAGE={image}\n{script}"));
+    busybox_same_as_docker(include_str!("scripts/images.sh"));
 }
 
 #[test]
