@@ -17,7 +17,10 @@ fn networks_survive_the_death_of_their_processes() {
     let port = home.hull(&["port", "web", "80"]).success();
     // One that lives on through all that follows: it is between containers.
     home.hull(&["exec", "-d", "web", "nc", "-l", "-p", "7", "-e", "cat"]).success();
-    let talk = "mkfifo /tmp/in; sleep 600 > /tmp/in & sleep 1; nc web 7 < /tmp/in > /tmp/out";
+    // Each step when the one before it is done: a word said to no pipe would make a file of it.
+    eventually("web listens", || sh(&home, "web", "netstat -ltn").contains(":7 "));
+    home.hull(&["exec", "other", "mkfifo", "/tmp/in"]).success();
+    let talk = "sleep 600 > /tmp/in & nc web 7 < /tmp/in > /tmp/out";
     home.hull(&["exec", "-d", "other", "sh", "-c", talk]).success();
     let answers = |word: &str| {
         home.hull(&["exec", "other", "sh", "-c", &format!("echo {word} > /tmp/in")]).success();
