@@ -77,8 +77,13 @@ pub enum StartFrom {
     /// Directory of a machine that stands still, with the container in it that this one is a copy
     /// of ([`crate::control::Operation::Fork`]).
     Clone(PathBuf),
-    /// Directory of a checkpoint ([`crate::control::Operation::Checkpoint`]).
-    Checkpoint(PathBuf),
+    /// A checkpoint.
+    Checkpoint {
+        /// Where [`crate::control::Operation::Checkpoint`] wrote it.
+        dir: PathBuf,
+        /// As in [`NetworkLaunch::program`].
+        network: PathBuf,
+    },
 }
 
 /// How the health of a container is checked. Times are nanoseconds.

@@ -19,7 +19,7 @@ while :; do
 done";
 
 fn start(home: &Home, image: &str, flags: &[&str]) {
-    let run = ["run", "-d", "--name", "box", "--network", "none"];
+    let run = ["run", "-d", "--name", "box"];
     home.hull(&[&run[..], flags, &[image, "sh", "-c", PROGRAM]].concat()).success();
 }
 

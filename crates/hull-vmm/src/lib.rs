@@ -21,10 +21,10 @@ pub use accel::{Accelerator, Choice};
 pub use clone::{CloneError, Exchange};
 pub use disk::{Disk, DiskError, DiskFormat, Disks, Slot};
 pub use machine::{BootError, Configuration, End, Machine, PowerState, Vmm};
-pub use nic::{Nic, NicError};
+pub use nic::{Nic, NicError, NicPlace};
 pub use qemu::{Original, Qemu};
 pub use shape::{Arch, Artifact, DeviceSet, GuestClock, MachineType, Shape, Stamp};
-pub use snapshot::{ForkError, SaveError, Snapshot};
+pub use snapshot::{ForkError, SaveError, Saved, Snapshot};
 
 /// Returns what changes with every boot of the host.
 ///

@@ -12,11 +12,11 @@ use tokio::net::UnixStream;
 use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Disks, Slot};
 use crate::initrd::InitrdError;
-use crate::nic::{Nic, NicError};
+use crate::nic::{Nic, NicError, NicPlace};
 use crate::qemu::Original;
 use crate::qemu::qmp::QmpError;
 use crate::shape::Shape;
-use crate::snapshot::{ForkError, SaveError, Snapshot};
+use crate::snapshot::{ForkError, SaveError, Saved, Snapshot};
 
 /// Makes virtual machines.
 pub trait Vmm {
@@ -57,10 +57,9 @@ pub trait Vmm {
         snapshot: Snapshot,
     ) -> impl Future<Output = Result<Self::Machine, ForkError>>;
 
-    /// Starts a machine that is as the one was that [`Machine::save_whole`] wrote to `state`, a file
-    /// opened for reading, and stands still as that one did. `shape` must be the same. What
-    /// sets it apart is missing as after [`Vmm::fork`]. The thread must live on as for
-    /// [`Vmm::boot`].
+    /// Starts a machine that is as the one was that was `saved`, and stands still as that one did.
+    /// `shape` must be the same. What sets it apart is missing as after [`Vmm::fork`]. The thread
+    /// must live on as for [`Vmm::boot`].
     ///
     /// # Errors
     /// [`ForkError`]; then nothing is left of it.
@@ -68,7 +67,7 @@ pub trait Vmm {
         &self,
         shape: &Shape,
         configuration: Configuration,
-        state: OwnedFd,
+        saved: Saved,
     ) -> impl Future<Output = Result<Self::Machine, ForkError>>;
 }
 
@@ -105,6 +104,9 @@ pub trait Machine {
         slot: Slot,
         disk: &Disk,
     ) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Returns the network interfaces that it has.
+    fn nics(&self) -> Vec<NicPlace>;
 
     /// Plugs a network interface whose other end is `tap`. Its guest finds it a moment later.
     ///

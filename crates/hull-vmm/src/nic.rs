@@ -2,6 +2,7 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clone::CloneError;
@@ -14,6 +15,15 @@ pub struct Nic {
     pub id: String,
     /// Hardware address, for example `02:42:ac:11:00:02`.
     pub mac: String,
+}
+
+/// Where a machine has a network interface.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NicPlace {
+    /// Number of its spare port.
+    pub port: u8,
+    /// As in [`Nic::id`].
+    pub id: String,
 }
 
 /// Why a network interface cannot be plugged or unplugged.

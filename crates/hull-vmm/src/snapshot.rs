@@ -8,6 +8,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::machine::{BootError, End};
+use crate::nic::NicPlace;
 use crate::qemu::qmp::QmpError;
 
 /// What a machine is forked from.
@@ -21,6 +22,15 @@ pub struct Snapshot {
     pub memory: OwnedFd,
     /// What [`crate::Machine::save`] returned. It must be verified: the VMM trusts it.
     pub state: Bytes,
+}
+
+/// A machine that was saved whole.
+#[derive(Debug)]
+pub struct Saved {
+    /// What [`crate::Machine::save_whole`] wrote, opened for reading.
+    pub state: OwnedFd,
+    /// What [`crate::Machine::nics`] said, and a tap for each.
+    pub nics: Vec<(NicPlace, OwnedFd)>,
 }
 
 /// Why a machine's state was not saved.
@@ -61,6 +71,8 @@ pub enum ForkError {
     Memory(#[source] io::Error),
     #[error("the template's memory is open for writing")]
     MemoryWritable,
+    #[error("the saved machine has a network interface where there is no port: {0}")]
+    NoPort(u8),
     #[error("talking to the forked machine failed")]
     Monitor(#[source] QmpError),
     #[error("cannot make the socket for the machine's state")]

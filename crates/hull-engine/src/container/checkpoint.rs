@@ -56,14 +56,17 @@ impl Engine {
             remove(&building)?;
             let make = fs::DirBuilder::new().recursive(true).mode(0o700).create(&building);
             make.map_err(Error::file("make", &building))?;
+            let attachments = container.attachments().clone();
             let client = Client::new(&container.dir);
-            let saved = client.checkpoint(&building, options.leave_running).await;
-            let kept =
-                saved.map_err(Error::supervisor("cannot save the container")).and_then(|()| {
-                    fs::rename(&building, &place).map_err(Error::file("rename", &building))?;
-                    let all = place.parent().unwrap_or(&place);
-                    durable::sync_directory(all).map_err(Error::file("sync", all))
-                });
+            let kept = async {
+                attachments.save(&building)?;
+                let saved = client.checkpoint(&building, options.leave_running).await;
+                saved.map_err(Error::supervisor("cannot save the container"))?;
+                fs::rename(&building, &place).map_err(Error::file("rename", &building))?;
+                let all = place.parent().unwrap_or(&place);
+                durable::sync_directory(all).map_err(Error::file("sync", all))
+            };
+            let kept = kept.await;
             if kept.is_err() {
                 // What cannot be removed now is when a checkpoint of this name is made next.
                 let _ = remove(&building);
@@ -135,7 +138,9 @@ impl Engine {
         let container = self.inner.containers.find(container)?;
         let place = self.find_checkpoint(&container, name, dir)?;
         self.detached(move |engine| async move {
-            let occasion = Occasion::From(StartFrom::Checkpoint(place));
+            let network = engine.inner.settings.supervisor.clone();
+            let from = StartFrom::Checkpoint { dir: place, network };
+            let occasion = Occasion::From(from);
             engine.start_container(&container, watch, occasion).await
         })
         .await

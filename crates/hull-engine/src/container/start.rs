@@ -137,7 +137,7 @@ impl Engine {
         let (engine, starting, prepared) = (self.clone(), container.clone(), record.clone());
         let launch = tokio::task::spawn_blocking(move || {
             let host = host::plan_host();
-            let connected = engine.connect_for_start(&starting, &prepared, from.is_some())?;
+            let connected = engine.connect_for_start(&starting, &prepared, from.as_ref())?;
             let Record { id, config, .. } = &*prepared;
             let mut plan = hull_plan::plan(id, config, &host)?;
             if let Some(facts) = &connected.facts {

@@ -8,7 +8,7 @@ use hull_network::ipam::is_link_local;
 use hull_network::model::{Driver, Network};
 use hull_network::protocol::Endpoint;
 use hull_plan::NetworkFacts;
-use hull_supervisor::launch::{InterfaceLaunch, NetworkLaunch};
+use hull_supervisor::launch::{InterfaceLaunch, NetworkLaunch, StartFrom};
 
 use super::{Attachment, Attachments, lease};
 use crate::container::entry::Container;
@@ -26,12 +26,12 @@ pub(crate) struct Connected {
 
 impl Engine {
     /// Gives a container that is about to start its addresses, and keeps them on disk. One that
-    /// `goes_on` where another one is has the interfaces of that one.
+    /// goes on `from` somewhere has the interfaces that it has there.
     pub(crate) fn connect_for_start(
         &self,
         container: &Arc<Container>,
         record: &Record,
-        goes_on: bool,
+        from: Option<&StartFrom>,
     ) -> Result<Connected> {
         let mut attachments = container.attachments().clone();
         if attachments.list.is_empty() {
@@ -40,13 +40,16 @@ impl Engine {
         let before = attachments.clone();
         let mut networks = Vec::new();
         for (number, attachment) in attachments.list.iter_mut().enumerate() {
-            if !goes_on {
+            if from.is_none() {
                 attachment.interface = format!("eth{number}");
             }
             networks.push(
                 self.lease(&container.id, attachment)
                     .map_err(|error| error.within("failed to set up container networking"))?,
             );
+        }
+        if let Some(StartFrom::Checkpoint { dir, .. }) = from {
+            attachments.name_as(&Attachments::read(dir, &record.config));
         }
         if attachments != before {
             attachments.write(&container.dir)?;

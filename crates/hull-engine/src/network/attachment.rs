@@ -89,6 +89,32 @@ impl Attachments {
         Self { list: self.list.iter().map(copy).collect() }
     }
 
+    /// Calls the interfaces what they are called in a machine that was `saved` with others: those in
+    /// the same networks are the same.
+    pub(crate) fn name_as(&mut self, saved: &Self) {
+        for attachment in &mut self.list {
+            let is_it = |other: &&Attachment| {
+                !other.network.is_empty() && other.network == attachment.network
+            };
+            let before = saved.list.iter().find(is_it);
+            attachment.interface =
+                before.map(|before| before.interface.clone()).unwrap_or_default();
+        }
+        for place in 0..self.list.len() {
+            if self.list[place].interface.is_empty() {
+                self.list[place].interface = self.free_interface();
+            }
+        }
+    }
+
+    /// Returns the first name of an interface that is not in use.
+    pub(crate) fn free_interface(&self) -> String {
+        let is_free = |name: &String| !self.list.iter().any(|other| other.interface == *name);
+        let mut names = (0..=self.list.len()).map(|number| format!("eth{number}"));
+        // There are more names than interfaces.
+        names.find(is_free).unwrap_or_default()
+    }
+
     /// Reads those of the container in `dir`; what it asked for if it has none yet.
     pub(crate) fn read(dir: &Path, config: &ContainerConfig) -> Self {
         let path = dir.join(FILE);
@@ -107,10 +133,19 @@ impl Attachments {
 
     /// Keeps them in `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        self.write_that(dir, Survives::Kill)
+    }
+
+    /// As [`Self::write`], for a directory that is worth a sync.
+    pub(crate) fn save(&self, dir: &Path) -> Result<()> {
+        self.write_that(dir, Survives::PowerCut)
+    }
+
+    fn write_that(&self, dir: &Path, survives: Survives) -> Result<()> {
         let path = dir.join(FILE);
         let json = serde_json::to_vec(self)
             .map_err(|error| Error::internal("cannot encode a container's networks", error))?;
-        durable::replace(&path, &json, Survives::Kill).map_err(Error::file("write", &path))
+        durable::replace(&path, &json, survives).map_err(Error::file("write", &path))
     }
 }
 

@@ -79,7 +79,7 @@ impl Engine {
         let mut attachment =
             Attachment { asked: network.name.clone(), config, ..Attachment::default() };
         if container.is_running() {
-            attachment.interface = free_interface(&before.list);
+            attachment.interface = before.free_interface();
             self.lease(&container.id, &mut attachment)?;
             let has_way_out = before.list.iter().any(|other| {
                 self.inner.networks.find(&other.network).is_ok_and(|network| !network.internal)
@@ -179,12 +179,4 @@ fn is_in(attachment: &Attachment, network: &Network) -> bool {
         "" => attachment.asked == network.name || network.id.starts_with(&attachment.asked),
         id => id == network.id,
     }
-}
-
-/// Returns the first name of an interface that is not in use.
-fn free_interface(list: &[Attachment]) -> String {
-    let is_free = |name: &String| !list.iter().any(|other| other.interface == *name);
-    let mut names = (0..=list.len()).map(|number| format!("eth{number}"));
-    // There are more names than interfaces.
-    names.find(is_free).unwrap_or_default()
 }

@@ -92,7 +92,9 @@ impl Launcher for QemuLauncher {
                 let launched = cloned::clone(context, dir).await;
                 return launched.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)));
             }
-            Some(StartFrom::Checkpoint(dir)) => return restored::restore(context, dir).await,
+            Some(StartFrom::Checkpoint { dir, network }) => {
+                return restored::restore(context, dir, network).await;
+            }
             None => {}
         }
         if let Some(zygote) = &self.zygote {

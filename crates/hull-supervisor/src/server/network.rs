@@ -57,12 +57,14 @@ impl Joining {
         context.mark(|timings| &mut timings.network_joined);
         context.note(|state| state.ports = ports);
         let launch = context.launch.network.clone().unwrap_or_default();
+        let take = |interface| wiring::take(&mut wired, interface);
+        let taken: Vec<_> = launch.interfaces.iter().map(take).collect();
+        // The names of those that are left over may be wanted.
+        wiring::unplug(machine, wired).await?;
         let mut pending = Vec::new();
-        for (interface, tap) in launch.interfaces.iter().zip(taps) {
-            let wired = wiring::take(&mut wired, interface);
+        for ((interface, tap), wired) in launch.interfaces.iter().zip(taps).zip(taken) {
             pending.extend(wiring::plug(machine, guest, wired, interface, tap).await?);
         }
-        wiring::unplug(machine, wired).await?;
         Ok((Configuring(pending), Membership::begin(context, member, launch)))
     }
 }

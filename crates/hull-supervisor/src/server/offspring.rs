@@ -96,7 +96,7 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     wanted: Wanted,
 ) {
     let Wanted { dir, purpose, answer } = wanted;
-    let about = match about(context, &source, purpose) {
+    let about = match about(context, &source) {
         Ok(about) => about,
         Err(failure) => {
             // The client may have gone; so below.
@@ -137,18 +137,7 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     });
 }
 
-fn about<M: Machine>(
-    context: &Context,
-    source: &Source<'_, M>,
-    purpose: Purpose,
-) -> Result<About, Failure> {
-    if purpose != Purpose::Fork && !source.wired.is_empty() {
-        return Err(Failure {
-            code: FailureCode::Unsupported,
-            message: "a container with network interfaces cannot be saved".to_owned(),
-            hint: Some("start it with `--network none`, or disconnect it first".to_owned()),
-        });
-    }
+fn about<M: Machine>(context: &Context, source: &Source<'_, M>) -> Result<About, Failure> {
     if let Some(wired) = source.wired.iter().find(|wired| !source.machine.can_rewire_nic(&wired.id))
     {
         let message = format!("the interface {} of the machine cannot be copied", wired.id);
@@ -236,6 +225,7 @@ async fn save<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<()
         let path = dir.join(name);
         fs::File::options().write(true).create_new(true).mode(0o600).open(path)
     };
+    let nics = machine.nics();
     let file = create(paths::MACHINE).map_err(|error| failed(&error))?;
     let target = file.try_clone().map_err(|error| failed(&error))?;
     machine.save_whole(target.into()).await.map_err(|error| failed(&error))?;
@@ -244,7 +234,7 @@ async fn save<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<()
     let disks: Vec<_> = about.disks.iter().map(|slot| zygote::disk(dir, *slot)).collect();
     let dir = dir.to_owned();
     let finish = move || -> io::Result<()> {
-        let checkpoint = Checkpoint { protocol: VERSION, about };
+        let checkpoint = Checkpoint { protocol: VERSION, about, nics };
         let path = dir.join(paths::CHECKPOINT);
         fs::write(&path, serde_json::to_vec(&checkpoint).map_err(invalid)?)?;
         file.sync_all()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use hull_protocol::VERSION;
 use hull_template::sparse;
 use hull_vmm::qemu::QemuMachine;
-use hull_vmm::{Disk, Disks, Machine, Slot, Vmm};
+use hull_vmm::{Disk, Disks, Machine, NicPlace, Saved, Slot, Vmm};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Failure, FailureCode};
@@ -20,6 +20,7 @@ use super::cloned::OpenDisk;
 use super::context::{Context, chain};
 use super::machine::{Greeted, Launched, configuration};
 use super::scratch::Spare;
+use super::wiring;
 use super::zygote::{self, About};
 
 /// What a checkpoint is of: `checkpoint.json` in its directory.
@@ -28,17 +29,21 @@ pub(super) struct Checkpoint {
     /// Version of the protocol that the agent in its memory speaks.
     pub(super) protocol: u32,
     pub(super) about: About,
+    /// Network interfaces of the machine, also those that its container does not see.
+    pub(super) nics: Vec<NicPlace>,
 }
 
-/// Starts the machine that was saved in `dir`.
+/// Starts the machine that was saved in `dir`; `program` is as in
+/// [`crate::launch::NetworkLaunch`].
 pub(super) async fn restore(
     context: &Context,
     dir: &Path,
+    program: &Path,
 ) -> Result<Launched<QemuMachine>, Failure> {
     let path = dir.join(paths::CHECKPOINT);
     let read = || serde_json::from_slice(&fs::read(&path)?).map_err(invalid);
     let checkpoint: Checkpoint = read().map_err(|error| damaged(dir, &error))?;
-    let About { shape, template, kernel, boot_log, disks, running, .. } = checkpoint.about;
+    let About { shape, template, kernel, boot_log, disks, running, wired } = checkpoint.about;
     let running = running.ok_or_else(|| damaged(dir, &io::ErrorKind::InvalidData.into()))?;
     let (qemu, now) = shape::plan(&context.launch.machine, true).await?;
     context.note(|state| state.accelerator = Some(shape.accelerator.name().to_owned()));
@@ -67,8 +72,16 @@ pub(super) async fn restore(
             Slot::Scratch => machine_disks.scratch = disk,
         }
     }
+    let mut nics = Vec::new();
+    for place in checkpoint.nics {
+        // The container gets its own when it has joined its networks.
+        let tap = wiring::tap(program, &context.launch.machine.home).await;
+        let tap = tap.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))?;
+        nics.push((place, tap));
+    }
+    let saved = Saved { state: state.into(), nics };
     let boot = |error: &dyn std::error::Error| Failure::new(FailureCode::Boot, chain(error));
-    let restored = qemu.restore(&shape, configuration(context, machine_disks), state.into()).await;
+    let restored = qemu.restore(&shape, configuration(context, machine_disks), saved).await;
     let mut machine = restored.map_err(|error| boot(&error))?;
     context.mark(|timings| &mut timings.vmm_spawned);
     let open = |slot: &Slot| OpenDisk::open(*slot, &place.path(*slot));
@@ -87,7 +100,7 @@ pub(super) async fn restore(
         shape: Some(shape),
         disks: opened,
         running: Some(running),
-        wired: Vec::new(),
+        wired,
         shares: None,
     })
 }

@@ -1,5 +1,6 @@
 //! Network interfaces that a machine has when its container gets it.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -116,7 +117,13 @@ impl Spare {
         home: &Path,
     ) -> Option<Self> {
         let spare = Self { uses: 0 };
-        let tap = tap(program, home).await?;
+        let tap = match tap(program, home).await {
+            Ok(tap) => tap,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "no tap for a machine that waits");
+                return None;
+            }
+        };
         let nic = Nic { id: SPARE.to_owned(), mac: spare.mac() };
         if let Err(error) = machine.plug_nic(&nic, tap).await {
             tracing::debug!(error = chain(&error), "the machine waits without an interface");
@@ -164,23 +171,18 @@ impl Spare {
     }
 }
 
+/// Makes a tap that leads nowhere, for an interface that gets another one.
 #[cfg(target_os = "linux")]
-async fn tap(program: &Path, home: &Path) -> Option<OwnedFd> {
+pub(super) async fn tap(program: &Path, home: &Path) -> io::Result<OwnedFd> {
     let (program, home) = (program.to_owned(), home.to_owned());
-    let made = tokio::task::spawn_blocking(move || hull_network::spare_tap(&program, &home)).await;
-    match made.ok()? {
-        Ok(tap) => Some(tap),
-        Err(error) => {
-            tracing::debug!(error = chain(&error), "no tap for a machine that waits");
-            None
-        }
-    }
+    let made = tokio::task::spawn_blocking(move || hull_network::spare_tap(&program, &home));
+    made.await.map_err(io::Error::other)?
 }
 
 /// There are no taps here.
 #[cfg(not(target_os = "linux"))]
-async fn tap(_program: &Path, _home: &Path) -> Option<OwnedFd> {
-    None
+pub(super) async fn tap(_program: &Path, _home: &Path) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 const SPARE: &str = "spare";

@@ -1,6 +1,7 @@
 //! Networks: addresses, names, isolation, ports, and what is left when processes are killed.
 
 mod bad_days;
+mod checkpoints;
 mod docker;
 mod forks;
 mod hostile;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::accel::Accelerator;
 use crate::disk::{Disk, DiskError, Slot};
 use crate::machine::Configuration;
+use crate::nic::NicPlace;
 use crate::shape::{MachineType, Shape};
 
-use super::blockdev;
+use super::{blockdev, nic};
 
 /// What the new process inherits or finds on this host.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub(crate) enum Origin {
     Template { initrd: PathBuf, memory: PathBuf },
     /// It is in the memory that is mapped in place of this file, and a device state to come.
     Fork { memory: PathBuf },
-    /// It is in a state to come, memory and all.
-    Restore,
+    /// It is in a state to come, memory and all; its interfaces have the taps with these numbers.
+    Restore { nics: Vec<(NicPlace, RawFd)> },
 }
 
 /// Returns the arguments that make a machine of `shape`.
@@ -53,7 +54,7 @@ pub(crate) fn render(
     if resources.sandbox {
         let mut sandbox = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny".to_owned();
         // Clones are processes that it makes; that none executes a program `hull-remap` sees to.
-        if !matches!(resources.origin, Origin::Fork { .. } | Origin::Restore) {
+        if !matches!(resources.origin, Origin::Fork { .. } | Origin::Restore { .. }) {
             sandbox.push_str(",spawn=deny");
         }
         line.pair("-sandbox", sandbox);
@@ -62,6 +63,12 @@ pub(crate) fn render(
     guest(&mut line, shape, &resources.origin);
     control(&mut line, shape, resources);
     devices(&mut line, shape, configuration)?;
+    if let Origin::Restore { nics } = &resources.origin {
+        for (NicPlace { port, id }, tap) in nics {
+            line.pair("-netdev", nic::backend(id, &tap.to_string()).to_string());
+            line.pair("-device", nic::device(id, usize::from(*port)).to_string());
+        }
+    }
     Ok(line.arguments)
 }
 
@@ -77,7 +84,7 @@ fn machine(line: &mut Line, shape: &Shape, resources: &Resources) {
         "-machine",
         match resources.origin {
             Origin::Boot { .. } => machine.to_owned(),
-            Origin::Template { .. } | Origin::Fork { .. } | Origin::Restore => {
+            Origin::Template { .. } | Origin::Fork { .. } | Origin::Restore { .. } => {
                 format!("{machine},memory-backend={MEMORY}")
             }
         },
@@ -110,7 +117,7 @@ fn guest(line: &mut Line, shape: &Shape, origin: &Origin) {
             line.pair("-incoming", "defer");
             return;
         }
-        Origin::Restore => {
+        Origin::Restore { .. } => {
             let size = shape.memory_mib;
             line.pair("-object", format!("memory-backend-ram,id={MEMORY},size={size}M"));
             line.pair("-incoming", "defer");
@@ -366,7 +373,8 @@ mod tests {
     #[test]
     fn restore() {
         let shape = shape(Arch::X86_64, Accelerator::Tcg);
-        insta::assert_snapshot!(lines(&shape, Origin::Restore));
+        let nics = vec![(NicPlace { port: 1, id: "eth0".into() }, 12)];
+        insta::assert_snapshot!(lines(&shape, Origin::Restore { nics }));
     }
 
     #[test]

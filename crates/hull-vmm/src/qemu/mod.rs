@@ -17,14 +17,13 @@ mod version;
 mod vmm_process;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::machine::{BootError, Configuration, Vmm};
 use crate::shape::{Arch, Shape};
-use crate::snapshot::{ForkError, Snapshot};
+use crate::snapshot::{ForkError, Saved, Snapshot};
 
 pub use clone::Original;
 pub use process::QemuMachine;
@@ -97,9 +96,9 @@ impl Vmm for Qemu {
         &self,
         shape: &Shape,
         configuration: Configuration,
-        state: OwnedFd,
+        saved: Saved,
     ) -> Result<QemuMachine, ForkError> {
-        QemuMachine::restore(self, shape, &configuration, state).await
+        QemuMachine::restore(self, shape, &configuration, saved).await
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustix::fd::AsFd as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::clone::CloneError;
-use crate::nic::{Nic, NicError};
+use crate::nic::{Nic, NicError, NicPlace};
 use crate::platform;
 use crate::shape::DeviceSet;
 
@@ -40,6 +40,27 @@ impl Ports {
         Self(vec![None; usize::from(devices.spare_ports)])
     }
 
+    /// Returns those of a machine that had the interfaces `nics` when it was started, each with the
+    /// number of its tap.
+    pub(super) fn with(devices: DeviceSet, nics: &[(NicPlace, RawFd)]) -> Result<Self, u8> {
+        let mut ports = Self::new(devices);
+        for (NicPlace { port, id }, tap) in nics {
+            let free = ports.0.get_mut(usize::from(*port)).filter(|port| port.is_none());
+            let (id, device) = (id.clone(), id.clone());
+            *free.ok_or(*port)? = Some(Plugged { id, device, tap: Some(*tap) });
+        }
+        Ok(ports)
+    }
+
+    /// Returns what is where.
+    pub(super) fn places(&self) -> Vec<NicPlace> {
+        let ports = (0..).zip(&self.0);
+        let place = |(port, plugged): (u8, &Option<Plugged>)| {
+            plugged.as_ref().map(|plugged| NicPlace { port, id: plugged.id.clone() })
+        };
+        ports.filter_map(place).collect()
+    }
+
     /// Plugs `nic`, whose frames go to and come from `tap`, into the machine of the process `pid`.
     pub(super) async fn plug(
         &mut self,
@@ -56,18 +77,11 @@ impl Ports {
             .execute_with(&NameDescriptor { fdname }, tap.as_fd())
             .await
             .map_err(NicError::Plug)?;
-        let added = AddNetdev(json!({"type": "tap", "id": netdev, "fd": netdev}));
+        let added = AddNetdev(backend(&nic.id, &netdev));
         monitor.execute(&added).await.map_err(NicError::Plug)?;
-        let device = AddDevice(json!({
-            "driver": "virtio-net-pci",
-            "id": nic.id,
-            "netdev": netdev,
-            "mac": nic.mac,
-            "bus": format!("port{free}"),
-            "disable-legacy": "on",
-            // Nothing boots from it.
-            "romfile": "",
-        }));
+        let mut device = device(&nic.id, free);
+        device["mac"] = nic.mac.clone().into();
+        let device = AddDevice(device);
         if let Err(error) = monitor.execute(&device).await {
             // The tap would stay open; that this fails, too, is not worth a report.
             let _ = monitor.execute(&DeleteNetdev { id: netdev }).await;
@@ -143,6 +157,24 @@ impl Ports {
         let netdev = DeleteNetdev { id: netdev(&device) };
         monitor.execute(&netdev).await.map(drop).map_err(NicError::Unplug)
     }
+}
+
+/// Returns what carries the frames of the interface `id`: the tap that QEMU knows as `fd`.
+pub(super) fn backend(id: &str, fd: &str) -> Value {
+    json!({"type": "tap", "id": netdev(id), "fd": fd})
+}
+
+/// Returns the interface `id` in the spare port `port`.
+pub(super) fn device(id: &str, port: usize) -> Value {
+    json!({
+        "driver": "virtio-net-pci",
+        "id": id,
+        "netdev": netdev(id),
+        "bus": format!("port{port}"),
+        "disable-legacy": "on",
+        // Nothing boots from it.
+        "romfile": "",
+    })
 }
 
 fn netdev(id: &str) -> String {

@@ -22,7 +22,7 @@ use crate::clone::{CloneError, Exchange};
 use crate::disk::{Disk, DiskError, Slot};
 use crate::initrd;
 use crate::machine::{BootError, Configuration, End, Machine, PowerState};
-use crate::nic::{Nic, NicError};
+use crate::nic::{Nic, NicError, NicPlace};
 use crate::platform::{self, MemoryUse};
 use crate::shape::Shape;
 use crate::snapshot::{ForkError, SaveError};
@@ -272,6 +272,10 @@ impl Machine for QemuMachine {
             return Err(DiskError::NotResumed);
         }
         self.nodes.exchange(&mut self.monitor, slot, disk).await
+    }
+
+    fn nics(&self) -> Vec<NicPlace> {
+        self.ports.places()
     }
 
     async fn plug_nic(&mut self, nic: &Nic, tap: OwnedFd) -> Result<(), NicError> {

@@ -6,24 +6,30 @@ use std::time::Duration;
 use crate::machine::Configuration;
 use crate::platform::MemoryUse;
 use crate::shape::Shape;
-use crate::snapshot::ForkError;
+use crate::snapshot::{ForkError, Saved};
 
 use super::Qemu;
 use super::clone;
 use super::command::{MigrateIncoming, QueryStatus};
 use super::command_line::Origin;
+use super::nic::Ports;
 use super::preload::Preload;
 use super::process::{QemuMachine, Start};
 use super::qmp::{Early, QmpError};
 
 impl QemuMachine {
-    /// Starts a machine whose state is what [`crate::Machine::save_whole`] wrote to `state`.
+    /// Starts a machine that was saved.
     pub(super) async fn restore(
         qemu: &Qemu,
         shape: &Shape,
         configuration: &Configuration,
-        state: OwnedFd,
+        saved: Saved,
     ) -> Result<Self, ForkError> {
+        let Saved { state, nics } = saved;
+        let (places, taps): (Vec<_>, Vec<_>) = nics.into_iter().unzip();
+        let numbers = taps.iter().map(OwnedFd::as_raw_fd);
+        let nics: Vec<_> = places.into_iter().zip(numbers).collect();
+        let ports = Ports::with(shape.devices, &nics).map_err(ForkError::NoPort)?;
         let preload = Preload::new(qemu)?;
         let early = Early::new()
             .and(&MigrateIncoming { uri: format!("fd:{}", state.as_raw_fd()) })
@@ -31,9 +37,9 @@ impl QemuMachine {
         let environment = preload.environment().to_vec();
         let (inherited, control, path) = preload.into_parts();
         let start = Start {
-            origin: Origin::Restore,
+            origin: Origin::Restore { nics },
             environment,
-            inherited: inherited.into_iter().chain([state]).collect(),
+            inherited: inherited.into_iter().chain([state]).chain(taps).collect(),
             early: Some(early),
             memory_use: MemoryUse::Frugal,
         };
@@ -49,6 +55,7 @@ impl QemuMachine {
         if !clone::is_loaded(&control).await {
             return Err(ForkError::NotRemapped(path));
         }
+        machine.ports = ports;
         machine.control = Some(control);
         machine.is_savable = true;
         Ok(machine)

@@ -11,8 +11,8 @@ use hull_protocol::{
 };
 use hull_vmm::qemu::qmp::QmpError;
 use hull_vmm::{
-    CloneError, Disk, DiskError, End, Exchange, ForkError, Machine, Nic, NicError, Original,
-    PowerState, SaveError, Slot,
+    CloneError, Disk, DiskError, End, Exchange, ForkError, Machine, Nic, NicError, NicPlace,
+    Original, PowerState, SaveError, Slot,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
@@ -283,6 +283,10 @@ impl Machine for FakeMachine {
 
     async fn resume(&mut self) -> Result<(), QmpError> {
         Err(QmpError::Closed)
+    }
+
+    fn nics(&self) -> Vec<NicPlace> {
+        Vec::new()
     }
 
     async fn plug_nic(&mut self, _: &Nic, _: std::os::fd::OwnedFd) -> Result<(), NicError> {
