@@ -445,6 +445,8 @@ pub(crate) fn touch_as_program(file: BorrowedFd<'_>, length: usize) -> Result<()
                 byte.write_volatile(value);
             }
         }
+        // What is data once it has been relocated.
+        libc::mprotect(start, PAGE, libc::PROT_READ);
         libc::munmap(start, length);
     }
     Ok(())

@@ -41,13 +41,19 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
 /// are looked up in, and one to be read: [`COMMAND`] knows it.
 fn archive() -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    for name in ["dev/", "etc/", "proc/", "sbin/", "sys/"] {
+    for name in ["dev/", "etc/", "proc/", "sys/", "usr/", "usr/sbin/"] {
         append(&mut archive, name, tar::EntryType::Directory, &[])?;
     }
+    // As distributions have it: programs are found by way of a link.
+    let mut link = tar::Header::new_gnu();
+    link.set_entry_type(tar::EntryType::Symlink);
+    link.set_mode(0o777);
+    link.set_size(0);
+    archive.append_link(&mut link, "sbin", "usr/sbin")?;
     let data = vec![0x55; DATA_BYTES];
     let files: [(&str, &[u8]); 3] = [
         ("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"),
-        ("etc/group", b"root:x:0:\n"),
+        ("etc/group", b"root:x:0:\ndisk:x:6:root\n"),
         ("data", &data),
     ];
     for (name, content) in files {
