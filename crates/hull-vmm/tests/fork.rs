@@ -257,8 +257,19 @@ async fn a_machine_is_cloned_with_what_it_has_in_memory_and_another_disk() {
     let original = twin.offer(listener.into()).await.unwrap();
     let connection = UnixStream::connect(&socket).await.unwrap();
     let files = vec![exchange(&copy, &second)];
-    let third = QemuMachine::clone_of(&original, &connection, "third", files).await;
+    let list = template.home.path().join("written");
+    let ranges = twin.written().unwrap();
+    assert!(!ranges.is_empty() && ranges.len() % 16 == 0, "{} bytes", ranges.len());
+    // A range that is not there does no harm.
+    std::fs::write(&list, [ranges, vec![0xff; 16]].concat()).unwrap();
+    let written = File::open(&list).unwrap().into();
+    let third = QemuMachine::clone_of(&original, &connection, "other", files, Some(written)).await;
     let mut third = third.unwrap();
+    let own = |machine: &QemuMachine| machine.written().unwrap().len();
+    assert!(own(&third) > 0, "it has no page of its own");
+    third.rename("third").await.unwrap();
+    let command = std::fs::read_to_string(format!("/proc/{}/cmdline", third.pid().unwrap()));
+    assert!(command.unwrap().contains("\0third\0"), "it is called something else");
 
     // One that cannot be given its disk ends before it does anything, and costs nobody else.
     let not_open = vec![exchange(&template.memory, &second)];

@@ -44,6 +44,11 @@ pub(crate) fn prepare_tap(_tap: &OwnedFd) -> io::Result<()> {
 }
 
 /// Nothing here needs it: machines are not forked.
+pub(crate) fn written_memory(_pid: u32) -> io::Result<Vec<[u64; 2]>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing here needs it: machines are not forked.
 pub(crate) fn anonymous_memory(_size: u64) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }

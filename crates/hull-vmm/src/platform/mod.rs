@@ -10,6 +10,11 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
+#[cfg(target_os = "linux")]
+mod pagemap;
+#[cfg(target_os = "linux")]
+pub(crate) use pagemap::written_memory;
+
 #[cfg(target_os = "macos")]
 #[allow(unsafe_code)]
 mod macos;

@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::clone::{CloneError, Exchange};
+use crate::platform;
 
 use super::attach::Nodes;
 use super::nic::Ports;
@@ -39,6 +40,8 @@ pub(super) struct Exchanges {
     pub(super) files: Vec<Exchange>,
     /// Numbers of descriptors.
     pub(super) numbers: Vec<(RawFd, OwnedFd)>,
+    /// As for [`QemuMachine::clone_of`].
+    pub(super) written: Option<OwnedFd>,
 }
 
 /// Descriptors of a machine's process that its clones get others for.
@@ -56,8 +59,9 @@ impl QemuMachine {
     }
 
     /// Returns a clone of the machine that listens at the other end of `connection`; the host's
-    /// process list has it as `name`. All else is as
-    /// for [`Machine::twin`](crate::Machine::twin).
+    /// process list has it as `name`. It has pages of its own from the beginning where `written`
+    /// says, a file with what [`QemuMachine::written`] returned for a clone of the same machine.
+    /// All else is as for [`Machine::twin`](crate::Machine::twin).
     ///
     /// # Errors
     /// [`CloneError`].
@@ -66,8 +70,9 @@ impl QemuMachine {
         connection: &UnixStream,
         name: &str,
         files: Vec<Exchange>,
+        written: Option<OwnedFd>,
     ) -> Result<Self, CloneError> {
-        let exchanges = Exchanges { files, ..Exchanges::default() };
+        let exchanges = Exchanges { files, written, ..Exchanges::default() };
         Self::clone_from(original, connection, name, exchanges).await
     }
 
@@ -96,6 +101,7 @@ impl QemuMachine {
             (STDERR, its_errors.into()),
         ];
         targets.extend(exchanges.numbers);
+        targets.extend(exchanges.written.map(|file| (WRITTEN, file)));
         for Exchange { old, new } in exchanges.files {
             targets.extend([(FILE, old), (FILE, new)]);
         }
@@ -105,6 +111,26 @@ impl QemuMachine {
         let mut machine = machine.map_err(CloneError::Channel)?;
         machine.control = Some(asynchronous(control).map_err(CloneError::Channel)?);
         Ok(machine)
+    }
+
+    /// Returns where a machine that is a clone has memory of its own by now, in the form that a clone
+    /// is told.
+    ///
+    /// # Errors
+    /// If the host does not say.
+    pub fn written(&self) -> io::Result<Vec<u8>> {
+        let pid = self.pid.ok_or(io::ErrorKind::NotFound)?;
+        let ranges = platform::written_memory(pid)?;
+        Ok(ranges.iter().flatten().flat_map(|number| number.to_ne_bytes()).collect())
+    }
+
+    /// Has the host's process list call the machine `name`, as far as the old name was long.
+    ///
+    /// # Errors
+    /// [`CloneError`]; nothing but the name depends on it.
+    pub async fn rename(&self, name: &str) -> Result<(), CloneError> {
+        let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
+        ask(control, name, &[]).await.map(drop)
     }
 
     pub(super) fn original(&self) -> Original {
@@ -217,6 +243,7 @@ const MOST: usize = 16;
 const CONTROL: RawFd = -1;
 const FILE: RawFd = -2;
 const LISTENER: RawFd = -3;
+const WRITTEN: RawFd = -4;
 const NAME_BYTES: usize = 32;
 const REQUEST_BYTES: usize = 8 + 4 * MOST + NAME_BYTES;
 const ANSWER_BYTES: usize = 8;

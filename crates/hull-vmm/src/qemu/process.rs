@@ -41,7 +41,7 @@ use super::{Qemu, clone, save};
 #[derive(Debug)]
 pub struct QemuMachine {
     process: VmmProcess,
-    pid: Option<u32>,
+    pub(super) pid: Option<u32>,
     pub(super) monitor: Monitor,
     channel: Option<UnixStream>,
     share: Option<UnixStream>,
@@ -321,7 +321,13 @@ impl Machine for QemuMachine {
     async fn twin(&mut self, name: &str, files: Vec<Exchange>) -> Result<Self, CloneError> {
         let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
         let numbers = self.ports.dead_taps()?;
-        Self::clone_from(&self.original(), control, name, Exchanges { files, numbers }).await
+        Self::clone_from(
+            &self.original(),
+            control,
+            name,
+            Exchanges { files, numbers, written: None },
+        )
+        .await
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {

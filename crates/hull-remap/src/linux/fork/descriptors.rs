@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 
 use super::system::{self, Errno, checked};
 use super::wire::{Request, Target};
-use super::{NONE, Result};
+use super::{NONE, Result, pages};
 
 /// Puts what `request` brings in its places, and returns the control connection.
 pub(super) fn exchange(request: &mut Request) -> Result<c_int> {
@@ -20,6 +20,10 @@ pub(super) fn exchange(request: &mut Request) -> Result<c_int> {
             Target::File => file = Some(fd),
             Target::Control => control = fd,
             Target::Listener => return Err(Errno(libc::EPROTO)),
+            Target::Written => {
+                pages::own(fd);
+                system::close(fd);
+            }
             Target::Number(number) => {
                 replace(number, fd)?;
                 system::close(fd);

@@ -12,12 +12,13 @@
 //!
 //! `HULL_CONTROL_FD` is a connected socket of the process's owner. What is asked for there is a
 //! [`wire::Request`] with descriptors, answered by a [`wire::Answer`] with a pidfd of the fork. The
-//! owner can have a socket listened to, where others ask, and have descriptors of the process itself
-//! exchanged. A fork hears its own owner on a connection that
+//! owner can have a socket listened to, where others ask, have descriptors of the process itself
+//! exchanged, and have it called something else. A fork hears its own owner on a connection that
 //! came with the request. A process whose owner has gone ends.
 
 mod descriptors;
 mod name;
+mod pages;
 mod sandbox;
 mod system;
 mod threads;
@@ -100,6 +101,12 @@ fn serve(connection: c_int, is_control: bool) -> Side {
         Some((Target::Listener, listener)) => {
             hear_no_more(&LISTENER, NONE);
             LISTENER.store(listener, Ordering::Relaxed);
+            wire::answer(connection, Ok(None));
+            return Side::Parent;
+        }
+        // Only the name is new.
+        None if is_control => {
+            name::set(request.name());
             wire::answer(connection, Ok(None));
             return Side::Parent;
         }

@@ -42,6 +42,8 @@ pub(super) enum Target {
     File,
     /// It is a socket to listen to; nothing is forked.
     Listener,
+    /// It is a file that lists what the fork will write ([`super::pages`]).
+    Written,
     /// It takes the place of the descriptor with this number: the fork's, or the process's own if
     /// nothing else comes first.
     Number(c_int),
@@ -56,6 +58,7 @@ impl Request {
                 CONTROL => Target::Control,
                 FILE => Target::File,
                 LISTENER => Target::Listener,
+                WRITTEN => Target::Written,
                 number => Target::Number(number),
             };
             (target, *fd)
@@ -116,3 +119,4 @@ const NAME_BYTES: usize = 32;
 const CONTROL: c_int = -1;
 const FILE: c_int = -2;
 const LISTENER: c_int = -3;
+const WRITTEN: c_int = -4;
