@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ use crate::error::one_line;
 use crate::{Engine, PoolSettings, Result, Settings, host, random};
 
 /// The pool. It holds no start up: a start takes what waits, or goes its own way, and machines are
-/// only made while nothing else starts.
+/// only made while nothing else starts; what is being made for one start only is given up then.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// Machines of one shape that wait to be used up, at most.
+    /// Machines that wait to be used up, at most.
     size: usize,
     /// Shapes that a machine stands still for, to be cloned, at most.
     shapes: usize,
@@ -35,6 +35,8 @@ pub(crate) struct Pool {
     /// Starts under way.
     starts: AtomicUsize,
     changed: Notify,
+    /// Something starts.
+    interrupted: Notify,
     /// The engine is about to close.
     closed: CancellationToken,
 }
@@ -46,6 +48,8 @@ struct Inside {
     wanted: Option<(MachineLaunch, TemplatesLaunch)>,
     /// What the last start found missing.
     missed: Option<MachineLaunch>,
+    /// Machines on this host can be cloned.
+    clones: bool,
     last_start: Option<Instant>,
 }
 
@@ -56,6 +60,34 @@ struct Member {
     /// Its supervisor's directory.
     dir: PathBuf,
     waiting: Waiting,
+}
+
+impl Member {
+    /// Whether it stands still, to be cloned.
+    fn is_zygote(&self) -> bool {
+        self.waiting.is_zygote()
+    }
+}
+
+impl Inside {
+    /// The members that what is wanted now can use.
+    fn wanted_members(&self) -> impl Iterator<Item = &Member> {
+        let is_wanted = |member: &&Member| match &self.wanted {
+            Some((machine, _)) => member.machine == *machine,
+            None => true,
+        };
+        self.waiting.iter().filter(is_wanted)
+    }
+}
+
+/// What the pool lacks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Missing {
+    /// A machine that is forked from its template.
+    Machine,
+    /// A clone of the machine in this directory, which has a container's work before it at least once
+    /// behind it.
+    Clone(PathBuf),
 }
 
 /// What a start takes from the pool.
@@ -94,16 +126,18 @@ impl Pool {
     /// is nothing to fork ahead.
     pub(crate) fn new(settings: &Settings, dir: PathBuf) -> Self {
         let PoolSettings { size, max_bytes } = settings.pool;
-        let affordable = usize::try_from(max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
-        let size = if settings.templates.enabled { size.min(affordable) } else { 0 };
+        let affordable = |bytes| usize::try_from(max_bytes / bytes).unwrap_or(usize::MAX);
+        let machines = affordable(MACHINE_BYTES);
+        let size = if settings.templates.enabled { size.min(machines) } else { 0 };
         Self {
             size,
-            shapes: (size * SHAPES).min(affordable),
+            shapes: (size * SHAPES).min(machines.saturating_sub(size)).max(size.min(1)),
             supervisor: settings.supervisor.clone(),
             dir,
             inner: Mutex::default(),
             starts: AtomicUsize::new(0),
             changed: Notify::new(),
+            interrupted: Notify::new(),
             closed: CancellationToken::new(),
         }
     }
@@ -111,6 +145,7 @@ impl Pool {
     /// Notes that a start is under way, until the value is dropped.
     pub(crate) fn busy(&self) -> Busy<'_> {
         self.starts.fetch_add(1, Ordering::AcqRel);
+        self.interrupted.notify_waiters();
         Busy(self)
     }
 
@@ -125,11 +160,13 @@ impl Pool {
             let now = parts(&launch.machine);
             inside.waiting.retain(|member| !fits(member) || member.made_from == now);
         }
+        let ready = |member: &Member| fits(member) && !member.is_zygote();
+        if let Some(index) = inside.waiting.iter().position(ready) {
+            let member = inside.waiting.remove(index);
+            return Some(Taken::Machine(member.waiting, member.dir));
+        }
         if let Some(index) = inside.waiting.iter().position(fits) {
             let member = inside.waiting.remove(index);
-            if !member.waiting.is_zygote() {
-                return Some(Taken::Machine(member.waiting, member.dir));
-            }
             let place = member.dir.clone();
             // The one used last is the last.
             inside.waiting.push(member);
@@ -137,9 +174,9 @@ impl Pool {
         }
         // One container of a kind is no habit.
         if inside.missed.as_ref() == Some(&launch.machine) {
-            let has_zygotes = inside.waiting.iter().any(|member| member.waiting.is_zygote());
-            let room = if has_zygotes { self.shapes.saturating_sub(1) } else { 0 };
-            let excess = inside.waiting.len().saturating_sub(room);
+            // What is used up is there for one shape.
+            inside.waiting.retain(Member::is_zygote);
+            let excess = inside.waiting.len().saturating_sub(self.shapes.saturating_sub(1));
             inside.waiting.drain(..excess);
             inside.wanted = Some((launch.machine.clone(), templates.clone()));
         }
@@ -169,27 +206,32 @@ impl Pool {
         }
     }
 
-    /// Returns whether a machine is missing.
-    fn is_short(&self) -> bool {
+    /// Returns what is missing now.
+    fn lack(&self) -> Option<Missing> {
         self.reap();
         let inside = self.inside();
-        let lacks = |(machine, _): &(MachineLaunch, _)| {
-            !inside.waiting.iter().any(|member| member.machine == *machine)
-        };
-        inside.waiting.len() < self.size || inside.wanted.as_ref().is_some_and(lacks)
+        let zygote = inside.wanted_members().find(|member| member.is_zygote());
+        if zygote.is_none() && inside.clones {
+            return Some(Missing::Machine);
+        }
+        let ready = inside.wanted_members().filter(|member| !member.is_zygote()).count();
+        let missing = zygote.map_or(Missing::Machine, |zygote| Missing::Clone(zygote.dir.clone()));
+        (ready < self.size).then_some(missing)
     }
 
-    /// Returns when a machine is missing and nothing has started for a while.
-    async fn missing(&self) {
+    /// Returns what is missing when nothing has started for a while.
+    async fn missing(&self) -> Missing {
         loop {
             let changed = self.changed.notified();
             let quiet = self.inside().last_start.map_or(QUIET, |at| at.elapsed());
-            if !self.is_short() || self.starts.load(Ordering::Acquire) > 0 {
-                changed.await;
-            } else if quiet < QUIET {
-                tokio::time::sleep(QUIET.saturating_sub(quiet)).await;
-            } else {
-                return;
+            match self.lack() {
+                Some(missing) if self.starts.load(Ordering::Acquire) == 0 => {
+                    if quiet >= QUIET {
+                        return missing;
+                    }
+                    tokio::time::sleep(QUIET.saturating_sub(quiet)).await;
+                }
+                _ => changed.await,
             }
         }
     }
@@ -201,11 +243,16 @@ impl Pool {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(fail)?;
         let json = serde_json::to_vec(launch).map_err(|error| fail(error.into()))?;
         fs::write(dir.join(paths::WAIT), json).map_err(fail)?;
-        let made_from = parts(&launch.machine);
+        let made_from = match &launch.zygote {
+            Some(zygote) => self.made_from(zygote),
+            None => parts(&launch.machine),
+        };
         match client::spawn_waiting(&self.supervisor, &dir).await {
             Ok(waiting) => {
                 let machine = launch.machine.clone();
-                self.inside().waiting.push(Member { machine, made_from, dir, waiting });
+                let mut inside = self.inside();
+                inside.clones |= waiting.is_zygote();
+                inside.waiting.push(Member { machine, made_from, dir, waiting });
                 Ok(())
             }
             Err(error) => {
@@ -214,6 +261,12 @@ impl Pool {
                 Err(error)
             }
         }
+    }
+
+    /// Returns what the member in `dir` was made from.
+    fn made_from(&self, dir: &Path) -> Option<[Artifact; 3]> {
+        let inside = self.inside();
+        inside.waiting.iter().find(|member| member.dir == dir)?.made_from.clone()
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -261,15 +314,23 @@ impl Engine {
         let _ = fs::remove_dir_all(&pool.dir);
     }
 
-    fn wanted_machine(&self) -> Result<Option<WaitLaunch>> {
+    fn wanted_machine(&self, missing: Missing) -> Result<Option<WaitLaunch>> {
         let rehearsal = self.rehearsal()?;
         let network = self.inner.settings.supervisor.clone();
-        if let Some((machine, templates)) = self.inner.pool.inside().wanted.clone() {
-            return Ok(Some(WaitLaunch { machine, templates, rehearsal, network }));
-        }
-        let machine = self.machine_for(&HostConfig::default(), &host::plan_host());
-        let templates = self.templates_launch()?;
-        Ok(templates.map(|templates| WaitLaunch { machine, templates, rehearsal, network }))
+        let zygote = match missing {
+            Missing::Machine => None,
+            Missing::Clone(dir) => Some(dir),
+        };
+        let wanted = self.inner.pool.inside().wanted.clone();
+        let (machine, templates) = match wanted {
+            Some((machine, templates)) => (machine, Some(templates)),
+            None => {
+                let machine = self.machine_for(&HostConfig::default(), &host::plan_host());
+                (machine, self.templates_launch()?)
+            }
+        };
+        let launch = |templates| WaitLaunch { machine, templates, rehearsal, network, zygote };
+        Ok(templates.map(launch))
     }
 }
 
@@ -280,14 +341,14 @@ async fn fill(engine: Weak<Inner>) {
         let Some(inner) = engine.upgrade() else { return };
         let pool = inner.pool.clone();
         drop(inner);
-        tokio::select! {
+        let missing = tokio::select! {
             () = pool.closed.cancelled() => return,
-            () = pool.missing() => {}
+            missing = pool.missing() => missing,
             // The engine may have gone.
             () = tokio::time::sleep(LOOK) => continue,
-        }
+        };
         let Some(engine) = Engine::upgrade(&engine) else { return };
-        let made = match engine.wanted_machine() {
+        let made = match engine.wanted_machine(missing) {
             Ok(Some(launch)) => tokio::select! {
                 () = pool.closed.cancelled() => return,
                 made = fill_one(&engine, &launch, &mut ready) => made,
@@ -324,7 +385,19 @@ async fn fill_one(
         built.map_err(|error| one_line(&error))?;
         *ready = Some(launch.machine.clone());
     }
-    engine.inner.pool.make(launch).await.map_err(|error| error.to_string())
+    let pool = &engine.inner.pool;
+    let interrupted = async {
+        match launch.zygote {
+            Some(_) => pool.interrupted.notified().await,
+            // It takes longer than most starts are apart, and makes every start faster.
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        made = pool.make(launch) => made.map_err(|error| error.to_string()),
+        // It would take time from what starts; its supervisor ends it.
+        () = interrupted => Ok(()),
+    }
 }
 
 /// A machine that is cloned serves any number of containers of its shape: there are a few shapes.

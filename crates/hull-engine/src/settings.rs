@@ -43,7 +43,8 @@ impl Default for TemplateSettings {
 /// How many machines wait for their container, forked ahead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PoolSettings {
-    /// Machines that wait at most; 0: none.
+    /// Machines that wait to be used up, at most, beside those that stand still to be cloned; 0:
+    /// neither.
     pub size: usize,
     /// Bytes of host memory that those which wait may take together.
     pub max_bytes: u64,

@@ -133,6 +133,10 @@ pub struct WaitLaunch {
     pub rehearsal: RehearsalLaunch,
     /// As in [`NetworkLaunch::program`].
     pub network: PathBuf,
+    /// Directory of a machine that stands still, of which it is a clone; `None`: it is forked from its
+    /// template.
+    #[serde(default)]
+    pub zygote: Option<PathBuf>,
 }
 
 /// A container that is run in a waiting machine for practice: what the guest has executed once it
@@ -142,6 +146,9 @@ pub struct RehearsalLaunch {
     /// OCI runtime specification of a usual container that runs [`hull_template::image::COMMAND`],
     /// with one share.
     pub spec: Box<RawValue>,
+    /// As in [`hull_protocol::Create::user`].
+    #[serde(default)]
+    pub user: Option<String>,
     /// As in [`Launch::files`].
     #[serde(default)]
     pub files: BTreeMap<String, String>,

@@ -22,6 +22,9 @@ pub const WAIT: &str = "wait.json";
 pub const FORK_SOCKET: &str = "fork.sock";
 /// What clones need to know, in the directory of a zygote.
 pub const ZYGOTE: &str = "zygote.json";
+/// What a start writes of the memory of a zygote's clones, in its directory, as
+/// [`hull_vmm::qemu::QemuMachine::written`] says it; absent as long as nobody knows.
+pub const WRITTEN: &str = "written";
 /// What a checkpoint is of, in its directory.
 pub const CHECKPOINT: &str = "checkpoint.json";
 /// Memory and devices of a machine, in the directory of a checkpoint.

@@ -257,8 +257,9 @@ fn describe(recipe: Recipe<'_>, key: &Key, dir: &Path, kernel: Option<String>) -
 }
 
 const SOFTWARE: &str = concat!("hull ", env!("CARGO_PKG_VERSION"));
-/// Containers that are made ready in a template: every rehearsal uses one up, the container the last.
-const SHELLS: u32 = image::TIMES + 1;
+/// Containers that are made ready in a template: every rehearsal uses one up, that of a clone which
+/// waits another, the container the last.
+const SHELLS: u32 = image::TIMES + 2;
 /// What a template takes on the disk, and some room.
 const NEEDED: u64 = 96 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);

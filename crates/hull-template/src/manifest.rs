@@ -13,7 +13,7 @@ use crate::key::Key;
 
 /// Changes with everything that makes a template of before unusable and is not in its shape: the
 /// layout of its directory, what is done in its guest.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Description of a template. Written last: a directory without it is none.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -47,6 +47,7 @@ fn assert_owned(home: &Home) {
         odd.retain(|line| !running.iter().any(|id| is_of(line, id)));
         let owned = all - odd.len();
         odd.retain(|line| !line.contains(" daemon ") && !line.contains("hull-pool"));
+        odd.retain(|line| !line.contains("hull-ready"));
         odd.retain(|line| !line.contains("supervisor --wait "));
         if owned != 2 * running.len() {
             odd.push(format!("{owned} processes of {} containers", running.len()));
@@ -152,7 +153,9 @@ fn children_live_on_when_all_that_they_come_from_has_died() {
     kill(home.machine_pid("source"));
     home.hull(&["fork", "-n", "2", "--name", "grandchild", "child"]).success();
     home.hull(&["rm", "-f", "source", "child"]).success();
-    home.pids("-name hull-pool").into_iter().for_each(kill);
+    for name in ["-name hull-pool", "-name hull-ready"] {
+        home.pids(name).into_iter().for_each(kill);
+    }
     for name in ["grandchild-1", "grandchild-2"] {
         assert_counts(&home, name);
         assert_eq!(home.hull(&["exec", name, "echo", "alive"]).success(), "alive");

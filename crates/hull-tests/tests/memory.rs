@@ -68,7 +68,7 @@ fn what_a_fork_frees_goes_back() {
 fn what_a_machine_of_the_pool_frees_goes_back() {
     let (_registry, home, image) = home("");
     eventually("a machine waits", || {
-        home.hull(&["system", "metrics"]).text().contains("hull_pool_machines 1")
+        home.hull(&["system", "metrics"]).text().contains("hull_pool_machines 2")
     });
     assert_eq!(start(&home, &image), "pool");
     check(&home, PROCESS);

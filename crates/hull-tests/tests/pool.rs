@@ -4,16 +4,38 @@ use std::time::{Duration, Instant};
 
 use hull_tests::{Home, eventually, kill};
 
-/// Returns the pids of the machines that wait, and of their supervisors, once there is one each.
-fn waiting(home: &Home) -> (u32, u32) {
-    let pids = || (home.pids("-name hull-pool"), home.pids("supervisor --wait"));
-    eventually("a machine waits", || {
-        let pool = "hull_pool_machines 1";
+/// A machine and its supervisor.
+type Pids = (u32, u32);
+
+/// Returns the machine that is cloned and the clone that is ready, once there is one each.
+fn waiting(home: &Home) -> [Pids; 2] {
+    eventually("machines wait", || {
+        let pool = "hull_pool_machines 2";
         home.hull(&["system", "metrics"]).text().lines().any(|line| line == pool)
     });
-    let (machines, supervisors) = pids();
-    assert_eq!((machines.len(), supervisors.len()), (1, 1), "{:?}", home.processes());
-    (machines[0], supervisors[0])
+    let one = |name: &str| -> u32 {
+        let pids = home.pids(name);
+        assert_eq!(pids.len(), 1, "{name}: {:?}", home.processes());
+        pids[0]
+    };
+    let (zygote, ready) = (one("-name hull-pool"), one("-name hull-ready"));
+    let dir_of = |pid: u32| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        line.trim_end_matches('\0').rsplit('\0').next().unwrap().to_owned()
+    };
+    // Of the supervisors that have waited, those whose machine has not been claimed.
+    let mut supervisors = home.pids("supervisor --wait");
+    let places = home.files("pool");
+    supervisors.retain(|pid| places.iter().any(|place| dir_of(*pid).contains(place.as_str())));
+    assert_eq!(supervisors.len(), 2, "{:?}", home.processes());
+    let is_parent = |pid: &u32| parent(zygote) == *pid;
+    supervisors.sort_by_key(|pid| !is_parent(pid));
+    [(zygote, supervisors[0]), (ready, supervisors[1])]
+}
+
+fn parent(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// Runs a container and returns the mode of its start.
@@ -30,8 +52,8 @@ fn run(home: &Home, image: &str, flags: &[&str]) -> String {
 fn a_machine_waits_and_is_cloned_by_any_number_of_starts() {
     let (_registry, home, image) = Home::with_busybox();
     home.hull(&["ps"]).success();
-    let first = waiting(&home);
-    assert_eq!(home.files("pool").len(), 1);
+    let [first, _] = waiting(&home);
+    assert_eq!(home.files("pool").len(), 2);
     for _ in 0..5 {
         assert_eq!(run(&home, &image, &[]), "pool");
     }
@@ -47,25 +69,57 @@ fn a_machine_waits_and_is_cloned_by_any_number_of_starts() {
     for name in ["one", "two", "three", "four"] {
         assert_eq!(home.origin(name).0, "pool");
     }
-    assert_eq!(waiting(&home), first);
+    assert_eq!(waiting(&home)[0], first);
     // What waits is of no use to it, and is left alone.
     assert_ne!(run(&home, &image, &["-m", "1100m"]), "pool");
     assert_eq!(run(&home, &image, &[]), "pool");
-    assert_eq!(waiting(&home), first);
+    assert_eq!(waiting(&home)[0], first);
     // Clones have nothing to do with what becomes of it.
     kill(first.0);
     eventually("it has gone", || !home.pids("supervisor --wait").contains(&first.1));
     assert_eq!(home.hull(&["exec", "three", "echo", "alive"]).success(), "alive");
+    // The fourth may have been ready before.
     let supervisors = home.pids("supervisor --zygote");
-    assert_eq!(supervisors.len(), 4);
+    assert!((3..=4).contains(&supervisors.len()), "{:?}", home.processes());
     kill(supervisors[0]);
     eventually("a machine ends with its supervisor", || {
-        home.pids("-name hull-").len() - home.pids("-name hull-pool").len() == 3
+        let waiting = home.pids("-name hull-pool").len() + home.pids("-name hull-ready").len();
+        home.pids("-name hull-").len() - waiting == 3
     });
     home.hull(&["rm", "-f", "one", "two", "three", "four"]).success();
     home.hull(&["system", "stop"]).success();
     eventually("nothing is left", || home.processes().is_empty());
     assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+}
+
+#[test]
+fn a_machine_that_is_ready_is_claimed_once_and_called_as_its_container() {
+    let (_registry, home, image) = Home::with_busybox();
+    home.hull(&["ps"]).success();
+    let [_, ready] = waiting(&home);
+    let id = home.hull(&["run", "-d", "--name", "one", &image, "sleep", "1000"]).success();
+    assert_eq!(home.pids(&format!("-name hull-{}", &id[..12])), [ready.0]);
+    assert_eq!(home.pids("supervisor --wait").iter().filter(|pid| **pid == ready.1).count(), 1);
+    let [_, next] = waiting(&home);
+    assert_ne!(next, ready);
+    // It has a disk, an address and a name of its own.
+    home.hull(&["run", "-d", "--name", "two", &image, "sleep", "1000"]).success();
+    let told = |name: &str| {
+        let script =
+            "hostname; hostname -i; cat /proc/sys/kernel/random/boot_id; echo kept > /file";
+        home.hull(&["exec", name, "sh", "-c", script]).success()
+    };
+    let (one, two) = (told("one"), told("two"));
+    assert!(one.lines().zip(two.lines()).all(|(one, two)| one != two), "{one} {two}");
+    // A restart takes another machine, and the disk with it.
+    home.hull(&["restart", "-t", "0", "one"]).success();
+    assert_eq!(home.hull(&["exec", "one", "cat", "/file"]).success(), "kept");
+    assert_eq!(home.origin("one").0, "pool");
+    // One that dies while it waits is replaced, and costs no start.
+    let [_, (machine, _)] = waiting(&home);
+    kill(machine);
+    assert_eq!(run(&home, &image, &[]), "pool");
+    waiting(&home);
 }
 
 #[test]
@@ -88,14 +142,15 @@ fn a_killed_daemon_leaves_no_machine_that_waits() {
     eventually("the machine ends", || home.processes().is_empty());
     assert_eq!(run(&home, &image, &[]).len(), 4);
     waiting(&home);
-    assert_eq!(home.files("pool").len(), 1, "{:?}", home.files("pool"));
+    assert_eq!(home.files("pool").len(), 2, "{:?}", home.files("pool"));
 }
 
 #[test]
 fn a_start_does_without_a_machine_that_was_killed_while_it_waited() {
     let (_registry, home, image) = Home::with_busybox();
-    for victim in [|pids: (u32, u32)| pids.0, |pids: (u32, u32)| pids.1] {
-        kill(victim(waiting(&home)));
+    for victim in [|pids: Pids| pids.0, |pids: Pids| pids.1] {
+        // The one that is ready is the one that is taken.
+        waiting(&home).into_iter().rev().for_each(|pids| kill(victim(pids)));
         // At once, before anybody has noticed.
         let mode = run(&home, &image, &[]);
         assert!(mode == "fork" || mode == "pool", "{mode}");
@@ -110,10 +165,10 @@ fn a_start_does_without_a_machine_that_was_killed_while_it_waited() {
 #[test]
 fn machines_that_die_while_they_wait_are_replaced() {
     let (_registry, home, image) = Home::with_busybox();
-    let (machine, supervisor) = waiting(&home);
+    let [(machine, supervisor), _] = waiting(&home);
     kill(machine);
     eventually("its supervisor ends", || !home.pids("supervisor --wait").contains(&supervisor));
-    let (machine, supervisor) = waiting(&home);
+    let [(machine, supervisor), _] = waiting(&home);
     kill(supervisor);
     eventually("its machine ends", || !home.pids("hull-pool").contains(&machine));
     waiting(&home);

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hull_plan::{
-    ContainerConfig, Host, HostConfig, LogFacts, LogPlan, MountKind, MountPoint, Plan, VmSize,
+    ContainerConfig, Host, HostConfig, ImageConfig, LogFacts, LogPlan, MountKind, MountPoint, Plan,
+    VmSize,
 };
 use hull_supervisor::launch::{
     AcceleratorChoice, Disks, LogLaunch, MachineLaunch, NetworkLaunch, RehearsalLaunch, StartFrom,
@@ -130,8 +131,7 @@ impl Engine {
             return Ok(None);
         }
         // What a container asks for that says nothing is what templates are made ready for.
-        let nothing = ContainerConfig { cmd: Some(vec!["/".into()]), ..ContainerConfig::default() };
-        let mut plan = hull_plan::plan(NOBODY, &nothing, &host::plan_host())?;
+        let mut plan = usual_plan(vec!["/".to_owned()], Vec::new())?;
         if let Some(linux) = &mut plan.spec.linux {
             // It is the process's, not the guest's.
             linux.seccomp = None;
@@ -149,15 +149,10 @@ impl Engine {
     pub(crate) fn rehearsal(&self) -> Result<RehearsalLaunch> {
         let command = hull_template::image::COMMAND.map(str::to_owned).to_vec();
         let share = MountPoint::new(MountKind::Bind, hull_template::image::SHARE);
-        let usual = ContainerConfig {
-            cmd: Some(command),
-            mount_points: vec![share],
-            ..ContainerConfig::default()
-        };
-        let plan = hull_plan::plan(NOBODY, &usual, &host::plan_host())?;
+        let plan = usual_plan(command, vec![share])?;
         let spec = to_raw_value(&plan.spec)
             .map_err(|error| Error::internal("cannot encode a specification", error))?;
-        Ok(RehearsalLaunch { spec, files: plan.files })
+        Ok(RehearsalLaunch { spec, user: plan.user, files: plan.files })
     }
 
     /// Returns the image's disk, which must be there: containers keep it alive.
@@ -176,6 +171,14 @@ impl Engine {
             source: None,
         })
     }
+}
+
+/// Plans a container that asks for nothing else, as one that is created.
+fn usual_plan(command: Vec<String>, mount_points: Vec<MountPoint>) -> Result<Plan> {
+    let cmd = Some(command);
+    let mut usual = ContainerConfig { cmd, mount_points, ..ContainerConfig::default() };
+    hull_plan::merge_image(&mut usual, &ImageConfig::default())?;
+    Ok(hull_plan::plan(NOBODY, &usual, &host::plan_host())?)
 }
 
 fn write_launch(dir: &Path, launch: &Launch) -> Result<()> {

@@ -41,22 +41,20 @@ impl Isolation for VirtualMachines {
         launch: &'a Launch,
     ) -> BoxFuture<'a, Result<Box<dyn Launched>, ClientError>> {
         async move {
-            let zygote = match self.pool.take(launch) {
-                Some(Taken::Machine(waiting, place)) => {
-                    match waiting.claim(dir).await {
-                        Ok(control) => {
-                            return Ok(Box::new(Booting { control }) as Box<dyn Launched>);
-                        }
-                        // It may have died while it waited, and its supervisor with it.
-                        Err(error) => {
-                            warn!(%error, "a machine of the pool is of no use");
-                            let _ = std::fs::remove_dir_all(&place);
-                        }
+            let zygote = loop {
+                let (waiting, place) = match self.pool.take(launch) {
+                    Some(Taken::Machine(waiting, place)) => (waiting, place),
+                    Some(Taken::Zygote(place)) => break Some(place),
+                    None => break None,
+                };
+                match waiting.claim(dir).await {
+                    Ok(control) => return Ok(Box::new(Booting { control }) as Box<dyn Launched>),
+                    // It may have died while it waited, and its supervisor with it.
+                    Err(error) => {
+                        warn!(%error, "a machine of the pool is of no use");
+                        let _ = std::fs::remove_dir_all(&place);
                     }
-                    None
                 }
-                Some(Taken::Zygote(place)) => Some(place),
-                None => None,
             };
             let control = client::spawn(&self.supervisor, dir, zygote.as_deref()).await?;
             Ok(Box::new(Booting { control }) as Box<dyn Launched>)

@@ -18,6 +18,7 @@ mod machine;
 mod network;
 mod offspring;
 mod output;
+mod ready;
 mod rehearsal;
 mod restored;
 mod rewire;

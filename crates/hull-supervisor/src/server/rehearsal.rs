@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hull_guest::{Events, Guest};
 use hull_protocol::{Create, Event, Request, Rootfs, Shared, Stdio};
-use hull_template::image::TIMES;
 use hull_vmm::Slot;
 use tokio::time::timeout;
 
@@ -16,24 +15,27 @@ use super::context::{chain, failure};
 use super::identity;
 use super::wiring::Spare;
 
-/// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it,
-/// [`TIMES`] times. `launch` is what it is, and the machine's architecture; `spare` is the interface
-/// that it has.
+/// Runs a container from the image in slot [`Slot::Kept`] to its end and removes all of it, so many
+/// `times`. `launch` is what it is, and the machine's architecture; `spare` is the interface that it
+/// has.
 pub(super) async fn run(
     guest: &Guest,
     events: &mut Events,
     launch: (&RehearsalLaunch, &str),
     mut spare: Option<&mut Spare>,
+    times: u32,
 ) -> Result<(), Failure> {
     let whole = async {
-        for _ in 0..TIMES {
+        for _ in 0..times {
             perform(guest, events, launch, spare.as_deref_mut()).await?;
         }
         Ok(())
     };
     timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
         Err(Failure::new(FailureCode::Boot, format!("a rehearsal did not end in {PATIENCE:?}")))
-    })
+    })?;
+    // What it left to be written later would be written by every clone.
+    guest.send(&Request::Sync).done().await.map_err(failure)
 }
 
 async fn perform(
@@ -57,7 +59,7 @@ async fn perform(
             scratch: Some(Slot::Scratch.name().to_owned()),
         },
         seccomp,
-        user: None,
+        user: launch.user.clone(),
         groups: Vec::new(),
         files: launch.files.clone(),
         shares: vec![Shared { directory: true, fill: false }],

@@ -7,12 +7,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hull_guest::Guest;
-use hull_protocol::{Kind, Request};
+use hull_protocol::Kind;
 use hull_share::Share;
+use hull_template::image::TIMES;
 use hull_template::sparse;
+use hull_vmm::qemu::qmp::QmpError;
 use hull_vmm::{
     CloneError, Configuration, Disk, DiskError, Disks, Machine, Qemu, Shape, Slot, Vmm,
 };
+use thiserror::Error;
 use tokio::net::UnixStream;
 
 use crate::control::{Failure, FailureCode, Notice, Operation};
@@ -23,11 +26,11 @@ use crate::state::{Mode, Origin};
 use crate::wire::{FrameReader, invalid, parse, write_json};
 
 use super::cloned::OpenDisk;
-use super::context::{Context, chain, failure};
-use super::machine::{Greeted, Launched, Launcher, QemuLauncher};
+use super::context::{Context, chain};
+use super::machine::{Greeted, Launched, Launcher, QemuLauncher, name_of};
 use super::wiring::{Spare, Wired};
 use super::zygote::{self, About, ZygoteError};
-use super::{RunError, rehearsal, shares, template};
+use super::{RunError, ready, rehearsal, shares, template};
 
 /// Makes a machine as `dir` says, waits for a claim on `control`, and returns the directory of the
 /// container with what starts it in that machine; `None` if nobody will claim it any more.
@@ -40,8 +43,14 @@ pub(super) async fn wait(
     let launch: WaitLaunch = fs::read(&path)
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(invalid))
         .map_err(|source| RunError::Launch { path, source })?;
+    let making = async {
+        match &launch.zygote {
+            Some(zygote) => ready::make(&place, &launch, zygote).await,
+            None => make(&place, &launch).await,
+        }
+    };
     let made = tokio::select! {
-        made = make(&place, &launch) => made,
+        made = making => made,
         // Nothing is asked for before it waits.
         _ = control.readable() => return Ok(None),
     };
@@ -52,12 +61,9 @@ pub(super) async fn wait(
             return Ok(None);
         }
     };
-    let notice = match waiting.offer(&place).await {
-        Ok(()) => Notice::Zygote,
-        Err(error) => {
-            tracing::debug!(error = chain(&error), "the machine is used once");
-            Notice::Waiting
-        }
+    let notice = match launch.zygote {
+        Some(_) => Notice::Waiting,
+        None => waiting.offer_or_keep(&place).await,
     };
     if write_json(control, Kind::Event, &notice).await.is_err() {
         return Ok(None);
@@ -89,16 +95,30 @@ async fn claim(control: &mut UnixStream) -> Option<PathBuf> {
 pub(super) struct Prepared(RefCell<Option<(Waiting, Place)>>);
 
 #[derive(Debug)]
-struct Waiting {
-    machine: <Qemu as Vmm>::Machine,
-    shape: Shape,
-    template: String,
-    greeted: Greeted,
-    wired: Vec<Wired>,
-    shares: hull_share::Server,
+pub(super) struct Waiting {
+    pub(super) machine: <Qemu as Vmm>::Machine,
+    /// Until it has a container.
+    pub(super) stands_still: bool,
+    pub(super) shape: Shape,
+    /// Key of its template.
+    pub(super) template: Option<String>,
+    pub(super) greeted: Greeted,
+    pub(super) wired: Vec<Wired>,
+    pub(super) shares: hull_share::Server,
 }
 
 impl Waiting {
+    /// Has the machine be cloned, if it can be.
+    async fn offer_or_keep(&mut self, place: &Place) -> Notice {
+        match self.offer(place).await {
+            Ok(()) => Notice::Zygote,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "the machine is used once");
+                Notice::Waiting
+            }
+        }
+    }
+
     /// Has the machine stand still and be cloned.
     async fn offer(&mut self, place: &Place) -> Result<(), ZygoteError> {
         if !self.machine.is_cloneable() {
@@ -109,7 +129,7 @@ impl Waiting {
         paused.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
         let about = About {
             shape: self.shape.clone(),
-            template: Some(self.template.clone()),
+            template: self.template.clone(),
             kernel: self.greeted.kernel.clone(),
             boot_log: self.greeted.boot_log.clone(),
             disks: vec![Slot::Scratch],
@@ -140,7 +160,7 @@ impl Launcher for Prepared {
                         origin: Origin {
                             mode: Mode::Pool,
                             reason: None,
-                            template: Some(waiting.template),
+                            template: waiting.template,
                         },
                         writable,
                         greeted: Some(waiting.greeted),
@@ -162,12 +182,12 @@ impl Launcher for Prepared {
     }
 }
 
-/// Gives the machine the container's disks.
+/// Gives the machine the container's disks and name, and has it run.
 async fn furnish(
     context: &Context,
     waiting: &mut Waiting,
     place: &Place,
-) -> Result<(Slot, Vec<OpenDisk>), DiskError> {
+) -> Result<(Slot, Vec<OpenDisk>), FurnishError> {
     let disks = &context.launch.disks;
     let machine = &mut waiting.machine;
     let read = |path: &Path| {
@@ -190,7 +210,21 @@ async fn furnish(
         }
         None => Slot::Scratch,
     };
+    if waiting.stands_still {
+        // Nothing else depends on it.
+        let _ = machine.rename(&name_of(context)).await;
+        machine.resume().await?;
+    }
     Ok((writable, open))
+}
+
+/// Why a container does not get the machine that has waited for it.
+#[derive(Debug, Error)]
+enum FurnishError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("cannot let the machine go on")]
+    Resume(#[from] QmpError),
 }
 
 async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
@@ -200,7 +234,6 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     let template = obtained.map_err(|error| fail(&error))?.template;
     template.copy_scratch(&place.scratch()).map_err(|error| fail(&error))?;
     sparse::copy(&template.rehearsal(), &place.image()).map_err(|error| fail(&error))?;
-    fs::create_dir(place.share()).map_err(|error| fail(&error))?;
     let configuration = Configuration {
         name: "hull-pool".to_owned(),
         working_dir: launch.machine.home.clone(),
@@ -217,38 +250,47 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
         .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
     let (guest, mut events) = Guest::resume(stream);
     let shares = shares::listen(&mut machine)?;
-    let practice = Share { source: place.share(), ..Share::default() };
-    shares.set(&[practice]).map_err(|error| fail(&error))?;
+    fs::create_dir(place.share()).map_err(|error| fail(&error))?;
+    practise(&shares, place)?;
     let mut spare = Spare::plug(&mut machine, &launch.network, &launch.machine.home).await;
     let spec = (&launch.rehearsal, launch.machine.arch.as_str());
-    rehearsal::run(&guest, &mut events, spec, spare.as_mut()).await?;
-    // What it left to be written later would be written by every clone.
-    guest.send(&Request::Sync).done().await.map_err(failure)?;
+    rehearsal::run(&guest, &mut events, spec, spare.as_mut(), TIMES).await?;
     Ok(Waiting {
         machine,
+        stands_still: false,
         shape,
-        template: template.key().as_str().to_owned(),
+        template: Some(template.key().as_str().to_owned()),
         greeted: Greeted::of(&template, Some((guest, events))),
         wired: spare.iter().map(Spare::wired).collect(),
         shares,
     })
 }
 
+/// Has the container that is run for practice find its share.
+pub(super) fn practise(shares: &hull_share::Server, place: &Place) -> Result<(), Failure> {
+    let practice = Share { source: place.share(), ..Share::default() };
+    shares.set(&[practice]).map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))
+}
+
 /// The directory of a machine that waits, which goes with it.
 #[derive(Debug)]
-struct Place(PathBuf);
+pub(super) struct Place(PathBuf);
 
 impl Place {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn scratch(&self) -> PathBuf {
         zygote::disk(&self.0, Slot::Scratch)
     }
 
-    fn image(&self) -> PathBuf {
-        self.0.join("rehearsal.erofs")
+    pub(super) fn image(&self) -> PathBuf {
+        zygote::rehearsal(&self.0)
     }
 
     /// What the container that is run for practice is given.
-    fn share(&self) -> PathBuf {
+    pub(super) fn share(&self) -> PathBuf {
         self.0.join("share")
     }
 }

@@ -160,6 +160,12 @@ impl Spare {
         Request::Stow { mac: self.mac() }
     }
 
+    /// Returns the one that a clone has of a machine that waits.
+    pub(super) fn of(wired: &Wired) -> Option<Self> {
+        let Mac([.., uses]) = wired.mac.parse().ok()?;
+        (wired.id == SPARE).then_some(Self { uses })
+    }
+
     /// Returns what it is for those who get it.
     pub(super) fn wired(&self) -> Wired {
         Wired { id: SPARE.to_owned(), mac: self.mac(), network: None }
@@ -201,6 +207,10 @@ mod tests {
         assert_eq!(second.from, Some(plugged));
         assert_ne!(Some(&second.mac), second.from.as_ref());
         assert_eq!(spare.wired().mac, second.mac);
+        let mut of_clone = Spare::of(&spare.wired()).unwrap();
+        let Request::Interface(third) = of_clone.take() else { panic!() };
+        assert_eq!(third.from, Some(second.mac.clone()));
+        assert_ne!(third.mac, second.mac);
         let Request::Stow { mac } = spare.stow() else { panic!() };
         assert_eq!(mac, second.mac);
     }

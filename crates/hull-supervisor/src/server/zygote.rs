@@ -76,6 +76,11 @@ pub(super) fn disk(dir: &Path, slot: Slot) -> PathBuf {
     dir.join(format!("{}.ext4", slot.name()))
 }
 
+/// Returns where the disk for rehearsals is in the directory of a machine that waits.
+pub(super) fn rehearsal(dir: &Path) -> PathBuf {
+    dir.join("rehearsal.erofs")
+}
+
 /// Copies `file` to `path`, and returns what a clone of its machine has open instead.
 pub(super) fn copy(file: &File, path: &Path) -> io::Result<Exchange> {
     // It may have no name any more.
@@ -102,9 +107,10 @@ impl Zygote {
         let disks = self.about.disks.iter();
         let exchanges = disks.map(|slot| copy(&File::open(disk(dir, *slot))?, &place(*slot)));
         let exchanges = exchanges.collect::<io::Result<_>>().map_err(ZygoteError::Disk)?;
+        let written = File::open(dir.join(paths::WRITTEN)).ok().map(Into::into);
         let address = Address::new(dir, paths::FORK_SOCKET).map_err(ZygoteError::Socket)?;
         let connection = UnixStream::connect(address.path()).await.map_err(ZygoteError::Socket)?;
-        Ok(QemuMachine::clone_of(&self.original, &connection, name, exchanges).await?)
+        Ok(QemuMachine::clone_of(&self.original, &connection, name, exchanges, written).await?)
     }
 }
 

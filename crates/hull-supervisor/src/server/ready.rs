@@ -1,0 +1,106 @@
+//! A machine that waits as a clone of one that stands still, and has once done what a start does:
+//! where a start writes, its memory is its own already.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hull_guest::Guest;
+use hull_template::sparse;
+use hull_vmm::qemu::QemuMachine;
+use hull_vmm::qemu::qmp::QmpError;
+use hull_vmm::{Disk, DiskError, Machine, Slot};
+use thiserror::Error;
+
+use crate::control::{Failure, FailureCode};
+use crate::launch::WaitLaunch;
+use crate::paths;
+
+use super::context::chain;
+use super::machine::Greeted;
+use super::waiting::{Place, Waiting, practise};
+use super::wiring::Spare;
+use super::zygote::{self, About, Zygote, ZygoteError};
+use super::{rehearsal, shares};
+
+/// Clones the machine that stands still in `zygote`; the clone is in `place`, and stands still, too,
+/// after its rehearsal.
+pub(super) async fn make(
+    place: &Place,
+    launch: &WaitLaunch,
+    zygote: &Path,
+) -> Result<Waiting, Failure> {
+    let Zygote { about, .. } = Zygote::read(zygote).map_err(|error| boot(&error))?;
+    let mut machine = clone(place, zygote).await.map_err(|error| boot(&error))?;
+    let channel = machine.take_channel();
+    let channel =
+        channel.ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
+    let (guest, mut events) = Guest::resume(channel);
+    let shares = shares::listen(&mut machine)?;
+    practise(&shares, place)?;
+    let About { shape, template, kernel, boot_log, wired, .. } = about;
+    let mut spare = wired.iter().find_map(Spare::of);
+    let spec = (&launch.rehearsal, launch.machine.arch.as_str());
+    rehearsal::run(&guest, &mut events, spec, spare.as_mut(), 1).await?;
+    rest(&mut machine).await.map_err(|error| boot(&error))?;
+    if let Err(error) = write_down(&machine, place, zygote) {
+        tracing::debug!(error = chain(&error), "nobody knows what a start writes");
+    }
+    Ok(Waiting {
+        machine,
+        stands_still: true,
+        shape,
+        template,
+        greeted: Greeted { kernel, boot_log, channel: Some((guest, events)) },
+        wired: spare.iter().map(Spare::wired).collect(),
+        shares,
+    })
+}
+
+/// Returns a clone that runs and has the disk for a rehearsal.
+async fn clone(place: &Place, zygote: &Path) -> Result<QemuMachine, Error> {
+    fs::create_dir(place.share()).map_err(Error::File)?;
+    sparse::copy(&zygote::rehearsal(zygote), &place.image()).map_err(Error::File)?;
+    let own = |slot| zygote::disk(place.path(), slot);
+    let mut machine = Zygote::read(zygote)?.clone_machine(zygote, NAME, own).await?;
+    machine.attach_disk(Slot::Kept, &Disk::at(place.image())).await?;
+    machine.resume().await?;
+    Ok(machine)
+}
+
+/// Has the machine stand still, with nothing of the rehearsal.
+async fn rest(machine: &mut QemuMachine) -> Result<(), Error> {
+    machine.attach_disk(Slot::Kept, &Disk::Placeholder).await?;
+    Ok(machine.pause().await?)
+}
+
+/// Writes down what a start writes, for those who clone `zygote` from now on; once.
+fn write_down(machine: &QemuMachine, place: &Place, zygote: &Path) -> io::Result<()> {
+    let path = zygote.join(paths::WRITTEN);
+    if path.exists() {
+        return Ok(());
+    }
+    let new = place.path().join(paths::WRITTEN);
+    fs::write(&new, machine.written()?)?;
+    fs::rename(new, path)
+}
+
+fn boot(error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureCode::Boot, chain(error))
+}
+
+/// Why there is no clone.
+#[derive(Debug, Error)]
+enum Error {
+    #[error(transparent)]
+    Clone(#[from] ZygoteError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("cannot make the files of a machine that waits")]
+    File(#[source] io::Error),
+    #[error("talking to the machine failed")]
+    Monitor(#[from] QmpError),
+}
+
+/// What the host's process list calls it until it has a container.
+const NAME: &str = "hull-ready";
