@@ -50,6 +50,7 @@ pub(crate) fn attend(server: &Server) {
             }
         }
         for (number, session) in (0..).zip(&sessions) {
+            let _under_way = server.under_way();
             for (unique, result) in session.locks.settle() {
                 let mut answer = Answer::default();
                 answer.clear();

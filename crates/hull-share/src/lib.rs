@@ -21,7 +21,7 @@
 //! | `watch`, `attendant` | what others change, and telling the guest |
 //! | `lease` | whether other machines use the same volume |
 //! | `locks` | who has locked what |
-//! | `state` | what a server of a copy of the guest needs to know |
+//! | `rest`, `state` | when nothing is under way; what a server of a copy of the guest needs to know |
 //! | `owner` | whose files are |
 //! | `quota` | how much a share may hold |
 
@@ -49,6 +49,8 @@ mod quota;
 #[allow(unsafe_code)]
 mod raw;
 #[cfg(target_os = "linux")]
+mod rest;
+#[cfg(target_os = "linux")]
 mod server;
 #[cfg(target_os = "linux")]
 mod session;
@@ -63,13 +65,22 @@ mod watch;
 mod wire;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 #[cfg(target_os = "linux")]
-pub use state::State;
+pub use rest::Resting;
+
+/// What a server knows of its guest, so that another server, perhaps in another process, can go on
+/// with a copy of that guest. Both have to be brought there in their order.
+#[derive(Debug, Default)]
+pub struct State {
+    pub numbers: Vec<u64>,
+    pub files: Vec<OwnedFd>,
+}
 
 /// A directory or file of the host that a guest may use.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -137,13 +148,13 @@ impl Server {
         self.inner.set(shares)
     }
 
-    /// Returns what the guest knows of its shares, for a server of a copy of that guest. The guest
-    /// must stand still, and its last request have been answered.
+    /// Has the server say nothing for as long as what this returns lives; `None` if something is on
+    /// its way between it and the guest, which must stand still.
     ///
     /// # Errors
-    /// [`ServeError::State`]: there may be no more descriptors.
-    pub fn save(&self) -> Result<State, ServeError> {
-        State::save(&self.inner.served().0).map_err(|errno| ServeError::State(errno.into()))
+    /// [`ServeError::State`].
+    pub fn rest(&self) -> Result<Option<Resting<'_>>, ServeError> {
+        Resting::of(&self.inner).map_err(|errno| ServeError::State(errno.into()))
     }
 
     /// Serves a guest that is a copy of another server's, with the same `shares`. Files are the
@@ -155,6 +166,22 @@ impl Server {
     /// [`ServeError`]; what was served before still is, then.
     pub fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
         self.inner.restore(shares, state)
+    }
+}
+
+/// What there is none of without a server.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub struct Resting<'a>(std::convert::Infallible, std::marker::PhantomData<&'a ()>);
+
+#[cfg(not(target_os = "linux"))]
+impl Resting<'_> {
+    /// Is never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn save(&self) -> Result<State, ServeError> {
+        match self.0 {}
     }
 }
 
@@ -173,6 +200,22 @@ impl Server {
     /// # Errors
     /// [`ServeError::Unsupported`].
     pub fn set(&self, _shares: &[Share]) -> Result<(), ServeError> {
+        Err(ServeError::Unsupported)
+    }
+
+    /// There is no server for this host yet.
+    ///
+    /// # Errors
+    /// [`ServeError::Unsupported`].
+    pub fn rest(&self) -> Result<Option<Resting<'_>>, ServeError> {
+        Err(ServeError::Unsupported)
+    }
+
+    /// There is no server for this host yet.
+    ///
+    /// # Errors
+    /// [`ServeError::Unsupported`].
+    pub fn restore(&self, _shares: &[Share], _state: State) -> Result<(), ServeError> {
         Err(ServeError::Unsupported)
     }
 }

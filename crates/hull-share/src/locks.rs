@@ -147,9 +147,11 @@ impl Locks {
         }
     }
 
-    /// Returns the requests that wait.
+    /// Returns the requests that wait, and those whose end nobody has been told of.
     pub(crate) fn waiting(&self) -> Vec<u64> {
-        self.table().waiting.iter().map(|waiting| waiting.unique).collect()
+        let table = self.table();
+        let waiting = table.waiting.iter().map(|waiting| waiting.unique);
+        waiting.chain(table.settled.iter().map(|(unique, _)| *unique)).collect()
     }
 
     /// Answers a request that has waited elsewhere.

@@ -56,6 +56,14 @@ pub(crate) fn file_handle(file: BorrowedFd<'_>) -> Result<Box<[u8]>> {
     Ok([&handle.kind.to_ne_bytes(), bytes].concat().into())
 }
 
+/// Returns how many bytes of what was sent over a socket its other end has not read (`SIOCOUTQ`).
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> Result<usize> {
+    let mut count: c_int = 0;
+    // SAFETY: the request writes one number.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// A range of a file's bytes, and how it is locked (`F_RDLCK`, `F_WRLCK`, `F_UNLCK`). A length of 0
 /// reaches to the end, wherever that is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,11 +5,15 @@
 //! request goes through no queue. One more thread attends to what no request asks for.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::attendant::{Bell, attend};
@@ -17,10 +21,9 @@ use crate::cache::Cache;
 use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
-use crate::state::State;
 use crate::watch::Watch;
 use crate::wire::{Answer, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
-use crate::{ServeError, Share, thread};
+use crate::{ServeError, Share, State, raw, thread};
 
 /// Has this process have as many files open as it may: the guest's kernel remembers thousands, and
 /// each is a descriptor here.
@@ -33,10 +36,8 @@ fn raise_limit() {
 
 /// Opens the source of a share, whose changes are heard by `watch`.
 fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, ServeError> {
-    let failed = |source: rustix::io::Errno| ServeError::Open {
-        path: share.source.clone(),
-        source: source.into(),
-    };
+    let failed =
+        |source: Errno| ServeError::Open { path: share.source.clone(), source: source.into() };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open(&share.source, flags, Mode::empty()).map_err(failed)?;
     let (root, _) = Node::new(root).map_err(failed)?;
@@ -77,6 +78,7 @@ pub(crate) struct Server {
     served: Mutex<Served>,
     port: UnixStream,
     bell: Bell,
+    under_way: UnderWay,
 }
 
 /// The shares, and who hears of changes in them.
@@ -93,6 +95,7 @@ impl Server {
             output: Mutex::new(another()?),
             served: Mutex::default(),
             bell: Bell::new().map_err(ServeError::Thread)?,
+            under_way: UnderWay::default(),
             port,
         });
         for number in 0..THREADS {
@@ -148,6 +151,20 @@ impl Server {
         let _ = lock(&self.output).write_all(message);
     }
 
+    /// Returns something that keeps everybody from sending; `None` if a request is on its way here,
+    /// or an answer to the guest, which must stand still.
+    pub(crate) fn rest(&self) -> rustix::io::Result<Option<MutexGuard<'_, UnixStream>>> {
+        let output = lock(&self.output);
+        // Who takes something out of the socket is under way before.
+        let is_empty = ioctl_fionread(&self.port)? == 0 && raw::unread(self.port.as_fd())? == 0;
+        Ok((is_empty && self.under_way.is_nothing()).then_some(output))
+    }
+
+    /// Says that something that is sent is under way until what this returns is dropped.
+    pub(crate) fn under_way(&self) -> impl Drop + '_ {
+        self.under_way.one()
+    }
+
     /// Does something while nothing is sent.
     pub(crate) fn exclude(&self, work: impl FnOnce()) {
         let _output = lock(&self.output);
@@ -161,8 +178,11 @@ impl Server {
         let mut message = Vec::new();
         let mut answer = Answer::default();
         loop {
-            let read = lock(&self.input).next(&mut message);
-            if read.is_err() || self.answer(&message, &mut answer).is_err() {
+            let read = lock(&self.input).next(&mut message, &self.under_way);
+            let Ok(_under_way) = read else {
+                return;
+            };
+            if self.answer(&message, &mut answer).is_err() {
                 return;
             }
         }
@@ -175,7 +195,7 @@ impl Server {
         answer.clear();
         let session = lock(&self.served).0.get(number as usize).cloned();
         let Some(session) = session else {
-            self.send(answer.finish(number, header.unique, Err(rustix::io::Errno::NODEV)));
+            self.send(answer.finish(number, header.unique, Err(Errno::NODEV)));
             return Ok(());
         };
         let changes = session.cache.changes();
@@ -194,10 +214,37 @@ impl Server {
     }
 }
 
+/// Counts what has been taken out of the socket or will be put into it.
+#[derive(Debug, Default)]
+struct UnderWay(Arc<AtomicUsize>);
+
+/// One thing that is under way.
+#[derive(Debug)]
+struct Thing(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn one(&self) -> Thing {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Thing(Arc::clone(&self.0))
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What comes from the guest, cut into messages.
 #[derive(Debug)]
 struct Input {
     port: UnixStream,
+    /// Something has been taken out of the socket and is in no message yet.
+    begun: Option<Thing>,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -205,14 +252,15 @@ struct Input {
 
 impl Input {
     fn new(port: UnixStream) -> Self {
-        Self { port, buffer: vec![0; BUFFER].into(), start: 0, end: 0 }
+        Self { port, begun: None, buffer: vec![0; BUFFER].into(), start: 0, end: 0 }
     }
 
     /// Puts the next message and its prefix into `message`. Fails if the port has closed or what
-    /// comes from it makes no sense; then there is nothing more to be had from it.
-    fn next(&mut self, message: &mut Vec<u8>) -> io::Result<()> {
+    /// comes from it makes no sense; then there is nothing more to be had from it. The message is
+    /// under way until what this returns is dropped.
+    fn next(&mut self, message: &mut Vec<u8>, under_way: &UnderWay) -> io::Result<Thing> {
         message.clear();
-        self.take(PREFIX + 4, message)?;
+        self.take(PREFIX + 4, message, under_way)?;
         let length = message[PREFIX..].try_into().map_err(|_| malformed())?;
         let length = u32::from_le_bytes(length) as usize;
         if !(IN_HEADER..=MAX_MESSAGE).contains(&length) {
@@ -220,12 +268,26 @@ impl Input {
             let _ = self.port.shutdown(std::net::Shutdown::Both);
             return Err(malformed());
         }
-        self.take(length - 4, message)
+        self.take(length - 4, message, under_way)?;
+        let message = under_way.one();
+        if self.start == self.end {
+            self.begun = None;
+        }
+        Ok(message)
     }
 
-    fn take(&mut self, mut wanted: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    fn take(
+        &mut self,
+        mut wanted: usize,
+        into: &mut Vec<u8>,
+        under_way: &UnderWay,
+    ) -> io::Result<()> {
         while wanted > 0 {
             if self.start == self.end {
+                if self.begun.is_none() {
+                    self.wait()?;
+                    self.begun = Some(under_way.one());
+                }
                 (self.start, self.end) = (0, self.fill()?);
             }
             let count = wanted.min(self.end - self.start);
@@ -234,6 +296,16 @@ impl Input {
             wanted -= count;
         }
         Ok(())
+    }
+
+    /// Waits until there is something to read.
+    fn wait(&self) -> io::Result<()> {
+        loop {
+            match poll(&mut [PollFd::new(&self.port, PollFlags::IN)], None) {
+                Err(Errno::INTR) => {}
+                other => return other.map(drop).map_err(Into::into),
+            }
+        }
     }
 
     fn fill(&mut self) -> io::Result<usize> {

@@ -6,16 +6,10 @@ use std::sync::Arc;
 
 use rustix::io::{Errno, Result};
 
+use crate::State;
 use crate::handles::Handle;
 use crate::nodes::Node;
 use crate::session::Session;
-
-/// Numbers and descriptors; both have to be brought to the other server in their order.
-#[derive(Debug, Default)]
-pub struct State {
-    pub numbers: Vec<u64>,
-    pub files: Vec<OwnedFd>,
-}
 
 impl State {
     pub(crate) fn save(sessions: &[Arc<Session>]) -> Result<Self> {
@@ -107,7 +101,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use crate::wire::{OUT_HEADER, PREFIX, ROOT, init, op};
-    use crate::{Server, Share};
+    use crate::{Server, Share, State};
 
     /// The guest's end of a port.
     struct Guest(UnixStream);
@@ -147,6 +141,15 @@ mod tests {
         }
     }
 
+    fn save(server: &Server) -> State {
+        // Who has answered is done a moment later.
+        loop {
+            if let Some(resting) = server.rest().unwrap() {
+                return resting.save().unwrap();
+            }
+        }
+    }
+
     fn first(body: &[u8]) -> u64 {
         u64::from_le_bytes(body[..8].try_into().unwrap())
     }
@@ -172,7 +175,7 @@ mod tests {
         std::fs::remove_file(path("gone")).unwrap();
 
         let (mut copy, another) = Guest::new();
-        another.restore(&shares, server.save().unwrap()).unwrap();
+        another.restore(&shares, save(&server)).unwrap();
         assert_eq!(copy.read(gone), b"gone");
         // What one closes the other still has open.
         assert_eq!(guest.ask(op::RELEASE, node, &kept.to_le_bytes()).0, 0);
@@ -184,15 +187,35 @@ mod tests {
     }
 
     #[test]
+    fn a_server_rests_when_the_guest_has_read_all_and_asks_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let shares = [Share { source: dir.path().into(), ..Share::default() }];
+        let (mut guest, server) = Guest::new();
+        server.set(&shares).unwrap();
+        drop(save(&server));
+        // The first part of a request, which nobody can have answered.
+        guest.0.write_all(&[0; PREFIX]).unwrap();
+        assert!(server.rest().unwrap().is_none());
+        // The rest of it: 40 bytes, and an operation that there is none of.
+        guest.0.write_all([40, 9999].map(u32::to_le_bytes).as_flattened()).unwrap();
+        guest.0.write_all(&[0; 32]).unwrap();
+        let mut answer = [0; PREFIX + OUT_HEADER];
+        guest.0.read_exact(&mut answer[..1]).unwrap();
+        assert!(server.rest().unwrap().is_none());
+        guest.0.read_exact(&mut answer[1..]).unwrap();
+        drop(save(&server));
+    }
+
+    #[test]
     fn what_was_not_saved_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let shares = [Share { source: dir.path().into(), ..Share::default() }];
         let (_guest, server) = Guest::new();
         server.set(&shares).unwrap();
-        let mut state = server.save().unwrap();
+        let mut state = save(&server);
         state.numbers.pop();
         assert!(server.restore(&shares, state).is_err());
-        assert!(server.restore(&[], server.save().unwrap()).is_err());
-        server.restore(&shares, server.save().unwrap()).unwrap();
+        assert!(server.restore(&[], save(&server)).is_err());
+        server.restore(&shares, save(&server)).unwrap();
     }
 }

@@ -20,6 +20,8 @@ pub const WAIT: &str = "wait.json";
 
 /// Unix socket in the directory of a zygote, where it is cloned, mode 0600.
 pub const FORK_SOCKET: &str = "fork.sock";
+/// Unix socket beside it, where copies of a container get what it has open of the host's directories, mode 0600.
+pub const SHARES_SOCKET: &str = "shares.sock";
 /// What clones need to know, in the directory of a zygote.
 pub const ZYGOTE: &str = "zygote.json";
 /// What a start writes of the memory of a zygote's clones, in its directory, as

@@ -11,7 +11,7 @@ use crate::output;
 pub(super) const COMMAND: Command = Command {
     name: "fork",
     arguments: "[OPTIONS] CONTAINER",
-    about: "Make containers that go on where a running one is",
+    about: "Make containers that go on where a running one is; they share its volumes",
     aliases: &["container fork", "fork"],
     run,
 };

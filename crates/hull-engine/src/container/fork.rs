@@ -64,7 +64,6 @@ impl Engine {
             let message = format!("container {} is paused, unpause it first", source.id);
             return Err(Error::Conflict(message));
         }
-        refuse_shares(&source.record(), "fork")?;
         let frozen = FrozenDir::new(self)?;
         let held = Client::new(&source.dir).fork(&frozen.0).await;
         let held = held.map_err(Error::supervisor("cannot fork the container"))?;
@@ -134,7 +133,7 @@ impl Engine {
 }
 
 /// Returns the configuration of a copy, which has no address of its original, nor its published
-/// ports: it gets other ones of the host.
+/// ports: it gets other ones of the host. It has the same volumes, those without a name, too.
 fn config_of_copy(config: &ContainerConfig) -> ContainerConfig {
     let mut copy = config.clone();
     copy.mac_address.clear();
@@ -143,6 +142,10 @@ fn config_of_copy(config: &ContainerConfig) -> ContainerConfig {
     }
     for binding in copy.host.port_bindings.values_mut().flatten() {
         binding.host_port.clear();
+    }
+    for point in &mut copy.mount_points {
+        // They have been filled.
+        point.no_copy = true;
     }
     copy
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hull_share::Server;
 use hull_vmm::qemu::QemuMachine;
 use hull_vmm::{CloneError, Disk, Machine, Slot};
 use tokio::time::timeout;
@@ -15,6 +16,7 @@ use super::context::Context;
 use super::machine::{Greeted, Launched, name_of};
 use super::scratch::Spare;
 use super::zygote::{About, Zygote, ZygoteError};
+use super::{handover, shares};
 
 /// A writable disk that a machine has open.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ pub(super) async fn clone(
     };
     let made = timeout(PATIENCE, make(context, &zygote, place, kept, path_of)).await;
     let made = made.unwrap_or(Err(ZygoteError::Clone(CloneError::Silent)));
-    let (machine, disks) = match made {
+    let (machine, disks, shares) = match made {
         Ok(made) => made,
         Err(error) => {
             if kept.is_none() {
@@ -79,7 +81,7 @@ pub(super) async fn clone(
         disks,
         running,
         wired,
-        shares: None,
+        shares,
     })
 }
 
@@ -89,12 +91,20 @@ async fn make(
     place: &Path,
     kept: Option<&Path>,
     path_of: impl Fn(Slot) -> PathBuf,
-) -> Result<(QemuMachine, Vec<OpenDisk>), ZygoteError> {
+) -> Result<(QemuMachine, Vec<OpenDisk>, Option<Server>), ZygoteError> {
     let mut machine = zygote.clone_machine(place, &name_of(context), &path_of).await?;
     context.mark(|timings| &mut timings.vmm_spawned);
     let open = |slot: &Slot| OpenDisk::open(*slot, &path_of(*slot)).map_err(ZygoteError::Disk);
     let mut disks = zygote.about.disks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    if zygote.about.running.is_none() {
+    let mut shares = None;
+    if let Some(running) = &zygote.about.running {
+        if running.shares {
+            let place = place.to_owned();
+            let get = move || handover::get(&place);
+            let resumed = shares::resume(&context.launch.shares, &mut machine, get).await;
+            shares = Some(resumed.map_err(ZygoteError::Shares)?);
+        }
+    } else {
         machine.attach_disk(Slot::Image, &Disk::at(&context.launch.disks.image)).await?;
         if let Some(kept) = kept {
             machine.attach_disk(Slot::Kept, &Disk::at(kept)).await?;
@@ -103,7 +113,7 @@ async fn make(
     }
     let resumed = machine.resume().await;
     resumed.map_err(|source| ZygoteError::Clone(CloneError::Monitor(source)))?;
-    Ok((machine, disks))
+    Ok((machine, disks, shares))
 }
 
 /// A clone takes some milliseconds; a loaded machine may take many times that.

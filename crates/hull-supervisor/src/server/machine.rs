@@ -49,7 +49,7 @@ pub(super) struct Launched<M> {
     pub(super) running: Option<Running>,
     /// Network interfaces that it has already.
     pub(super) wired: Vec<Wired>,
-    /// Serves directories to it already, none of the container's yet.
+    /// Serves directories to it already: those of the container if that runs, else others.
     pub(super) shares: Option<hull_share::Server>,
 }
 

@@ -10,6 +10,7 @@ mod copy;
 mod courtesy;
 mod daemon;
 mod exec;
+mod handover;
 mod health;
 mod hub;
 mod identity;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hull_guest::Guest;
 use hull_protocol::{Adopt, Request, Stdio, VERSION};
+use hull_share::{Resting, Server, State};
 use hull_vmm::{Disk, Machine, Shape, Slot};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -22,8 +23,10 @@ use crate::wire::invalid;
 use super::cloned::OpenDisk;
 use super::connection::Client;
 use super::context::{Context, chain, failure};
+use super::handover::Offer;
 use super::identity;
 use super::restored::Checkpoint;
+use super::shares;
 use super::wiring::Wired;
 use super::zygote::{self, About, Running};
 
@@ -87,6 +90,14 @@ pub(super) struct Source<'a, M> {
     pub(super) stdio: &'a Stdio,
     pub(super) boot_log: &'a str,
     pub(super) wired: Vec<Wired>,
+    pub(super) shares: Option<&'a Server>,
+}
+
+/// A copy that stands still.
+struct Frozen<M> {
+    machine: M,
+    /// What the container has open of the host's directories, if it has any of them.
+    shares: Option<State>,
 }
 
 /// Does what is `wanted`.
@@ -107,7 +118,7 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     let frozen = freeze(context, &mut source, &dir).await;
     if purpose == (Purpose::Checkpoint { leave_running: false }) {
         let saved = match frozen {
-            Ok(machine) => save(machine, &dir, about).await,
+            Ok(frozen) => save(frozen.machine, &dir, about).await,
             Err(failure) => Err(failure),
         };
         match &saved {
@@ -118,8 +129,8 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
         return;
     }
     let thawed = thaw(context, &mut source).await;
-    let machine = match thawed.and(frozen) {
-        Ok(machine) => machine,
+    let frozen = match thawed.and(frozen) {
+        Ok(frozen) => frozen,
         Err(failure) => {
             let _ = answer.send(Err(failure));
             return;
@@ -128,9 +139,9 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
     // The container has been held up enough.
     tokio::task::spawn_local(async move {
         let held = match purpose {
-            Purpose::Fork => offer(machine, &dir, about).await.map(|it| Box::new(it) as Held),
+            Purpose::Fork => offer(frozen, &dir, about).await.map(|it| Box::new(it) as Held),
             Purpose::Checkpoint { .. } => {
-                save(machine, &dir, about).await.map(|()| Box::new(()) as Held)
+                save(frozen.machine, &dir, about).await.map(|()| Box::new(()) as Held)
             }
         };
         let _ = answer.send(held);
@@ -169,6 +180,7 @@ fn about<M: Machine>(context: &Context, source: &Source<'_, M>) -> Result<About,
             container: context.launch.container.clone(),
             writable: source.writable,
             stdio: source.stdio.clone(),
+            shares: source.shares.is_some(),
         }),
         wired: source.wired.clone(),
     })
@@ -180,19 +192,30 @@ async fn freeze<M: Machine>(
     context: &Context,
     source: &mut Source<'_, M>,
     dir: &Path,
-) -> Result<M, Failure> {
+) -> Result<Frozen<M>, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::new(FailureCode::Failed, format!("cannot copy the machine: {}", chain(error)))
     };
     let container = context.launch.container.clone();
+    let sync = async || match source.shares {
+        Some(_) => source.guest.send(&Request::Sync).done().await.map_err(failure),
+        None => Ok(()),
+    };
+    // What programs have written to mappings of shared files is written once, not by every copy,
+    // perhaps over something newer; most of it before the container stands still.
+    sync().await?;
     source.guest.send(&Request::Pause { container }).done().await.map_err(failure)?;
+    sync().await?;
     // What the guest has said when this is answered is all that it says.
     source.guest.send_last(&Request::Quiet).done().await.map_err(failure)?;
-    source.machine.pause().await.map_err(|error| failed(&error))?;
+    let resting = shares::stop(source.machine, source.shares).await?;
     let copy = |disk: &OpenDisk| zygote::copy(&disk.file, &zygote::disk(dir, disk.slot));
     let exchanges = source.disks.iter().map(copy).collect::<Result<_, _>>();
     let exchanges = exchanges.map_err(|error| failed(&error))?;
-    source.machine.twin("hull-fork", exchanges).await.map_err(|error| failed(&error))
+    let saved = resting.as_ref().map(Resting::save).transpose();
+    let shares = saved.map_err(|error| failed(&error))?;
+    let machine = source.machine.twin("hull-fork", exchanges).await;
+    Ok(Frozen { machine: machine.map_err(|error| failed(&error))?, shares })
 }
 
 /// Lets machine and container go on, however far [`freeze`] got.
@@ -207,10 +230,18 @@ async fn thaw<M: Machine>(context: &Context, source: &mut Source<'_, M>) -> Resu
 }
 
 /// Has a copy be cloned by whoever finds it in `dir`.
-async fn offer<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<M, Failure> {
+async fn offer<M: Machine>(
+    frozen: Frozen<M>,
+    dir: &Path,
+    about: About,
+) -> Result<(M, Option<Offer>), Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::new(FailureCode::Failed, chain(error));
+    let Frozen { mut machine, shares } = frozen;
+    let shares = shares.map(|state| Offer::new(dir, state)).transpose();
+    let shares = shares.map_err(|error| failed(&error))?;
     let offered = zygote::offer(&mut machine, dir, about).await;
-    offered.map_err(|error| Failure::new(FailureCode::Failed, chain(&error)))?;
-    Ok(machine)
+    offered.map_err(|error| failed(&error))?;
+    Ok((machine, shares))
 }
 
 /// Writes a copy to `dir`, whose disks are there already, and syncs all of it.

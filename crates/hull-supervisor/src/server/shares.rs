@@ -1,7 +1,10 @@
 //! What the guest is given of the host's directories.
 
+use std::io;
+use std::time::{Duration, Instant};
+
 use hull_protocol::Shared;
-use hull_share::{Server, Share};
+use hull_share::{Resting, Server, Share, State};
 use hull_vmm::Machine;
 
 use crate::control::{Failure, FailureCode};
@@ -9,30 +12,79 @@ use crate::launch::ShareLaunch;
 
 use super::context::chain;
 
-/// Serves `shares` to the machine, by the `server` that it may have already; without any, nobody
-/// listens.
+/// Serves `shares` to the machine, by the `server` that it may have already, and returns the
+/// server; without any, nobody listens.
 pub(super) fn serve(
     shares: &[ShareLaunch],
     machine: &mut impl Machine,
     server: Option<Server>,
-) -> Result<(), Failure> {
+) -> Result<Option<Server>, Failure> {
     if shares.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let server = match server {
         Some(server) => server,
         None => listen(machine)?,
     };
-    let shares: Vec<Share> = shares
-        .iter()
-        .map(|share| Share {
-            source: share.source.clone(),
-            read_only: share.read_only,
-            limit: share.limit,
-            lease: share.lease.clone(),
-        })
-        .collect();
-    server.set(&shares).map_err(|error| failed(chain(&error)))
+    server.set(&all(shares)).map_err(|error| failed(chain(&error)))?;
+    Ok(Some(server))
+}
+
+/// Serves `shares` to a machine whose guest knows them already, as `state` says. Blocks for some
+/// milliseconds.
+pub(super) async fn resume(
+    shares: &[ShareLaunch],
+    machine: &mut impl Machine,
+    state: impl FnOnce() -> io::Result<State> + Send + 'static,
+) -> Result<Server, Failure> {
+    let server = listen(machine)?;
+    let shares = all(shares);
+    let restore = move || -> Result<Server, Failure> {
+        let state = state().map_err(|error| failed(chain(&error)))?;
+        server.restore(&shares, state).map_err(|error| failed(chain(&error)))?;
+        Ok(server)
+    };
+    let restored = tokio::task::spawn_blocking(restore).await;
+    restored.map_err(|error| failed(error.to_string()))?
+}
+
+/// Stops `machine` at a moment when nothing is on its way between its guest and the server. What
+/// this returns keeps the server from saying anything.
+pub(super) async fn stop<'a>(
+    machine: &mut impl Machine,
+    server: Option<&'a Server>,
+) -> Result<Option<Resting<'a>>, Failure> {
+    let Some(server) = server else {
+        machine.pause().await.map_err(|error| failed(chain(&error)))?;
+        return Ok(None);
+    };
+    let rest = || server.rest().map_err(|error| failed(chain(&error)));
+    let deadline = Instant::now() + PATIENCE;
+    let mut calm = 0;
+    while Instant::now() < deadline {
+        // A kernel that has something to write back goes on with it as soon as it is answered.
+        calm = if rest()?.is_some() { calm + 1 } else { 0 };
+        if calm < CALM {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        machine.pause().await.map_err(|error| failed(chain(&error)))?;
+        if let Some(resting) = rest()? {
+            return Ok(Some(resting));
+        }
+        machine.resume().await.map_err(|error| failed(chain(&error)))?;
+    }
+    Err(failed("the container's volumes and bind mounts are in use all the time".to_owned()))
+}
+
+fn all(shares: &[ShareLaunch]) -> Vec<Share> {
+    let share = |share: &ShareLaunch| Share {
+        source: share.source.clone(),
+        read_only: share.read_only,
+        limit: share.limit,
+        lease: share.lease.clone(),
+    };
+    shares.iter().map(share).collect()
 }
 
 /// Begins to serve the machine, nothing yet.
@@ -54,3 +106,9 @@ pub(super) fn described(shares: &[ShareLaunch]) -> Vec<Shared> {
     let shared = |share: &ShareLaunch| Shared { directory: share.directory, fill: share.fill };
     shares.iter().map(shared).collect()
 }
+
+const PAUSE: Duration = Duration::from_millis(2);
+/// How often in a row nothing has to be under way before the guest has nothing left to do.
+const CALM: u32 = 3;
+/// A frozen container has some things to be written at most.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hull_guest::{Events, Guest, OutputStreams, Pending};
 use hull_protocol::{Create, Event, Hello, Reply, Request, Rootfs, Stdio, StreamId};
+use hull_share::Server;
 use hull_vmm::{Machine, Shape, Slot};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -102,6 +103,7 @@ struct Running {
     /// What the kernel had logged before the machine was cloned or forked.
     boot_messages: String,
     membership: Option<Membership>,
+    shares: Option<Server>,
 }
 
 /// Boots the machine, creates the container, waits for the daemon's word and starts it.
@@ -122,7 +124,10 @@ async fn start<L: Launcher>(
     let server = launched.shares;
     let machine = machine.insert(launched.machine);
     context.note(|state| state.start = Some(origin));
-    shares::serve(&context.launch.shares, machine, server)?;
+    let shares = match &running {
+        Some(_) => server,
+        None => shares::serve(&context.launch.shares, machine, server)?,
+    };
     let vmm_pid = machine.pid();
     context.update(|state| state.vmm_pid = vmm_pid).map_err(internal)?;
     let tail = Tail::default();
@@ -192,6 +197,7 @@ async fn start<L: Launcher>(
         stdio,
         boot_messages,
         membership,
+        shares,
     };
     let started = running.create_and_start(context, machine, daemon, begun, configuring).await;
     Ok((running, started))
@@ -355,6 +361,7 @@ impl Running {
                         writable: self.writable,
                         stdio: &self.stdio,
                         boot_log: &self.boot_messages,
+                        shares: self.shares.as_ref(),
                         wired: self.membership.as_ref().map(Membership::wired).unwrap_or_default(),
                     };
                     offspring::copy(context, source, wanted).await;

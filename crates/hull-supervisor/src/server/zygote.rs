@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::net::UnixStream;
 
 use super::wiring::Wired;
+use crate::control::Failure;
 use crate::paths;
 use crate::wire::invalid;
 use hull_socket::Address;
@@ -55,6 +56,8 @@ pub(super) struct Running {
     pub(super) writable: Slot,
     /// Its streams as the guest knows them.
     pub(super) stdio: Stdio,
+    /// It has volumes or bind mounts; what it has open of them has to be got as well.
+    pub(super) shares: bool,
 }
 
 /// Has `machine`, which must be paused, be cloned by whoever finds it in `dir`.
@@ -125,6 +128,8 @@ pub(super) enum ZygoteError {
     Disk(#[source] io::Error),
     #[error("cannot read or write what clones need to know")]
     File(#[source] io::Error),
+    #[error("cannot go on with the container's volumes and bind mounts: {}", .0.message)]
+    Shares(Failure),
     #[error("cannot use the socket of the machine that is cloned")]
     Socket(#[source] io::Error),
 }
