@@ -91,6 +91,21 @@ pub fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
     tokio::net::UnixListener::from_std(listener)
 }
 
+/// Connects to `address`, at once or not at all; what it returns does not block.
+///
+/// # Errors
+/// socket(2), connect(2); `WouldBlock` if too many wait there to be accepted.
+pub fn connect(address: &Address) -> io::Result<std::os::unix::net::UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    let stream = std::os::unix::net::UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    connect(&stream, &SocketAddrUnix::new(address.path())?)?;
+    Ok(stream)
+}
+
 /// Bytes of `sun_path` with its terminating zero; 104 on macOS, 108 on Linux.
 const LONGEST: usize = 104;
 
@@ -112,5 +127,11 @@ mod tests {
         let again = Address::new(&dir, "s").unwrap();
         tokio::net::UnixStream::connect(again.path()).await.unwrap();
         listener.accept().await.unwrap();
+        let waiting: Vec<_> = (0..200).map(|_| connect(&address)).collect();
+        assert!(waiting[0].is_ok());
+        let last = waiting[199].as_ref().map(drop).map_err(io::Error::kind);
+        assert_eq!(last, Err(io::ErrorKind::WouldBlock));
+        drop(listener);
+        assert!(connect(&address).is_err());
     }
 }

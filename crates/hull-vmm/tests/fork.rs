@@ -18,7 +18,6 @@ use hull_vmm::{
     Vmm,
 };
 use sha2::{Digest, Sha256};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use common::{Guest, Home, SOON, descriptor, grow};
@@ -255,7 +254,10 @@ async fn a_machine_is_cloned_with_what_it_has_in_memory_and_another_disk() {
     let socket = template.home.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
     let original = twin.offer(listener.into()).await.unwrap();
-    let connection = UnixStream::connect(&socket).await.unwrap();
+    let connect = || {
+        let stream = std::os::unix::net::UnixStream::connect(&socket)?;
+        stream.set_nonblocking(true).map(|()| stream)
+    };
     let files = vec![exchange(&copy, &second)];
     let list = template.home.path().join("written");
     let ranges = twin.written().unwrap();
@@ -263,7 +265,7 @@ async fn a_machine_is_cloned_with_what_it_has_in_memory_and_another_disk() {
     // A range that is not there does no harm.
     std::fs::write(&list, [ranges, vec![0xff; 16]].concat()).unwrap();
     let written = File::open(&list).unwrap().into();
-    let third = QemuMachine::clone_of(&original, &connection, "other", files, Some(written)).await;
+    let third = QemuMachine::clone_of(&original, connect, "other", files, Some(written)).await;
     let mut third = third.unwrap();
     let own = |machine: &QemuMachine| machine.written().unwrap().len();
     assert!(own(&third) > 0, "it has no page of its own");

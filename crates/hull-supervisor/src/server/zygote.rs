@@ -15,7 +15,6 @@ use hull_vmm::qemu::QemuMachine;
 use hull_vmm::{CloneError, DiskError, Exchange, Machine, Original, Shape, Slot};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::net::UnixStream;
 
 use super::wiring::Wired;
 use crate::control::Failure;
@@ -112,8 +111,8 @@ impl Zygote {
         let exchanges = exchanges.collect::<io::Result<_>>().map_err(ZygoteError::Disk)?;
         let written = File::open(dir.join(paths::WRITTEN)).ok().map(Into::into);
         let address = Address::new(dir, paths::FORK_SOCKET).map_err(ZygoteError::Socket)?;
-        let connection = UnixStream::connect(address.path()).await.map_err(ZygoteError::Socket)?;
-        Ok(QemuMachine::clone_of(&self.original, &connection, name, exchanges, written).await?)
+        let connect = || hull_socket::connect(&address);
+        Ok(QemuMachine::clone_of(&self.original, connect, name, exchanges, written).await?)
     }
 }
 

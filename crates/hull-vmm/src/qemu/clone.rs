@@ -16,7 +16,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clone::{CloneError, Exchange};
 use crate::platform;
@@ -58,59 +58,42 @@ impl QemuMachine {
         self.control.is_some() && cfg!(all(target_os = "linux", target_arch = "x86_64"))
     }
 
-    /// Returns a clone of the machine that listens at the other end of `connection`; the host's
-    /// process list has it as `name`. It has pages of its own from the beginning where `written`
-    /// says, a file with what [`QemuMachine::written`] returned for a clone of the same machine.
-    /// All else is as for [`Machine::twin`](crate::Machine::twin).
+    /// Returns a clone of the machine that listens where `connect` leads, which is called when all
+    /// that is asked for there is ready: who answers waits for nobody. The host's process list has
+    /// it as `name`. It has pages of its own from the beginning where `written` says, a file with
+    /// what [`QemuMachine::written`] returned for a clone of the same machine. All else is as for
+    /// [`Machine::twin`](crate::Machine::twin).
     ///
     /// # Errors
     /// [`CloneError`].
     pub async fn clone_of(
         original: &Original,
-        connection: &UnixStream,
+        connect: impl Fn() -> io::Result<StdUnixStream>,
         name: &str,
         files: Vec<Exchange>,
         written: Option<OwnedFd>,
     ) -> Result<Self, CloneError> {
         let exchanges = Exchanges { files, written, ..Exchanges::default() };
-        Self::clone_from(original, connection, name, exchanges).await
+        let (targets, ends) = ends(original, exchanges)?;
+        let connection = loop {
+            match connect() {
+                // Others are before it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(PAUSE).await,
+                other => break other.and_then(asynchronous).map_err(CloneError::Connection)?,
+            }
+        };
+        ends.of(original, ask(&connection, name, &targets).await?)
     }
 
-    pub(super) async fn clone_from(
+    /// As [`Self::clone_of`], by a connection that the machine's owner has.
+    pub(super) async fn clone_by(
         original: &Original,
-        connection: &UnixStream,
+        control: &UnixStream,
         name: &str,
         exchanges: Exchanges,
     ) -> Result<Self, CloneError> {
-        let pair = || StdUnixStream::pair().map_err(CloneError::Channel);
-        let pipe = || io::pipe().map_err(CloneError::Channel);
-        let (control, its_control) = pair()?;
-        let (monitor, its_monitor) = pair()?;
-        let (channel, its_channel) = pair()?;
-        let (share, its_share) = pair()?;
-        let (console, its_console) = pipe()?;
-        let (errors, its_errors) = pipe()?;
-        let Numbers { monitor: monitor_number, channel: channel_number, share: share_number } =
-            original.numbers;
-        let mut targets = vec![
-            (CONTROL, OwnedFd::from(its_control)),
-            (monitor_number, its_monitor.into()),
-            (channel_number, its_channel.into()),
-            (share_number, its_share.into()),
-            (STDOUT, its_console.into()),
-            (STDERR, its_errors.into()),
-        ];
-        targets.extend(exchanges.numbers);
-        targets.extend(exchanges.written.map(|file| (WRITTEN, file)));
-        for Exchange { old, new } in exchanges.files {
-            targets.extend([(FILE, old), (FILE, new)]);
-        }
-        let process = ask(connection, name, &targets).await?.ok_or(CloneError::Silent)?;
-        let streams = Streams { channel, share, console: console.into(), errors: errors.into() };
-        let machine = Self::of_clone(original, VmmProcess::Clone(process), monitor, streams);
-        let mut machine = machine.map_err(CloneError::Channel)?;
-        machine.control = Some(asynchronous(control).map_err(CloneError::Channel)?);
-        Ok(machine)
+        let (targets, ends) = ends(original, exchanges)?;
+        ends.of(original, ask(control, name, &targets).await?)
     }
 
     /// Returns where a machine that is a clone has memory of its own by now, in the form that a clone
@@ -135,6 +118,57 @@ impl QemuMachine {
 
     pub(super) fn original(&self) -> Original {
         Original { numbers: self.numbers, nodes: self.nodes.clone(), ports: self.ports.clone() }
+    }
+}
+
+/// This process's ends of what connects it with a clone.
+struct Ends {
+    control: StdUnixStream,
+    monitor: StdUnixStream,
+    streams: Streams,
+}
+
+/// Makes what connects this process with a clone, and returns the clone's ends with the rest of what
+/// it gets.
+fn ends(
+    original: &Original,
+    exchanges: Exchanges,
+) -> Result<(Vec<(RawFd, OwnedFd)>, Ends), CloneError> {
+    let pair = || StdUnixStream::pair().map_err(CloneError::Channel);
+    let pipe = || io::pipe().map_err(CloneError::Channel);
+    let (control, its_control) = pair()?;
+    let (monitor, its_monitor) = pair()?;
+    let (channel, its_channel) = pair()?;
+    let (share, its_share) = pair()?;
+    let (console, its_console) = pipe()?;
+    let (errors, its_errors) = pipe()?;
+    let Numbers { monitor: monitor_number, channel: channel_number, share: share_number } =
+        original.numbers;
+    let mut targets = vec![
+        (CONTROL, OwnedFd::from(its_control)),
+        (monitor_number, its_monitor.into()),
+        (channel_number, its_channel.into()),
+        (share_number, its_share.into()),
+        (STDOUT, its_console.into()),
+        (STDERR, its_errors.into()),
+    ];
+    targets.extend(exchanges.numbers);
+    targets.extend(exchanges.written.map(|file| (WRITTEN, file)));
+    for Exchange { old, new } in exchanges.files {
+        targets.extend([(FILE, old), (FILE, new)]);
+    }
+    let streams = Streams { channel, share, console: console.into(), errors: errors.into() };
+    Ok((targets, Ends { control, monitor, streams }))
+}
+
+impl Ends {
+    /// Returns the machine that `process` is.
+    fn of(self, original: &Original, process: Option<Cloned>) -> Result<QemuMachine, CloneError> {
+        let process = VmmProcess::Clone(process.ok_or(CloneError::Silent)?);
+        let machine = QemuMachine::of_clone(original, process, self.monitor, self.streams);
+        let mut machine = machine.map_err(CloneError::Channel)?;
+        machine.control = Some(asynchronous(self.control).map_err(CloneError::Channel)?);
+        Ok(machine)
     }
 }
 
@@ -170,7 +204,14 @@ async fn ask(
 ) -> Result<Option<Cloned>, CloneError> {
     let request = request(name, targets);
     let asked = async {
-        connection.async_io(Interest::WRITABLE, || send(connection, &request, targets)).await?;
+        // Nothing may come between connecting and this.
+        match send(connection, &request, targets) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let send = || send(connection, &request, targets);
+                connection.async_io(Interest::WRITABLE, send).await?;
+            }
+            sent => sent?,
+        }
         connection.async_io(Interest::READABLE, || receive(connection)).await
     };
     let (error, pid, pidfd) = match timeout(PATIENCE, asked).await {
@@ -251,6 +292,7 @@ const STDOUT: RawFd = 1;
 const STDERR: RawFd = 2;
 /// A clone takes some milliseconds; a loaded machine may take many times that.
 const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {

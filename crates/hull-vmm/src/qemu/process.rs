@@ -321,13 +321,8 @@ impl Machine for QemuMachine {
     async fn twin(&mut self, name: &str, files: Vec<Exchange>) -> Result<Self, CloneError> {
         let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
         let numbers = self.ports.dead_taps()?;
-        Self::clone_from(
-            &self.original(),
-            control,
-            name,
-            Exchanges { files, numbers, written: None },
-        )
-        .await
+        let exchanges = Exchanges { files, numbers, written: None };
+        Self::clone_by(&self.original(), control, name, exchanges).await
     }
 
     async fn resumed(&mut self) -> Result<(), ForkError> {
