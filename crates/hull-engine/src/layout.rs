@@ -15,6 +15,8 @@ pub(crate) mod container {
     pub(crate) const VISIT: &str = "visit";
     /// The writable disk.
     pub(crate) const SCRATCH: &str = "scratch.ext4";
+    /// Empty; there until a container is started that is only to be there if it is.
+    pub(crate) const UNBORN: &str = "unborn";
     /// Directory of its checkpoints, by name.
     pub(crate) const CHECKPOINTS: &str = "checkpoints";
 }

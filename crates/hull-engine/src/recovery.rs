@@ -13,6 +13,7 @@ use hull_supervisor::health::Health;
 use hull_supervisor::state as supervisor;
 use tracing::{error, info, warn};
 
+use crate::container::create::is_born;
 use crate::container::entry::{Container, Live};
 use crate::container::record::Record;
 use crate::container::restart::Restart;
@@ -21,7 +22,7 @@ use crate::container::state::{State, Status};
 use crate::error::one_line;
 use crate::isolation::Task;
 use crate::layout::Layout;
-use crate::{Engine, Error, Result, host};
+use crate::{Engine, Error, Result, host, layout};
 
 /// Makes the directories that the engine needs.
 pub(crate) fn prepare(layout: &Layout) -> Result<()> {
@@ -56,6 +57,11 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
             // One damaged container must not keep the others away; its files are left alone.
             Err(error) => error!(dir = %dir.display(), %error, "cannot recover a container"),
         }
+    }
+    // Nobody waits for a fork any more.
+    for container in ended.extract_if(.., |container| is_unborn(container)) {
+        info!(container = container.record().short_id(), "removing: its fork was interrupted");
+        engine.remove_ended(&container).await;
     }
     for container in &ended {
         let record = container.record();
@@ -173,6 +179,7 @@ fn take_over(engine: &Engine, dir: &Path, examined: Examined) -> Result<Arc<Cont
 /// the time to do so if it has been told to, or to end because its engine is gone.
 fn adopt(engine: &Engine, container: &Arc<Container>, task: Arc<dyn Task>) {
     if container.is_running() {
+        is_born(container);
         engine.monitor(container);
         return;
     }
@@ -194,6 +201,7 @@ fn adopt(engine: &Engine, container: &Arc<Container>, task: Arc<dyn Task>) {
                         live.state = State::from_supervisor(&state, None);
                         live.take_run(state);
                     });
+                    is_born(&container);
                     engine.monitor(&container);
                     drop(gate);
                     return;
@@ -214,10 +222,19 @@ fn adopt(engine: &Engine, container: &Arc<Container>, task: Arc<dyn Task>) {
             });
         }
         drop(gate);
-        if container.record().config.host.auto_remove {
+        if container.record().config.host.auto_remove || is_unborn(&container) {
             engine.remove_ended(&container).await;
         }
     });
+}
+
+/// Whether a container was to be there only if it was started, and never was.
+fn is_unborn(container: &Container) -> bool {
+    let has_run = || {
+        let state = supervisor::State::read(&container.dir).ok().flatten();
+        state.is_some_and(|state| state.started_at.is_some())
+    };
+    container.dir.join(layout::container::UNBORN).exists() && !has_run()
 }
 
 /// Deletes everything in a directory.

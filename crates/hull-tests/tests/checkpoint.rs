@@ -137,6 +137,12 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     refused(&start, "checkpoint one is damaged");
     home.hull(&["start", "box"]).success();
     assert_eq!(home.hull(&["exec", "box", "cat", "/file"]).success(), "later");
+
+    home.hull(&["run", "-d", "--name", "shared", "-v", "/data", &image, "sleep", "600"]).success();
+    let why = "with a volume mounted at /data: what it has open there is on the host";
+    refused(&["checkpoint", "create", "shared", "one"], why);
+    assert_eq!(home.hull(&["exec", "shared", "echo", "alive"]).success(), "alive");
+    home.hull(&["rm", "-f", "-v", "shared"]).success();
     home.hull(&["rm", "-f", "box"]).success();
     home.hull(&["system", "stop"]).success();
     eventually_none("a process is left", || home.processes());

@@ -75,6 +75,11 @@ fn the_daemon_dies_in_every_phase_of_a_fork() {
         kill_daemon_during(&home, &["fork", "-n", "8", "--name", &name, "source"], delay);
         assert_counts(&home, "source");
         assert_owned(&home);
+        eventually_none("children that were never started", || {
+            let filter = ["ps", "-aq", "--filter", "status=created"];
+            let ids = home.hull(&filter).success();
+            ids.lines().map(str::to_owned).collect::<Vec<_>>()
+        });
         let running = home.hull(&["ps", "--format", "{{.Names}}"]).success();
         for child in running.lines().filter(|child| child.starts_with("child")) {
             assert_counts(&home, child);

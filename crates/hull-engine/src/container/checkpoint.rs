@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use hull_plan::MountKind;
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 
 use super::entry::{Container, Live};
-use super::fork::refuse_shares;
+use super::record::Record;
 use super::start::Occasion;
 use super::state::Status;
 use super::timings::Stopwatch;
@@ -44,7 +45,7 @@ impl Engine {
             if !container.is_running() {
                 return Err(Error::Conflict(format!("Container {} not running", container.id)));
             }
-            refuse_shares(&container.record(), "checkpoint")?;
+            refuse_shares(&container.record())?;
             if place.exists() {
                 return Err(Error::Conflict(format!(
                     "checkpoint with name {} already exists for container {}",
@@ -181,6 +182,21 @@ fn place(container: &Container, dir: Option<&Path>, name: &str) -> Result<PathBu
         )));
     }
     Ok(home(container, dir).join(name))
+}
+
+/// Refuses a container with what the host shares: what it has open there is not the guest's, and may
+/// be something else by the time it goes on.
+fn refuse_shares(record: &Record) -> Result<()> {
+    let mut points = record.config.mount_points.iter();
+    match points.find(|point| point.kind != MountKind::Tmpfs) {
+        None => Ok(()),
+        Some(point) => Err(Error::NotImplemented(format!(
+            "cannot checkpoint a container with a {} mounted at {}: what it has open there is on \
+             the host and would not be in the checkpoint (`hull fork` can copy it while it runs)",
+            point.kind.as_str(),
+            point.destination
+        ))),
+    }
 }
 
 fn is_name(name: &str) -> bool {

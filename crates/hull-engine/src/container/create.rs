@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hull_plan::{ContainerConfig, ImageConfig};
@@ -16,7 +16,7 @@ use super::names;
 use super::record::{ImageRecord, Record};
 use crate::durable::{self, Survives};
 use crate::volume::parse_size;
-use crate::{Engine, Error, Result, host, random};
+use crate::{Engine, Error, Result, host, layout, random};
 
 /// What to create.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ impl Engine {
             args: plan.args,
             config,
         };
-        self.insert(given, record).await?;
+        self.insert(given, record, Stays::Always).await?;
         volumes.keep();
         Ok(Created { id, warnings })
     }
@@ -100,6 +100,7 @@ impl Engine {
         &self,
         given: Option<&str>,
         mut record: Record,
+        stays: Stays,
     ) -> Result<Arc<Container>> {
         record.name = match given {
             Some(name) => {
@@ -111,9 +112,12 @@ impl Engine {
         let reserved = record.name.clone();
         let reservation = Reservation { engine: self, name: Some(&reserved) };
         let built = self.clone();
-        let record = tokio::task::spawn_blocking(move || built.build(&record).map(|()| record))
-            .await
-            .map_err(|error| Error::internal("creating a container was interrupted", error))??;
+        let record =
+            tokio::task::spawn_blocking(move || built.build(&record, stays).map(|()| record))
+                .await
+                .map_err(|error| {
+                    Error::internal("creating a container was interrupted", error)
+                })??;
         let dir = self.inner.layout.container(&record.id);
         let container = Arc::new(Container::new(dir, record, Live::default()));
         self.inner.containers.insert(Arc::clone(&container));
@@ -126,7 +130,7 @@ impl Engine {
     }
 
     /// Makes a container's directory: complete or not at all.
-    fn build(&self, record: &Record) -> Result<()> {
+    fn build(&self, record: &Record, stays: Stays) -> Result<()> {
         let layout = &self.inner.layout;
         let building = layout.tmp().join(format!("create-{}", record.id));
         let place = layout.container(&record.id);
@@ -136,12 +140,39 @@ impl Engine {
             .map_err(Error::file("make", &building))?;
         let made = record
             .write_unsynced(&building)
+            .and_then(|()| match stays {
+                Stays::Always => Ok(()),
+                Stays::IfStarted => mark_unborn(&building),
+            })
             .and_then(|()| fs::rename(&building, &place).map_err(Error::file("make", &place)));
         if made.is_err() {
             // What cannot be removed now is when the engine opens next.
             fs::remove_dir_all(&building).ok();
         }
         made
+    }
+}
+
+/// Whether a container is there for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stays {
+    Always,
+    /// Only if it is started: one that never was goes when the next engine opens.
+    IfStarted,
+}
+
+fn mark_unborn(dir: &Path) -> Result<()> {
+    let path = dir.join(layout::container::UNBORN);
+    fs::write(&path, "").map_err(Error::file("write", &path))
+}
+
+/// Says that a container that would only stay if it was started has been started.
+pub(crate) fn is_born(container: &Container) {
+    match fs::remove_file(container.dir.join(layout::container::UNBORN)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            warn!(container = &container.id[..12], %error, "cannot note that it is there");
+        }
+        _ => {}
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hull_plan::{ContainerConfig, MountKind};
+use hull_plan::ContainerConfig;
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 use jiff::Timestamp;
 
-use super::create::Created;
+use super::create::{Created, Stays, is_born};
 use super::entry::Container;
 use super::names;
 use super::record::Record;
@@ -36,8 +36,8 @@ impl Engine {
     /// connections with other machines stay with the one that is forked. Returns when they run.
     ///
     /// # Errors
-    /// No such container; it does not run, or is paused; it has bind mounts or volumes; its machine
-    /// cannot be copied; a name is in use. All are made or none.
+    /// No such container; it does not run, or is paused; its machine cannot be copied; a name is in
+    /// use. All are made or none.
     pub async fn fork(&self, container: &str, options: ForkOptions) -> Result<Vec<Created>> {
         let container = self.inner.containers.find(container)?;
         if options.count == 0 || options.count > MOST_CHILDREN {
@@ -119,7 +119,7 @@ impl Engine {
             args: plan.args,
             config,
         };
-        let child = self.insert(given, record).await?;
+        let child = self.insert(given, record, Stays::IfStarted).await?;
         let attachments = source.attachments().of_copy();
         attachments.write(&child.dir)?;
         child.set_attachments(attachments);
@@ -128,7 +128,9 @@ impl Engine {
 
     async fn start_child(&self, child: &Arc<Container>, frozen: &Path) -> Result<()> {
         let occasion = Occasion::From(StartFrom::Clone(frozen.to_owned()));
-        self.start_container(child, Stopwatch::start(), occasion).await
+        self.start_container(child, Stopwatch::start(), occasion).await?;
+        is_born(child);
+        Ok(())
     }
 }
 
@@ -148,21 +150,6 @@ fn config_of_copy(config: &ContainerConfig) -> ContainerConfig {
         point.no_copy = true;
     }
     copy
-}
-
-/// Refuses to `copy` a container with what the host shares: what it has open there is not the
-/// guest's, and a copy would not find it.
-pub(super) fn refuse_shares(record: &Record, copy: &str) -> Result<()> {
-    let mut points = record.config.mount_points.iter();
-    match points.find(|point| point.kind != MountKind::Tmpfs) {
-        None => Ok(()),
-        Some(point) => Err(Error::NotImplemented(format!(
-            "cannot {copy} a container with a {} mounted at {}: what it has open there is the \
-             host's",
-            point.kind.as_str(),
-            point.destination
-        ))),
-    }
 }
 
 /// The directory of a copy that stands still.

@@ -133,6 +133,35 @@ async fn a_start_that_was_broken_off_can_be_done_again() {
 }
 
 #[tokio::test]
+async fn of_an_interrupted_fork_those_stay_that_run() {
+    let world = World::new();
+    let engine = world.open().await;
+    let mut dirs = Vec::new();
+    for name in ["never", "begun", "runs"] {
+        let dir = world.dir(&create(&engine, name, config()).await);
+        fs::write(dir.join("unborn"), "").unwrap();
+        dirs.push(dir);
+    }
+    drop(engine);
+    world.fake.plant(&dirs[1], Supervised::Starting);
+    world.fake.plant(&dirs[2], Supervised::Running);
+    let engine = world.open().await;
+    assert!(!dirs[0].exists());
+    assert!(engine.inspect("never", false).await.is_err());
+    let begin = std::time::Instant::now();
+    // It has been given up.
+    while engine.inspect("begun", false).await.is_ok() {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(30));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let state = engine.inspect("runs", false).await.unwrap().state;
+    assert_eq!(state.status, Status::Running);
+    assert!(!dirs[2].join("unborn").exists());
+    drop(engine);
+    world.open().await.inspect("runs", false).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_supervisor_without_an_engine_is_adopted_or_ended() {
     let world = World::new();
     let engine = world.open().await;
