@@ -20,8 +20,8 @@ fn waiting(home: &Home) -> [Pids; 2] {
     };
     let (zygote, ready) = (one("-name hull-pool"), one("-name hull-ready"));
     let dir_of = |pid: u32| {
-        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
-        line.trim_end_matches('\0').rsplit('\0').next().unwrap().to_owned()
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("a process");
+        line.trim_end_matches('\0').rsplit('\0').next().expect("a word").to_owned()
     };
     // Of the supervisors that have waited, those whose machine has not been claimed.
     let mut supervisors = home.pids("supervisor --wait");
@@ -34,8 +34,9 @@ fn waiting(home: &Home) -> [Pids; 2] {
 }
 
 fn parent(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+    parent.expect("a parent")
 }
 
 /// Runs a container and returns the mode of its start.
