@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -22,7 +22,7 @@ use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
 use crate::watch::Watch;
-use crate::wire::{Answer, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
+use crate::wire::{Answer, BARRIER, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
 use crate::{ServeError, Share, State, raw, thread};
 
 /// Has this process have as many files open as it may: the guest's kernel remembers thousands, and
@@ -79,6 +79,8 @@ pub(crate) struct Server {
     port: UnixStream,
     bell: Bell,
     under_way: UnderWay,
+    /// The last [`BARRIER`] that the guest has come to.
+    passed: AtomicU32,
 }
 
 /// The shares, and who hears of changes in them.
@@ -96,6 +98,7 @@ impl Server {
             served: Mutex::default(),
             bell: Bell::new().map_err(ServeError::Thread)?,
             under_way: UnderWay::default(),
+            passed: AtomicU32::new(0),
             port,
         });
         for number in 0..THREADS {
@@ -165,6 +168,11 @@ impl Server {
         self.under_way.one()
     }
 
+    /// The last barrier that the guest has come to.
+    pub(crate) fn passed(&self) -> u32 {
+        self.passed.load(Ordering::SeqCst)
+    }
+
     /// Does something while nothing is sent.
     pub(crate) fn exclude(&self, work: impl FnOnce()) {
         let _output = lock(&self.output);
@@ -192,6 +200,11 @@ impl Server {
         let (number, message) = message.split_at(PREFIX);
         let number = u32::from_le_bytes(number.try_into().map_err(|_| malformed())?);
         let (header, fields) = Header::split(message).map_err(|_| malformed())?;
+        if number == BARRIER {
+            self.passed.store(header.opcode, Ordering::SeqCst);
+            self.bell.ring();
+            return Ok(());
+        }
         answer.clear();
         let session = lock(&self.served).0.get(number as usize).cloned();
         let Some(session) = session else {

@@ -189,6 +189,12 @@ pub(crate) fn notification(share: u32, code: u32, fields: &[u8]) -> Vec<u8> {
     [head.as_flattened(), fields].concat()
 }
 
+/// The number that no share has: messages with it are not of the kernel's protocol.
+///
+/// The host sends a [`notification`] with it, whose code is a number of its choice; once the guest has
+/// done what came before, it sends a header with that number in place of the operation.
+pub(crate) const BARRIER: u32 = u32::MAX;
+
 /// `FUSE_*` operations.
 pub(crate) mod op {
     pub(crate) const LOOKUP: u32 = 1;

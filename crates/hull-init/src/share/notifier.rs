@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result, write};
+use rustix::net::RecvFlags;
 
 use crate::container::control;
 use crate::sys::{self, Fork};
@@ -46,6 +47,19 @@ impl Notifier {
         self.flush()
     }
 
+    /// Whether something waits until the socket has room.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Returns the number of a barrier that the process has come to, if there is one.
+    pub(super) fn barrier(&self) -> Option<[u8; 4]> {
+        let mut message = [0; 16];
+        let read = rustix::net::recv(&self.socket, &mut message[..], RecvFlags::DONTWAIT);
+        // `struct fuse_out_header`: the length, then the code.
+        matches!(read, Ok((16, _))).then(|| [message[4], message[5], message[6], message[7]])
+    }
+
     /// Passes on what waits; `false`: some has to wait until the socket has room.
     pub(super) fn flush(&mut self) -> bool {
         while let Some((message, device)) = self.pending.front() {
@@ -62,6 +76,10 @@ impl Notifier {
     }
 }
 
+/// The number of no file system: a message with it is given back when it is its turn (see `hull-share`,
+/// `wire.rs`).
+pub(super) const BARRIER: u32 = u32::MAX;
+
 /// Runs in the child, until the relay ends.
 fn run(socket: &OwnedFd) -> ! {
     let mut devices = BTreeMap::new();
@@ -72,7 +90,10 @@ fn run(socket: &OwnedFd) -> ! {
             continue;
         };
         let number = u32::from_le_bytes(*number);
-        if let Some(device) = fds.pop() {
+        if number == BARRIER {
+            // All that came before has been done. The relay is never that far behind.
+            let _ = write(socket, message);
+        } else if let Some(device) = fds.pop() {
             devices.insert(number, device);
         } else if let Some(device) = devices.get(&number)
             && let Err(Errno::NODEV) = write::<&OwnedFd>(device, message)

@@ -11,7 +11,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result, read, write};
 
-use super::notifier::Notifier;
+use super::notifier::{BARRIER, Notifier};
 use crate::console;
 use crate::container::{control, process};
 use crate::sys;
@@ -58,7 +58,7 @@ impl<'a> Relay<'a> {
         epoll::add(&epoll, port, EventData::new_u64(PORT), EventFlags::IN)?;
         epoll::add(&epoll, control, EventData::new_u64(CONTROL), EventFlags::IN)?;
         let socket = notifier.socket();
-        epoll::add(&epoll, socket, EventData::new_u64(NOTIFIER), EventFlags::empty())?;
+        epoll::add(&epoll, socket, EventData::new_u64(NOTIFIER), EventFlags::IN)?;
         Ok(Self {
             port,
             control,
@@ -106,6 +106,7 @@ impl<'a> Relay<'a> {
                     NOTIFIER => {
                         let all = self.notifier.flush();
                         self.watch_notifier(!all)?;
+                        self.carry_barriers()?;
                     }
                     number => self.carry_requests(number as u32)?,
                 }
@@ -128,6 +129,27 @@ impl<'a> Relay<'a> {
             self.devices.insert(number, device);
         }
         Ok(true)
+    }
+
+    /// Tells the host which barriers have been come to, as soon as nothing else is on its way.
+    fn carry_barriers(&mut self) -> Result<()> {
+        if self.blocked {
+            return Ok(());
+        }
+        while let Some(barrier) = self.notifier.barrier() {
+            // `struct fuse_in_header`: the length, then what is the operation's place.
+            let mut header = [0; IN_HEADER];
+            header[..4].copy_from_slice(&(IN_HEADER as u32).to_le_bytes());
+            header[4..8].copy_from_slice(&barrier);
+            self.output[..PREFIX].copy_from_slice(&BARRIER.to_le_bytes());
+            self.output[PREFIX..PREFIX + IN_HEADER].copy_from_slice(&header);
+            (self.sent, self.ready) = (0, PREFIX + IN_HEADER);
+            self.flush()?;
+            if self.blocked {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Carries requests of one file system to the host, as long as it has any and the host takes
@@ -186,7 +208,7 @@ impl<'a> Relay<'a> {
             let data = EventData::new_u64((*number).into());
             epoll::modify(&self.epoll, device, data, interest)?;
         }
-        Ok(())
+        self.watch_notifier(self.notifier.is_behind())
     }
 
     /// What the port is watched for.
@@ -247,7 +269,9 @@ impl<'a> Relay<'a> {
     }
 
     fn watch_notifier(&self, for_room: bool) -> Result<()> {
-        let interest = if for_room { EventFlags::OUT } else { EventFlags::empty() };
+        // While the port has no room, barriers wait where they are.
+        let heard = if self.blocked { EventFlags::empty() } else { EventFlags::IN };
+        let interest = if for_room { heard | EventFlags::OUT } else { heard };
         let data = EventData::new_u64(NOTIFIER);
         match epoll::modify(&self.epoll, self.notifier.socket(), data, interest) {
             // It has ended, and was seen to.
@@ -258,6 +282,8 @@ impl<'a> Relay<'a> {
 }
 
 const PREFIX: usize = 4;
+/// `sizeof(struct fuse_in_header)`.
+const IN_HEADER: usize = 40;
 /// Number of the file system, and `struct fuse_out_header`.
 const HEAD: usize = PREFIX + 16;
 /// Longest message, in bytes: the most that one request writes, its header, and names.
