@@ -1,4 +1,4 @@
-//! Writes empty ext4 file systems.
+//! Writes empty ext4 file systems, and reads what the files of one hold.
 //!
 //! The result is what `mke2fs -t ext4` makes, with two differences that keep it small: there is no
 //! resize inode (a kernel that grows the file system turns on `meta_bg` instead), and nothing is
@@ -13,6 +13,7 @@ mod groups;
 mod inodes;
 mod journal;
 mod superblock;
+mod usage;
 
 use std::fs::File;
 use std::io;
@@ -20,6 +21,8 @@ use std::os::unix::fs::FileExt as _;
 
 use geometry::{BLOCK, Geometry};
 use thiserror::Error;
+
+pub use usage::usage;
 
 /// What [`format()`] makes.
 #[derive(Clone, Debug)]

@@ -50,7 +50,7 @@ impl Agent {
                 (found.view()?, None)
             }
             Part::Root => (found.root.open()?, None),
-            Part::Layer | Part::Changes => {
+            Part::Layer | Part::Changes | Part::Size => {
                 let (upper, lower) = found.root.layers()?;
                 (upper, Some(lower))
             }
@@ -68,6 +68,7 @@ impl Agent {
                 }
                 (Part::Layer, Some(lower)) => pack::pack_layer(&first, lower, &write),
                 (Part::Changes, Some(lower)) => pack::list_changes(&first, lower, &write),
+                (Part::Size, _) => pack::write_size(&first, &write),
                 _ => pack::pack_root(&first, &write),
             };
             packed.map(|()| Reply::Done)

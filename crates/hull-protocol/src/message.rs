@@ -129,6 +129,8 @@ pub enum Part {
     /// `C` for changed, `D` for deleted), the path and a null byte, directories before what is in
     /// them.
     Changes,
+    /// The bytes of the files in the writable layer, in decimal digits.
+    Size,
 }
 
 /// A process in the guest: the init process of `container`, or the exec named `exec`.

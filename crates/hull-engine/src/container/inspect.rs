@@ -12,7 +12,7 @@ use super::record::Record;
 use super::state::{State, Status, Timing};
 use super::{launch, timings};
 use crate::network::{ContainerEndpoint, PublishedPort, shown};
-use crate::{Engine, Result, layout};
+use crate::{Engine, Result};
 
 /// All about one container.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Engine {
     pub async fn inspect(&self, container: &str, size: bool) -> Result<Inspect> {
         let container = self.inner.containers.find(container)?;
         let (record, live) = (container.record(), container.live());
-        let (size_rw, size_root_fs) = container.sizes(&record, size);
+        let (size_rw, size_root_fs) = self.sizes(&container, &record, size).await;
         let architecture = match record.image.variant.as_str() {
             "" => record.image.architecture.clone(),
             variant => format!("{}/{variant}", record.image.architecture),
@@ -117,18 +117,6 @@ impl Container {
             state.status = Status::Removing;
         }
         state
-    }
-
-    /// Returns the bytes of the container's own files, and with those of its image.
-    pub(crate) fn sizes(&self, record: &Record, wanted: bool) -> (Option<u64>, Option<u64>) {
-        use std::os::unix::fs::MetadataExt as _;
-        if !wanted {
-            return (None, None);
-        }
-        let scratch = std::fs::metadata(self.dir.join(layout::container::SCRATCH));
-        // What the sparse disk takes on the host; st_blocks counts 512 bytes.
-        let own = scratch.map_or(0, |metadata| metadata.blocks() * 512);
-        (Some(own), Some(record.image.size + own))
     }
 }
 

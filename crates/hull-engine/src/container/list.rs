@@ -84,14 +84,20 @@ impl Engine {
             }
             let (record, live) = (container.record(), container.live());
             if !live.removed && query.includes(&options.filters, container, &record, &live) {
-                list.push(self.summary(container, &record, live, options.size));
+                list.push(self.summary(container, &record, live, options.size).await);
             }
         }
         Ok(list)
     }
 
-    fn summary(&self, container: &Container, record: &Record, live: Live, size: bool) -> Summary {
-        let (size_rw, size_root_fs) = container.sizes(record, size);
+    async fn summary(
+        &self,
+        container: &Arc<Container>,
+        record: &Record,
+        live: Live,
+        size: bool,
+    ) -> Summary {
+        let (size_rw, size_root_fs) = self.sizes(container, record, size).await;
         Summary {
             id: container.id.clone(),
             name: record.name.clone(),

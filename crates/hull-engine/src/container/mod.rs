@@ -23,6 +23,7 @@ pub(crate) mod remove;
 mod rename;
 pub(crate) mod restart;
 mod signal;
+mod size;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod stop;

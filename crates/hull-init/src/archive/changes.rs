@@ -55,6 +55,49 @@ pub(crate) fn changes(upper: &OwnedFd, lower: &OwnedFd, detail: Detail) -> Resul
     Ok(walk.changes)
 }
 
+/// Returns the bytes of all files and symbolic links in a layer's directory, each inode once.
+pub(crate) fn size(upper: &OwnedFd) -> Result<u64> {
+    let mut seen = BTreeSet::new();
+    size_below(&open(upper, c".")?, b"", &mut seen, 0)
+}
+
+fn size_below(
+    directory: &OwnedFd,
+    prefix: &[u8],
+    seen: &mut BTreeSet<u64>,
+    depth: u32,
+) -> Result<u64> {
+    if depth > DEEPEST {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let mut sum = 0_u64;
+    for name in names(directory)? {
+        let Some(found) = stat(directory, &name)? else {
+            continue;
+        };
+        let path = [prefix, name.to_bytes()].concat();
+        let size = if is_directory(&found) {
+            match open(directory, &name) {
+                Ok(inside) => {
+                    size_below(&inside, &[path.as_slice(), b"/"].concat(), seen, depth + 1)?
+                }
+                // Removed or replaced while the layer was read.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => 0,
+                Err(errno) => return Err(errno),
+            }
+        } else if is_skeleton(directory, &path, &found) || !seen.insert(found.st_ino) {
+            0
+        } else {
+            found.st_size.unsigned_abs()
+        };
+        sum = sum.saturating_add(size);
+    }
+    Ok(sum)
+}
+
+/// So deep may a tree be: every level has a descriptor.
+const DEEPEST: u32 = 1000;
+
 struct Walk {
     changes: Vec<Change>,
     detail: Detail,
@@ -69,7 +112,7 @@ impl Walk {
         prefix: &[u8],
         depth: u32,
     ) -> Result<()> {
-        if depth > 1000 {
+        if depth > DEEPEST {
             return Err(Errno::NAMETOOLONG);
         }
         let mut names = names(upper)?;
@@ -227,6 +270,20 @@ mod tests {
             format!("{}{}\n", change.kind.letter() as char, String::from_utf8_lossy(&change.path))
         };
         changes.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_layer_has_a_size() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("etc/deep")).unwrap();
+        fs::write(dir.path().join("etc/deep/file"), [1; 70]).unwrap();
+        fs::hard_link(dir.path().join("etc/deep/file"), dir.path().join("again")).unwrap();
+        fs::write(dir.path().join(".dockerenv"), "").unwrap();
+        for (target, link) in [("/proc/mounts", "etc/mtab"), ("/proc/mounts", "link")] {
+            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+        }
+        let upper = rustix::fs::open(dir.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        assert_eq!(size(&upper).unwrap(), 70 + 12);
     }
 
     #[test]

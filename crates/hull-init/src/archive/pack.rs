@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::changes::{Change, Detail, Kind, changes};
+use super::changes::{Change, Detail, Kind, changes, size};
 use super::header::{BLOCK, Header};
 use super::tree::attributes;
 use crate::failure::{Context, Result};
@@ -78,6 +78,14 @@ pub(crate) fn list_changes(upper: &OwnedFd, lower: &OwnedFd, out: &OwnedFd) -> R
             }
             packer.write(&text)
         })
+        .context(|| "read the layer".into())
+}
+
+/// Writes how many bytes the files of a layer have; see [`hull_protocol::Part::Size`].
+pub(crate) fn write_size(upper: &OwnedFd, out: &OwnedFd) -> Result<()> {
+    let packer = Packer::new(out);
+    size(upper)
+        .and_then(|size| packer.write(size.to_string().as_bytes()))
         .context(|| "read the layer".into())
 }
 
