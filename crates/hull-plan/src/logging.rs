@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hull_format::{Data, Template};
+use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -25,6 +26,8 @@ pub struct LogPlan {
     pub max_size: Option<u64>,
     /// How many files are kept, the current one among them.
     pub max_file: u32,
+    /// Whether the older ones are compressed.
+    pub compress: bool,
 }
 
 /// Log drivers that Hull has.
@@ -33,6 +36,8 @@ pub enum LogDriver {
     JsonFile,
     /// As `json-file`, limited in size unless asked otherwise.
     Local,
+    /// systemd's journal.
+    Journald,
     None,
 }
 
@@ -56,11 +61,7 @@ impl LogConfig {
             "" | "json-file" => LogDriver::JsonFile,
             "local" => LogDriver::Local,
             "none" => LogDriver::None,
-            "journald" => {
-                return Err(Error::unsupported(
-                    "logging driver \"journald\" is not supported: choose json-file, local or none",
-                ));
-            }
+            "journald" => LogDriver::Journald,
             name => {
                 return Err(Error::invalid(format!(
                     "logger: no log driver named '{name}' is registered"
@@ -70,18 +71,14 @@ impl LogConfig {
         let known: &[&str] = match driver {
             LogDriver::JsonFile => &JSON_FILE,
             LogDriver::Local => &["compress", "max-file", "max-size"],
+            LogDriver::Journald => &["env", "env-regex", "labels", "labels-regex", "tag"],
             LogDriver::None => &[],
         };
         let shown = if self.driver.is_empty() { "json-file" } else { &self.driver };
-        for (key, value) in &self.options {
+        for key in self.options.keys() {
             match key.as_str() {
                 key if known.contains(&key) => {}
                 "mode" | "max-buffer-size" => {}
-                "labels-regex" | "env-regex" => {
-                    return Err(Error::unsupported(format!(
-                        "log opt \"{key}={value}\" is not supported"
-                    )));
-                }
                 _ => {
                     return Err(Error::invalid(format!(
                         "unknown log opt '{key}' for {shown} log driver"
@@ -91,8 +88,10 @@ impl LogConfig {
         }
         let default = match driver {
             // moby's `local`: 100 MB in all.
-            LogDriver::Local => LogPlan { driver, max_size: Some(20_000_000), max_file: 5 },
-            driver => LogPlan { driver, max_size: None, max_file: 1 },
+            LogDriver::Local => {
+                LogPlan { driver, max_size: Some(20_000_000), max_file: 5, compress: false }
+            }
+            driver => LogPlan { driver, max_size: None, max_file: 1, compress: false },
         };
         self.check_mode()?;
         self.limits(default)
@@ -139,15 +138,34 @@ impl LogConfig {
             }
             plan.max_file = u32::try_from(count).unwrap_or(u32::MAX);
         }
-        match option("compress") {
-            None | Some("false" | "0") => Ok(plan),
-            Some("true" | "1") => Err(Error::unsupported(
-                "log opt \"compress=true\" is not supported: logs that were rotated stay readable",
-            )),
+        plan.compress = match option("compress") {
+            None => false,
+            // What Go's `strconv.ParseBool` takes.
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
             Some(text) => {
-                Err(Error::invalid(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")))
+                return Err(Error::invalid(format!(
+                    "strconv.ParseBool: parsing {text:?}: invalid syntax"
+                )));
             }
+        };
+        if plan.compress && (plan.max_file < 2 || plan.max_size.is_none()) {
+            return Err(Error::invalid(match plan.driver {
+                LogDriver::Local => "compression cannot be enabled when max file count is 1",
+                _ => "compress cannot be true when max-file is less than 2 or max-size is not set",
+            }));
         }
+        for key in ["env-regex", "labels-regex"] {
+            self.pattern(key)?;
+        }
+        Ok(plan)
+    }
+
+    fn pattern(&self, key: &str) -> Result<Option<Regex>, Error> {
+        let text = self.options.get(key).filter(|text| !text.is_empty());
+        text.map(|text| Regex::new(text))
+            .transpose()
+            .map_err(|error| Error::invalid(format!("error parsing regexp: {error}")))
     }
 
     /// Returns the attributes of every record: labels and variables that are asked for, and the
@@ -176,13 +194,68 @@ impl LogConfig {
                 attributes.insert(name.to_owned(), value.to_owned());
             }
         }
-        if let Some(tag) = self.options.get("tag").filter(|tag| !tag.is_empty()) {
-            let tag = tag_of(tag, config, facts)
-                .map_err(|error| Error::invalid(format!("failed to parse log tag: {error}")))?;
+        let variables = config.env.iter().filter_map(|text| text.split_once('='));
+        let labels = config.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        add_matches(&mut attributes, self.pattern("labels-regex")?, labels);
+        add_matches(&mut attributes, self.pattern("env-regex")?, variables);
+        if let Some(tag) = self.tag(config, facts)? {
             attributes.insert("tag".into(), tag);
         }
         Ok(attributes)
     }
+
+    /// Returns the fields of every record in the journal, as moby's `journald.New`.
+    ///
+    /// # Errors
+    /// The tag is no template.
+    pub fn journal_fields(
+        &self,
+        config: &ContainerConfig,
+        facts: LogFacts<'_>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let tag = self.tag(config, facts)?.unwrap_or_else(|| short(facts.id));
+        let mut fields = BTreeMap::new();
+        for (name, value) in self.attributes(config, facts)? {
+            if name != "tag" {
+                // As the journal wants names: capitals, digits and underscores.
+                let upper = name.to_ascii_uppercase();
+                let fit = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+                let name: String = upper.chars().map(fit).collect();
+                fields.insert(name.trim_start_matches('_').to_owned(), value);
+            }
+        }
+        fields.extend([
+            ("CONTAINER_ID".to_owned(), short(facts.id)),
+            ("CONTAINER_ID_FULL".to_owned(), facts.id.to_owned()),
+            ("CONTAINER_NAME".to_owned(), facts.name.to_owned()),
+            ("CONTAINER_TAG".to_owned(), tag.clone()),
+            ("IMAGE_NAME".to_owned(), config.image.clone()),
+            ("SYSLOG_IDENTIFIER".to_owned(), tag),
+        ]);
+        fields.remove("");
+        Ok(fields)
+    }
+
+    fn tag(&self, config: &ContainerConfig, facts: LogFacts<'_>) -> Result<Option<String>, Error> {
+        let template = self.options.get("tag").filter(|tag| !tag.is_empty());
+        let tag = template.map(|template| tag_of(template, config, facts)).transpose();
+        tag.map_err(|error| Error::invalid(format!("failed to parse log tag: {error}")))
+    }
+}
+
+fn add_matches<'a>(
+    attributes: &mut BTreeMap<String, String>,
+    pattern: Option<Regex>,
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) {
+    if let Some(pattern) = pattern {
+        let matching = pairs.filter(|(name, _)| pattern.is_match(name));
+        attributes.extend(matching.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
+
+fn short(id: &str) -> String {
+    id.get(..12).unwrap_or(id).to_owned()
 }
 
 /// moby's `loggerutils.ParseLogTag`.
@@ -191,7 +264,6 @@ fn tag_of(
     config: &ContainerConfig,
     facts: LogFacts<'_>,
 ) -> Result<String, hull_format::Error> {
-    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
     let image = facts.image_id.strip_prefix("sha256:").unwrap_or(facts.image_id);
     let value = json!({
         "ID": short(facts.id),
@@ -205,7 +277,8 @@ fn tag_of(
     Template::parse(template)?.execute(&Data::inspect(&value))
 }
 
-const JSON_FILE: [&str; 6] = ["compress", "env", "labels", "max-file", "max-size", "tag"];
+const JSON_FILE: [&str; 8] =
+    ["compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag"];
 
 #[cfg(test)]
 mod tests {
@@ -239,6 +312,11 @@ mod tests {
             ),
             ("", &[("max-file", "0")], "max-file cannot be less than 1"),
             ("", &[("max-size", "0")], "max-size must be a positive number"),
+            (
+                "",
+                &[("compress", "true"), ("max-size", "1k")],
+                "compress cannot be true when max-file is less than 2 or max-size is not set",
+            ),
         ] {
             assert_eq!(config(driver, options).plan().unwrap_err().to_string(), message);
         }
@@ -256,6 +334,14 @@ mod tests {
         let attributes = config("", &asked).attributes(&of, facts).unwrap();
         let shown: Vec<_> = attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(shown, ["B=2", "a=1", "tag=busybox/web/0123456789ab"]);
+        let matched = config("", &[("labels-regex", "^a"), ("env-regex", "[Cc]")]);
+        let matched = matched.attributes(&of, facts).unwrap();
+        assert_eq!(matched.into_iter().collect::<Vec<_>>().len(), 2);
+        of.labels.insert("com.x/y".into(), "2".into());
+        let journal = config("journald", &[("labels", "com.x/y")]);
+        let fields = journal.journal_fields(&of, facts).unwrap();
+        assert_eq!(fields["COM_X_Y"], "2");
+        assert_eq!(fields["SYSLOG_IDENTIFIER"], "0123456789ab");
         assert!(config("", &[("tag", "{{.Nope")]).attributes(&of, facts).is_err());
     }
 }

@@ -241,22 +241,39 @@ pub struct StdioLaunch {
     pub stdin_once: bool,
 }
 
+/// A log in a file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct LogFileLaunch {
+    pub path: PathBuf,
+    /// Bytes after which a new file is begun; `None`: never.
+    #[serde(default)]
+    pub max_size: Option<u64>,
+    /// How many files are kept, the current one among them; 0 and 1 mean one.
+    #[serde(default)]
+    pub max_file: u32,
+    /// Whether the older ones are compressed, `<file>.gz`.
+    #[serde(default)]
+    pub compress: bool,
+}
+
 /// Where the container's output is kept.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(tag = "driver", rename_all = "kebab-case")]
 pub enum LogLaunch {
     /// Docker's `json-file`.
     JsonFile {
-        path: PathBuf,
-        /// Bytes after which a new file is begun; `None`: never.
-        #[serde(default)]
-        max_size: Option<u64>,
-        /// How many files are kept, the current one among them; 0 and 1 mean one.
-        #[serde(default)]
-        max_file: u32,
+        #[serde(flatten)]
+        file: LogFileLaunch,
         /// What every record says beside its line.
         #[serde(default)]
         attributes: BTreeMap<String, String>,
+    },
+    /// Docker's `journald`.
+    Journald {
+        /// The journal's socket.
+        socket: PathBuf,
+        /// What every record says beside its line.
+        fields: BTreeMap<String, String>,
     },
     /// Docker's `none`.
     #[default]

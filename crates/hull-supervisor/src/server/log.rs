@@ -1,16 +1,19 @@
-//! The container's log in Docker's `json-file` format.
+//! The container's log: a file in Docker's `json-file` format, or the host's journal.
 //!
 //! Behaves as moby's `daemon/logger/copier.go` and `pkg/jsonfilelog`: one record per line; a line
 //! longer than 16 KiB is cut into records of which only the last has a line feed; what a stream
 //! ends with is kept without one. Bytes that are no UTF-8 become U+FFFD, each.
 
+mod file;
+mod journal;
+
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
 
 use jiff::Timestamp;
+
+use self::file::LogFile;
+use self::journal::Journal;
 
 use crate::control::Channel;
 use crate::launch::LogLaunch;
@@ -18,11 +21,22 @@ use crate::launch::LogLaunch;
 /// Where output goes.
 #[derive(Debug)]
 pub(super) struct Log {
-    file: Option<LogFile>,
-    /// `,"attrs":{...}` in front of the time of every record; mostly empty.
-    attributes: String,
+    sink: Sink,
     /// What each stream has written since its last line feed.
     lines: [Line; 2],
+}
+
+#[derive(Debug)]
+enum Sink {
+    Nowhere,
+    File {
+        file: LogFile,
+        /// `,"attrs":{...}` in front of the time of every record; mostly empty.
+        attributes: String,
+        /// Records that have not been written yet.
+        waiting: Vec<u8>,
+    },
+    Journal(Journal),
 }
 
 #[derive(Debug, Default)]
@@ -35,22 +49,25 @@ struct Line {
 impl Log {
     /// Opens what `launch` says, to append.
     pub(super) fn open(launch: &LogLaunch) -> io::Result<Self> {
-        let (file, attributes) = match launch {
-            LogLaunch::JsonFile { path, max_size, max_file, attributes } => {
-                (Some(LogFile::open(path, *max_size, *max_file)?), shown(attributes))
-            }
-            LogLaunch::None => (None, String::new()),
+        let sink = match launch {
+            LogLaunch::JsonFile { file, attributes } => Sink::File {
+                file: LogFile::open(file)?,
+                attributes: shown(attributes),
+                waiting: Vec::new(),
+            },
+            LogLaunch::Journald { socket, fields } => Sink::Journal(Journal::open(socket, fields)?),
+            LogLaunch::None => Sink::Nowhere,
         };
-        Ok(Self { file, attributes, lines: Default::default() })
+        Ok(Self { sink, lines: Default::default() })
     }
 
     /// Logs what a stream has written.
     pub(super) fn write(&mut self, channel: Channel, mut bytes: &[u8]) -> io::Result<()> {
-        let Some(file) = &mut self.file else {
+        if matches!(self.sink, Sink::Nowhere) {
             return Ok(());
-        };
+        }
         let line = &mut self.lines[index(channel)];
-        let mut out = Vec::new();
+        let mut outcome = Ok(());
         while !bytes.is_empty() {
             let room = &bytes[..bytes.len().min(LONGEST - line.bytes.len())];
             match room.iter().position(|&byte| byte == b'\n') {
@@ -58,95 +75,71 @@ impl Log {
                     line.bytes.extend_from_slice(&bytes[..=end]);
                     bytes = &bytes[end + 1..];
                     let time = line.cut_since.take().unwrap_or_else(Timestamp::now);
-                    record(&mut out, &line.bytes, channel, &self.attributes, time);
+                    outcome = outcome.and(self.sink.record(&line.bytes, channel, time, false));
                     line.bytes.clear();
                 }
                 None => {
                     line.bytes.extend_from_slice(room);
                     bytes = &bytes[room.len()..];
                     if line.bytes.len() == LONGEST {
-                        line.cut(&mut out, channel, &self.attributes);
+                        outcome = outcome.and(line.cut(&mut self.sink, channel));
                     }
                 }
             }
         }
-        file.write(&out)
+        outcome.and(self.sink.flush())
     }
 
     /// Logs what a stream has ended with.
     pub(super) fn end(&mut self, channel: Channel) -> io::Result<()> {
-        let Some(file) = &mut self.file else {
-            return Ok(());
-        };
         let line = &mut self.lines[index(channel)];
         if line.bytes.is_empty() {
             return Ok(());
         }
-        let mut out = Vec::new();
-        line.cut(&mut out, channel, &self.attributes);
-        file.write(&out)
+        line.cut(&mut self.sink, channel)?;
+        self.sink.flush()
     }
 }
 
 impl Line {
-    fn cut(&mut self, out: &mut Vec<u8>, channel: Channel, attributes: &str) {
+    fn cut(&mut self, sink: &mut Sink, channel: Channel) -> io::Result<()> {
         let time = *self.cut_since.get_or_insert_with(Timestamp::now);
-        record(out, &self.bytes, channel, attributes, time);
+        let outcome = sink.record(&self.bytes, channel, time, true);
         self.bytes.clear();
+        outcome
     }
 }
 
-/// A file that is replaced when it has grown too large.
-#[derive(Debug)]
-struct LogFile {
-    path: PathBuf,
-    file: File,
-    size: u64,
-    max_size: Option<u64>,
-    max_file: u32,
-}
-
-impl LogFile {
-    fn open(path: &Path, max_size: Option<u64>, max_file: u32) -> io::Result<Self> {
-        let file = append(path)?;
-        Ok(Self { path: path.to_owned(), size: file.metadata()?.len(), file, max_size, max_file })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.max_size.is_some_and(|most| self.size >= most) {
-            self.rotate()?;
-        }
-        self.file.write_all(bytes)?;
-        self.size += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Renames `log.1` to `log.2` and so on, as Docker names them, and begins a new file.
-    fn rotate(&mut self) -> io::Result<()> {
-        let name = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
-        for number in (1..self.max_file.saturating_sub(1)).rev() {
-            match std::fs::rename(name(number), name(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+impl Sink {
+    /// Takes a line, or a part that is not its end.
+    fn record(
+        &mut self,
+        line: &[u8],
+        channel: Channel,
+        time: Timestamp,
+        is_part: bool,
+    ) -> io::Result<()> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::File { attributes, waiting, .. } => {
+                record(waiting, line, channel, attributes, time);
+                Ok(())
             }
+            Self::Journal(journal) => journal.record(line, channel, time, is_part),
         }
-        if self.max_file > 1 {
-            std::fs::rename(&self.path, name(1))?;
-        } else {
-            std::fs::remove_file(&self.path)?;
-        }
-        self.file = append(&self.path)?;
-        self.size = 0;
-        Ok(())
     }
-}
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+    /// Writes what waits.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File { file, waiting, .. } => {
+                let outcome = file.write(waiting);
+                waiting.clear();
+                outcome
+            }
+            Self::Nowhere | Self::Journal(_) => Ok(()),
+        }
+    }
 }
 
 /// Writes attributes as they stand in a record.
@@ -214,11 +207,15 @@ const LONGEST: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::launch::LogFileLaunch;
 
     fn launch(path: &Path, max_size: Option<u64>, max_file: u32) -> LogLaunch {
         let attributes = BTreeMap::from([("tag".to_owned(), "a\"b".to_owned())]);
-        LogLaunch::JsonFile { path: path.to_owned(), max_size, max_file, attributes }
+        let file = LogFileLaunch { path: path.to_owned(), max_size, max_file, compress: false };
+        LogLaunch::JsonFile { file, attributes }
     }
 
     fn logged(pieces: &[(Channel, &[u8])]) -> Vec<serde_json::Value> {

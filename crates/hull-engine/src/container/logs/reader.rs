@@ -1,11 +1,12 @@
 //! Reads Docker's `json-file` format while a supervisor writes it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::fs::File;
@@ -76,7 +77,11 @@ impl Reader {
                 0 => self.path.clone(),
                 _ => PathBuf::from(format!("{}.{number}", self.path.display())),
             };
-            match Lines::open(&path).await {
+            let mut opened = Lines::open(&path).await;
+            if number > 0 && is_absent(&opened) {
+                opened = Lines::open_compressed(&path).await;
+            }
+            match opened {
                 Ok(file) => files.push_front(file),
                 // The current one may not exist yet, or not for a moment.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && number == 0 => {}
@@ -234,6 +239,15 @@ impl Lines {
         })
     }
 
+    /// Opens `<path>.gz`, which a supervisor has made of the file at `path`.
+    async fn open_compressed(path: &Path) -> io::Result<Self> {
+        let path = PathBuf::from(format!("{}.gz", path.display()));
+        let plain = tokio::task::spawn_blocking(move || decompress(&path)).await;
+        let (file, identity) = plain.map_err(io::Error::other)??;
+        let file = BufReader::with_capacity(BUFFER, File::from_std(file));
+        Ok(Self { file, identity, partial: Vec::new() })
+    }
+
     /// Returns the next whole line without its line feed; `None` if there is none yet.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.file.read_until(b'\n', &mut self.partial).await?;
@@ -274,6 +288,26 @@ impl Lines {
         self.file.seek(SeekFrom::Start(begin)).await?;
         Ok(found)
     }
+}
+
+fn is_absent<T>(opened: &io::Result<T>) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Returns the content in a file without a name, and which file it was (device and inode): the
+/// comment says so.
+fn decompress(path: &Path) -> io::Result<(std::fs::File, (u64, u64))> {
+    let mut decoder = GzDecoder::new(std::fs::File::open(path)?);
+    let comment = decoder.header().and_then(|header| header.comment());
+    let comment = comment.and_then(|comment| std::str::from_utf8(comment).ok());
+    let identity = comment
+        .and_then(|comment| comment.split_once(':'))
+        .and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)))
+        .unwrap_or_default();
+    let mut plain = tempfile::tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    io::copy(&mut decoder, &mut plain)?;
+    plain.rewind()?;
+    Ok((plain, identity))
 }
 
 #[derive(Deserialize)]

@@ -151,3 +151,30 @@ async fn following_ends_with_the_time_that_was_given() {
     assert_eq!(second(entries.recv().await), 1);
     assert!(entries.recv().await.is_none());
 }
+
+#[tokio::test]
+async fn compressed_files_are_read_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    append(&path, &lines(1..3));
+    let live = running();
+    let mut entries = start(&path, both(), Some(live.subscribe()));
+    assert_eq!((second(entries.recv().await), second(entries.recv().await)), (1, 2));
+    // What the reader has open is rotated and compressed, and only the comment says which it was.
+    let metadata = fs::metadata(&path).unwrap();
+    append(&path, &lines([3]));
+    let old = fs::read(&path).unwrap();
+    append(&dir.path().join("new"), &lines([4]));
+    let gz = fs::File::create(dir.path().join("log.1.gz")).unwrap();
+    let comment = format!("{}:{}", metadata.dev(), metadata.ino());
+    let mut encoder =
+        flate2::GzBuilder::new().comment(comment).write(gz, flate2::Compression::fast());
+    encoder.write_all(&old).unwrap();
+    encoder.finish().unwrap();
+    fs::rename(dir.path().join("new"), &path).unwrap();
+    assert_eq!((second(entries.recv().await), second(entries.recv().await)), (3, 4));
+    end(&live);
+    assert!(entries.recv().await.is_none());
+    assert_eq!(all(&path, both()).await, [1, 2, 3, 4]);
+    assert_eq!(all(&path, LogOptions { tail: Some(2), ..both() }).await, [3, 4]);
+}
