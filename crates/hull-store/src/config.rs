@@ -73,9 +73,8 @@ pub struct RunConfig {
     pub exposed_ports: Vec<String>,
     /// How to tell whether the container is well.
     pub healthcheck: Option<Healthcheck>,
-    /// Labels.
-    #[serde(deserialize_with = "nullable")]
-    pub labels: BTreeMap<String, String>,
+    /// Labels. `None` and empty differ where they are shown.
+    pub labels: Option<BTreeMap<String, String>>,
     /// Instructions for builds from this image.
     #[serde(deserialize_with = "nullable")]
     pub on_build: Vec<String>,

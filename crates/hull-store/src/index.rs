@@ -138,6 +138,11 @@ impl Index {
         self.file.images.iter()
     }
 
+    /// Whether an image was made here on another one.
+    pub(crate) fn has_children(&self, id: &Digest) -> bool {
+        self.file.images.values().any(|record| record.parent == Some(*id))
+    }
+
     /// Names of an image, in order.
     pub(crate) fn references(&self, id: &Digest) -> Vec<Reference> {
         let names = self.file.references.iter().filter(|(_, named)| *named == id);

@@ -102,6 +102,8 @@ pub struct Loaded {
 pub struct RemoveOptions {
     /// Remove although stopped containers use it or it has several names.
     pub force: bool,
+    /// Keep the nameless images that it was made on.
+    pub no_prune: bool,
 }
 
 /// A container that uses an image.

@@ -11,8 +11,8 @@ use common::{Home, chain, layer};
 use hull_store::{Digest, ImageUser, LookupError, RemoveOptions, Removed, TagError};
 use serde_json::{Value, json};
 
-const PLAIN: RemoveOptions = RemoveOptions { force: false };
-const FORCE: RemoveOptions = RemoveOptions { force: true };
+const PLAIN: RemoveOptions = RemoveOptions { force: false, no_prune: false };
+const FORCE: RemoveOptions = RemoveOptions { force: true, no_prune: false };
 
 fn user(image: Digest, running: bool) -> ImageUser {
     ImageUser { container: "abcdef0123456789".repeat(4), image, root: None, running }

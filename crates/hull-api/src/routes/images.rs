@@ -19,7 +19,8 @@ pub(super) async fn list(
     parameters: Parameters,
     Extension(version): Extension<Version>,
 ) -> Answer {
-    let mut options = ImageListOptions { filters: parameters.filters()? };
+    let mut options =
+        ImageListOptions { filters: parameters.filters()?, all: parameters.switch("all") };
     // How clients before 1.25 said it.
     if let Some(reference) = parameters.text("filter") {
         options.filters.add("reference", reference);

@@ -46,7 +46,7 @@ pub(crate) fn image_inspect(image: &ImageInspect, version: Version) -> Value {
         "Created": time(image.created),
         "DockerVersion": "",
         "Author": image.author,
-        "Config": config(&image.config),
+        "Config": config(&image.config, image.has_labels),
         "Architecture": image.architecture,
     });
     if !image.variant.is_empty() {
@@ -86,7 +86,7 @@ pub(crate) fn removed(removed: &[Removed]) -> Value {
         .collect()
 }
 
-fn config(config: &ImageConfig) -> Value {
+fn config(config: &ImageConfig, has_labels: bool) -> Value {
     let set = |map: &BTreeMap<String, Value>| -> Value {
         if map.is_empty() {
             return Value::Null;
@@ -112,7 +112,7 @@ fn config(config: &ImageConfig) -> Value {
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint,
         "OnBuild": null,
-        "Labels": if config.labels.is_empty() { Value::Null } else { json!(config.labels) },
+        "Labels": if has_labels { json!(config.labels) } else { Value::Null },
         "StopSignal": config.stop_signal,
     });
     if let Value::Object(fields) = &mut value {

@@ -20,6 +20,8 @@ pub struct ImageInspect {
     pub author: String,
     pub comment: String,
     pub config: ImageConfig,
+    /// Whether the configuration has a list of labels, even one with nothing in it.
+    pub has_labels: bool,
     /// For example `amd64`.
     pub architecture: String,
     pub variant: String,
@@ -50,6 +52,7 @@ impl Engine {
             author: image.config.author.clone(),
             comment: image.config.comment.clone(),
             config: plan_config(&image)?,
+            has_labels: image.config.config.labels.is_some(),
             architecture: image.platform.architecture.clone(),
             variant: image.platform.variant.clone(),
             os: image.platform.os.clone(),

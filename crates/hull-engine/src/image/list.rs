@@ -13,6 +13,8 @@ pub struct ImageListOptions {
     /// Keys: `before`, `dangling`, `label`, `reference`, `since`, `until` (a timestamp in
     /// seconds or RFC 3339).
     pub filters: Filters,
+    /// Also nameless ones that others were made on here.
+    pub all: bool,
 }
 
 /// An image in a list.
@@ -46,7 +48,10 @@ impl Engine {
             *users.entry(container.record().image.id.clone()).or_default() += 1;
         }
         let images = self.inner.store.images();
-        let wanted = images.iter().filter(|image| bounds.include(filters, image));
+        let shown = |image: &Image| {
+            options.all || !image.references.is_empty() || !self.inner.store.has_children(&image.id)
+        };
+        let wanted = images.iter().filter(|image| bounds.include(filters, image) && shown(image));
         Ok(wanted
             .map(|image| {
                 let id = image.id.to_string();
@@ -60,7 +65,7 @@ impl Engine {
                     digests: image.repo_digests(),
                     created: created(image),
                     size: image.size,
-                    labels: image.config.config.labels.clone(),
+                    labels: image.config.config.labels.clone().unwrap_or_default(),
                     containers: users.get(&id).copied().unwrap_or_default(),
                     id,
                 }
@@ -101,7 +106,10 @@ impl Bounds {
             && self.since.is_none_or(|since| time > since)
             && self.until.is_none_or(|until| time <= until)
             && self.dangling.is_none_or(|dangling| image.is_dangling() == dangling)
-            && filters.all_labels("label", &image.config.config.labels)
+            && image.config.config.labels.as_ref().map_or_else(
+                || filters.values("label").is_empty(),
+                |labels| filters.all_labels("label", labels),
+            )
             && (!filters.contains("reference") || named())
     }
 }

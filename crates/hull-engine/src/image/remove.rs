@@ -14,7 +14,7 @@ use crate::{Engine, Error, Filters, Result};
 pub struct ImageRemoveOptions {
     /// Also if several names or ended containers refer to it. Containers keep their files.
     pub force: bool,
-    /// Keep layers that nothing needs.
+    /// Keep the nameless images that it was made on.
     pub no_prune: bool,
 }
 
@@ -48,7 +48,8 @@ impl Engine {
         let _images = self.inner.images_gate.write().await;
         let id = self.image(image)?.id.to_string();
         let users = self.image_users()?;
-        let options = hull_store::RemoveOptions { force: options.force };
+        let options =
+            hull_store::RemoveOptions { force: options.force, no_prune: options.no_prune };
         let removed = self.inner.store.remove(image, options, &users).await?;
         let removed: Vec<_> = removed.into_iter().map(Removed::from).collect();
         for record in &removed {
@@ -76,13 +77,13 @@ impl Engine {
         let used: BTreeSet<_> = self.image_users()?.into_iter().map(|user| user.image).collect();
         let mut report = PruneReport::default();
         for image in self.inner.store.images() {
-            let labels = &image.config.config.labels;
+            let labels = image.config.config.labels.clone().unwrap_or_default();
             let time = created(&image).unwrap_or(Timestamp::UNIX_EPOCH);
             let wanted = !used.contains(&image.id)
                 && (!dangling_only || image.is_dangling())
                 && until.is_none_or(|until| time <= until)
-                && filters.all_labels("label", labels)
-                && !(filters.contains("label!") && filters.all_labels("label!", labels));
+                && filters.all_labels("label", &labels)
+                && !(filters.contains("label!") && filters.all_labels("label!", &labels));
             if !wanted {
                 continue;
             }

@@ -195,7 +195,7 @@ async fn lists_tags_and_filters() {
     ] {
         let mut filters = Filters::default();
         filters.add(key, value);
-        let images = engine.images(ImageListOptions { filters }).await.unwrap();
+        let images = engine.images(ImageListOptions { filters, all: false }).await.unwrap();
         let found: Vec<_> = images.into_iter().flat_map(|image| image.tags).collect();
         assert_eq!(found, tags, "{key}={value}");
     }

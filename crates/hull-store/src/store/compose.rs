@@ -87,6 +87,11 @@ impl Store {
         index.record(&parent).map(|_| parent)
     }
 
+    /// Whether an image was made here on this one.
+    pub fn has_children(&self, image: &Digest) -> bool {
+        self.index().has_children(image)
+    }
+
     /// Sizes of an image's layers as [`Image::size`] counts them, lowest first.
     pub fn layer_sizes(&self, image: &Digest) -> Vec<u64> {
         let index = self.index();

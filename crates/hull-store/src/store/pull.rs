@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use hull_registry::{
-    Descriptor, Digest, Error, Manifest, Platform, Reference, Repository, Resolved,
+    Credentials, Descriptor, Digest, Download, Error, Manifest, Platform, Reference, Repository,
+    Resolved,
 };
 use tokio::sync::mpsc::{Sender, channel};
 
@@ -63,6 +64,26 @@ impl Store {
         let outcome = if pulled.newer { "Downloaded newer image" } else { "Image is up to date" };
         notify(Progress::note(format!("Status: {outcome} for {}", reference.familiar())));
         Ok(pulled)
+    }
+
+    /// Returns the tags of a repository, in the registry's order.
+    ///
+    /// # Errors
+    /// As of a pull.
+    pub async fn tags(
+        &self,
+        repository: &Reference,
+        credentials: Option<Credentials>,
+    ) -> Result<Vec<String>, PullError> {
+        Ok(self.inner.client.repository(repository, credentials).await?.tags().await?)
+    }
+
+    /// Begins to fetch a file from anywhere by http or https.
+    ///
+    /// # Errors
+    /// It is no such URL, or the server does not answer with a file.
+    pub async fn fetch(&self, url: &str) -> Result<Download, PullError> {
+        Ok(self.inner.client.download(url).await?)
     }
 
     /// The image's configuration, checked against its manifest.

@@ -100,7 +100,9 @@ impl Removal<'_> {
     /// Deletes an image. After its last name went, one that is in use stays `quiet`ly.
     fn delete(&mut self, id: &Digest, quiet: bool) -> Result<(), RemoveError> {
         if let Err((conflict, used)) = self.conflict(id, true) {
-            let dangling = self.index.references(id).iter().all(|r| r.digest().is_some());
+            // One that others were made on is not left behind: it is theirs.
+            let dangling = self.index.references(id).iter().all(|r| r.digest().is_some())
+                && !self.index.has_children(id);
             if quiet && (!dangling || used) {
                 return Ok(());
             }
@@ -109,13 +111,27 @@ impl Removal<'_> {
         let references = self.index.references(id);
         self.untag(&references);
         let chain = self.chain(id);
+        let parent = self.index.record(id).and_then(|record| record.parent);
         self.index.remove(id);
         self.removed.push(Removed::Deleted(*id));
         let ids: Vec<_> = self.index.ids().collect();
         let shared: BTreeSet<_> = ids.iter().flat_map(|id| self.chain(id)).collect();
         let gone = chain.into_iter().rev().filter(|layer| !shared.contains(layer));
         self.removed.extend(gone.map(Removed::Deleted));
-        Ok(())
+        match parent {
+            Some(parent) if !self.options.no_prune => self.delete_forgotten(&parent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the image that one was made on, if it has no name and nothing else needs it.
+    fn delete_forgotten(&mut self, id: &Digest) -> Result<(), RemoveError> {
+        let named = self.index.references(id).iter().any(|name| name.digest().is_none());
+        let needed = self.index.has_children(id) || self.users.iter().any(|user| user.image == *id);
+        if named || needed || self.index.record(id).is_none() {
+            return Ok(());
+        }
+        self.delete(id, true)
     }
 
     fn check(&self, id: &Digest, names: bool) -> Result<(), RemoveError> {
@@ -128,6 +144,10 @@ impl Removal<'_> {
             let id = id.short();
             Err((format!("conflict: unable to delete {id} ({force}) - {reason}"), used))
         };
+        if self.index.has_children(id) {
+            let reason = "image has dependent child images".to_owned();
+            return conflict("cannot be forced", reason, false);
+        }
         let mut users = self.users.iter().filter(|user| user.image == *id);
         if let Some(user) = users.clone().find(|user| user.running) {
             let container = short(&user.container);

@@ -34,9 +34,9 @@ impl Store {
             for mut image in self.named(name)? {
                 if let Some((known, _)) = images.iter_mut().find(|(known, _)| known.id == image.id)
                 {
+                    // As they were asked for; one name may be in two answers.
+                    image.references.retain(|new| !known.references.contains(new));
                     known.references.append(&mut image.references);
-                    known.references.sort_by_key(ToString::to_string);
-                    known.references.dedup();
                     continue;
                 }
                 let layers = self.index().record(&image.id).map(|record| record.layers.clone());
