@@ -1,11 +1,13 @@
 //! The client.
 
 mod blob;
+mod download;
 mod failure;
 mod hosts;
 mod repository;
 mod resolve;
 mod retry;
+mod tags;
 mod tls;
 mod token;
 mod transport;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blob::BlobStream;
+pub use download::Download;
 pub use repository::Repository;
 pub use resolve::Resolved;
 

@@ -18,7 +18,7 @@ mod platform;
 mod reference;
 
 pub use auth::{Credentials, DockerConfig, DockerConfigError};
-pub use client::{BlobStream, Client, Proxy, Repository, Resolved, Settings, Timeouts};
+pub use client::{BlobStream, Client, Download, Proxy, Repository, Resolved, Settings, Timeouts};
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::{ApiError, Cause, Error, Kind};
 pub use manifest::{Content, Descriptor, Document, Index, Manifest, ManifestError, MediaType};

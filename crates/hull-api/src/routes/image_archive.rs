@@ -36,22 +36,36 @@ pub(super) async fn commit(
     Ok(json(StatusCode::CREATED, &json!({"Id": id})))
 }
 
-/// `POST /images/create?fromSrc=-`.
+/// `POST /images/create?fromSrc=SOURCE`: the body (`-`), or a file that is fetched.
 pub(super) async fn import(server: Server, parameters: Parameters, body: Body) -> Answer {
-    if let Some(source) = parameters.text("fromSrc").filter(|source| *source != "-") {
-        return Err(ApiError::bad_request(format!(
-            "importing from {source} is not supported: send the archive itself"
-        )));
-    }
+    let source = parameters.text("fromSrc").unwrap_or("-");
     let options = ImportOptions {
         name: name(&parameters),
-        message: parameters.text("message").unwrap_or("Imported from -").to_owned(),
+        message: match parameters.text("message") {
+            Some(message) => message.to_owned(),
+            None => format!("Imported from {source}"),
+        },
         changes: changes(&parameters),
         platform: parameters.text("platform").map(str::to_owned),
     };
-    let id = server.engine.import(Box::pin(super::read(body)), options).await?;
+    let mut said = Vec::new();
+    let id = if source == "-" {
+        server.engine.import(Box::pin(super::read(body)), options).await?
+    } else {
+        // As Docker, which takes a bare name for a host's.
+        let url = match source.contains("://") {
+            true => source.to_owned(),
+            false => format!("http://{source}"),
+        };
+        let archive = server.engine.download(&url).await?;
+        said.push(format!("Downloading from {url}"));
+        server.engine.import(archive, options).await?
+    };
+    said.push(id);
     Ok(stream("application/json", async move |sink| {
-        sink.json(&json!({"status": id})).await;
+        for status in said {
+            sink.json(&json!({"status": status})).await;
+        }
     }))
 }
 

@@ -1,12 +1,14 @@
 //! Images that come: from a registry or an archive.
 
+use std::pin::Pin;
+
 use axum::body::Body;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
-use hull_engine::image::{Credentials, PullOptions};
+use hull_engine::image::{Credentials, PullOptions, PullProgress, Pulled};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -37,54 +39,104 @@ pub(super) async fn create(
     let image = parameters
         .text("fromImage")
         .ok_or_else(|| ApiError::bad_request("fromImage is required: no image to pull"))?;
-    let reference = match parameters.text("tag") {
-        Some(digest) if digest.contains(':') => format!("{image}@{digest}"),
-        Some(tag) => format!("{image}:{tag}"),
-        None => image.to_owned(),
-    };
     let options = PullOptions {
         platform: parameters.text("platform").map(str::to_owned),
         credentials: credentials(&headers)?,
     };
-    // Errors before the first message are errors of the request, as in Docker.
-    let (sender, mut messages) = mpsc::unbounded_channel();
-    let engine = server.engine;
-    let mut pull = Box::pin(async move {
-        let progress = move |progress| drop(sender.send(progress));
-        engine.pull(&reference, options, progress).await
-    });
-    let first = tokio::select! {
-        biased;
-        Some(first) = messages.recv() => Ok(first),
-        result = &mut pull => Err(result?),
+    let reference = match parameters.text("tag") {
+        Some(digest) if digest.contains(':') => format!("{image}@{digest}"),
+        Some(tag) => format!("{image}:{tag}"),
+        None if names_all(image) => return pull_all(server, image, options).await,
+        None => image.to_owned(),
     };
+    // Errors before the first message are errors of the request, as in Docker.
+    let mut pull = Pull::begin(&server, reference, options);
+    let first = pull.first().await?;
     Ok(stream::stream("application/json", move |sink| async move {
+        if let Err(error) = pull.show(&sink, first).await {
+            failed(&sink, error).await;
+        }
+    }))
+}
+
+/// Pulls everything that a repository has a tag for.
+async fn pull_all(server: Server, image: &str, options: PullOptions) -> Answer {
+    let tags = server.engine.tags(image, options.credentials.clone()).await?;
+    let image = image.to_owned();
+    Ok(stream::stream("application/json", move |sink| async move {
+        for tag in tags {
+            let mut pull = Pull::begin(&server, format!("{image}:{tag}"), options.clone());
+            let shown = match pull.first().await {
+                Ok(first) => pull.show(&sink, first).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = shown {
+                return failed(&sink, error).await;
+            }
+        }
+    }))
+}
+
+/// Whether a name has neither tag nor digest: a colon after the last slash is a tag's.
+fn names_all(image: &str) -> bool {
+    !image.rsplit('/').next().unwrap_or(image).contains([':', '@'])
+}
+
+/// A pull under way, and what it says.
+struct Pull {
+    messages: mpsc::UnboundedReceiver<PullProgress>,
+    work: Pin<Box<dyn Future<Output = Result<Pulled, hull_engine::Error>> + Send>>,
+}
+
+/// What a pull does first: it says something, or ends.
+enum First {
+    Said(PullProgress),
+    Done(Pulled),
+}
+
+impl Pull {
+    fn begin(server: &Server, reference: String, options: PullOptions) -> Self {
+        let (sender, messages) = mpsc::unbounded_channel();
+        let engine = server.engine.clone();
+        let work = Box::pin(async move {
+            let progress = move |progress| drop(sender.send(progress));
+            engine.pull(&reference, options, progress).await
+        });
+        Self { messages, work }
+    }
+
+    async fn first(&mut self) -> Result<First, hull_engine::Error> {
+        tokio::select! {
+            biased;
+            Some(first) = self.messages.recv() => Ok(First::Said(first)),
+            result = &mut self.work => result.map(First::Done),
+        }
+    }
+
+    /// Shows it to its end.
+    async fn show(&mut self, sink: &Sink, first: First) -> Result<(), hull_engine::Error> {
         let result = match first {
-            Err(pulled) => Ok(pulled),
-            Ok(first) => {
-                forward(&sink, &first).await;
+            First::Done(pulled) => Ok(pulled),
+            First::Said(first) => {
+                forward(sink, &first).await;
                 loop {
                     tokio::select! {
                         biased;
-                        Some(progress) = messages.recv() => forward(&sink, &progress).await,
-                        result = &mut pull => break result,
+                        Some(progress) = self.messages.recv() => forward(sink, &progress).await,
+                        result = &mut self.work => break result,
                     }
                 }
             }
         };
         // What was said between the last message and the end.
-        while let Ok(progress) = messages.try_recv() {
-            forward(&sink, &progress).await;
+        while let Ok(progress) = self.messages.try_recv() {
+            forward(sink, &progress).await;
         }
-        match result {
-            Ok(pulled) => {
-                for value in wire::pulled(&pulled) {
-                    sink.json(&value).await;
-                }
-            }
-            Err(error) => failed(&sink, error).await,
+        for value in wire::pulled(&result?) {
+            sink.json(&value).await;
         }
-    }))
+        Ok(())
+    }
 }
 
 /// `POST /images/load`: the body is an archive of any size.
@@ -108,7 +160,7 @@ pub(super) async fn load(
     }))
 }
 
-async fn forward(sink: &Sink, progress: &hull_engine::image::PullProgress) {
+async fn forward(sink: &Sink, progress: &PullProgress) {
     if let Some(value) = wire::pulling(progress) {
         sink.json(&value).await;
     }
@@ -170,6 +222,15 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("X-Registry-Auth", HeaderValue::from_str(value).unwrap());
         credentials(&headers)
+    }
+
+    #[test]
+    fn names_without_tag_mean_all() {
+        for (name, all) in
+            [("busybox", true), ("r:5000/x", true), ("r:5000/x:1", false), ("x@y", false)]
+        {
+            assert_eq!(names_all(name), all, "{name}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio_util::io::ReaderStream;
 
 use super::progress::{self, Show};
 use super::{Command, Invocation, image_name, load};
-use crate::client::{ClientError, encode, request};
+use crate::client::{ClientError, encode, full, request};
 use crate::error::Failure;
 use crate::flags::Arity;
 
@@ -30,14 +30,10 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.long(&mut platform, "platform", "Set platform if server is multi-platform capable");
     let operands = flags.parse(arguments, Arity::AtLeast(1))?;
     let source = operands[0].as_str();
-    if source.starts_with("http://") || source.starts_with("https://") {
-        return Err(Failure::with_hint(
-            format!("cannot import {source}: URLs are not supported"),
-            "download it, and give the file or pipe it: curl -L URL | hull import -",
-        ));
-    }
+    let is_url = source.starts_with("http://") || source.starts_with("https://");
     let mut query = format!(
-        "/images/create?fromSrc=-&message={}&platform={}{}",
+        "/images/create?fromSrc={}&message={}&platform={}{}",
+        encode(if is_url { source } else { "-" }),
         encode(&message),
         encode(&platform),
         image_name::query(operands.get(1).map(String::as_str))?,
@@ -46,6 +42,12 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         query.push_str(&format!("&changes={}", encode(change)));
     }
     invocation.wait_for(async {
+        if is_url {
+            // The daemon fetches it.
+            let make = || request(Method::POST, &query).body(full(""));
+            let response = invocation.client().ask(make).await?;
+            return progress::show(response, Show::Stdout).await;
+        }
         let archive = load::open(Some(source).filter(|source| *source != "-")).await?;
         let body = ReaderStream::with_capacity(archive, load::CHUNK).map_ok(Frame::data);
         let request = request(Method::POST, &query)

@@ -19,14 +19,22 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
+    let mut all_tags = false;
     let mut platform = String::new();
     let mut quiet = false;
     let mut flags = invocation.flags();
+    flags.both(&mut all_tags, 'a', "all-tags", "Download all tagged images in the repository");
     flags.long(&mut platform, "platform", "Set platform if server is multi-platform capable");
     flags.both(&mut quiet, 'q', "quiet", "Suppress verbose output");
     let names = flags.parse(arguments, Arity::Exactly(1))?;
     let written = parse(&names[0])?;
-    let reference = written.clone().with_default_tag();
+    if all_tags && (written.tag().is_some() || written.digest().is_some()) {
+        return Err(Failure::new("tag can't be used with --all-tags/-a"));
+    }
+    let reference = match all_tags {
+        true => written.clone(),
+        false => written.clone().with_default_tag(),
+    };
     if !quiet && written != reference {
         output::line("Using default tag: latest")?;
     }

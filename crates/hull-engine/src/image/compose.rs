@@ -152,6 +152,19 @@ impl Engine {
         Ok(id)
     }
 
+    /// Begins to fetch an archive for [`Engine::import`] by http or https.
+    ///
+    /// # Errors
+    /// It is no such URL, or the server does not answer with a file.
+    pub async fn download(&self, url: &str) -> Result<impl AsyncRead + Send + Unpin + use<>> {
+        let download = self.inner.store.fetch(url).await?;
+        let pieces = futures_util::stream::unfold(download, async |mut download| {
+            let piece = download.next().await.map_err(std::io::Error::other).transpose()?;
+            Some((piece, download))
+        });
+        Ok(Box::pin(StreamReader::new(pieces)))
+    }
+
     /// Returns an image's configuration as it is stored.
     fn document(&self, id: &hull_registry::Digest) -> Result<Map<String, Value>> {
         let bytes = self.inner.store.blob(id)?;

@@ -130,6 +130,23 @@ impl Engine {
         self.inner.pulls.share(key, work, progress).await
     }
 
+    /// Returns the tags of a repository, in the registry's order.
+    ///
+    /// # Errors
+    /// As of [`Engine::pull`].
+    pub async fn tags(
+        &self,
+        repository: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<Vec<String>> {
+        let parsed = parse_reference(repository)?;
+        let credentials = match credentials {
+            Some(given) => Some(given.into()),
+            None => self.stored_credentials(parsed.domain()).await?,
+        };
+        Ok(self.inner.store.tags(&parsed, credentials).await?)
+    }
+
     async fn stored_credentials(&self, domain: &str) -> Result<Option<hull_registry::Credentials>> {
         let Some(path) = &self.inner.settings.docker_config else {
             return Ok(None);
