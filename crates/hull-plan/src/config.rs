@@ -168,6 +168,8 @@ pub struct HostConfig {
     pub device_cgroup_rules: Vec<String>,
     /// Relative weight of block I/O, 10 to 1000.
     pub blkio_weight: u16,
+    /// Limits of block I/O.
+    pub blkio_rates: BlkioRates,
     /// `vm` (also empty and `default`) or `process`.
     pub isolation: String,
     /// Path of another guest kernel.
@@ -191,6 +193,35 @@ pub struct DeviceMapping {
     pub path_in_container: String,
     /// Some of `rwm`.
     pub cgroup_permissions: String,
+}
+
+/// What a container may read and write in a second.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct BlkioRates {
+    /// Bytes.
+    pub read_bytes: Vec<ThrottledDevice>,
+    /// Bytes.
+    pub write_bytes: Vec<ThrottledDevice>,
+    pub read_operations: Vec<ThrottledDevice>,
+    pub write_operations: Vec<ThrottledDevice>,
+}
+
+/// A block device of the host and what may be done with it in a second, Docker's `ThrottleDevice`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ThrottledDevice {
+    pub path: String,
+    pub rate: u64,
+}
+
+impl BlkioRates {
+    /// Returns paths of the devices that are named.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let all =
+            [&self.read_bytes, &self.write_bytes, &self.read_operations, &self.write_operations];
+        all.into_iter().flatten().map(|device| device.path.as_str())
+    }
 }
 
 /// One resource limit; -1 is unlimited. `name` is without `RLIMIT_`, lower case.

@@ -88,9 +88,14 @@ pub fn network_lines(
 /// Lines with the container's own names.
 fn host_lines(config: &ContainerConfig, id: &str, facts: &NetworkFacts) -> Vec<String> {
     let hostname = hostname(config, id);
-    let names = match config.domainname.as_str() {
+    let qualified = match config.domainname.as_str() {
         "" => hostname.to_owned(),
-        domain => format!("{hostname}.{domain} {hostname}"),
+        domain => format!("{hostname}.{domain}"),
+    };
+    // As libnetwork: the domain may also have been given with the host's name.
+    let names = match qualified.split_once('.') {
+        Some((bare, _)) => format!("{qualified} {bare}"),
+        None => qualified,
     };
     facts.addresses.iter().map(|address| format!("{address}\t{names}")).collect()
 }

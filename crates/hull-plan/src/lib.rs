@@ -26,7 +26,8 @@ mod sysctl;
 mod validate;
 
 pub use config::{
-    ContainerConfig, DeviceMapping, EndpointConfig, HostConfig, ImageConfig, PortBinding, Ulimit,
+    BlkioRates, ContainerConfig, DeviceMapping, EndpointConfig, HostConfig, ImageConfig,
+    PortBinding, Ulimit,
 };
 pub use environment::overlay as overlay_environment;
 pub use error::Error;

@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use hull_spec::{Cpu, Memory, Pids, Resources, Rlimit};
+use hull_spec::{BlockIo, Cpu, Memory, Pids, Resources, Rlimit, ThrottleDevice};
 
+use crate::config::{BlkioRates, ThrottledDevice};
 use crate::{ContainerConfig, Error, Host, HostConfig, Ulimit, devices};
 
 /// Bytes of memory of a container that asks for none.
@@ -213,7 +214,23 @@ pub fn resources(config: &ContainerConfig) -> Resources {
         memory: Some(memory),
         cpu: (cpu != Cpu::default()).then_some(cpu),
         pids: host.pids_limit.map(|limit| Pids { limit: if limit <= 0 { -1 } else { limit } }),
+        block_io: block_io(&host.blkio_rates),
     }
+}
+
+/// A guest has none of the host's devices: they have no numbers there, and what is limited is its own
+/// disks.
+fn block_io(rates: &BlkioRates) -> Option<BlockIo> {
+    let all = |devices: &[ThrottledDevice]| -> Vec<_> {
+        devices.iter().map(|it| ThrottleDevice { rate: it.rate, ..Default::default() }).collect()
+    };
+    let limits = BlockIo {
+        throttle_read_bps_device: all(&rates.read_bytes),
+        throttle_write_bps_device: all(&rates.write_bytes),
+        throttle_read_iops_device: all(&rates.read_operations),
+        throttle_write_iops_device: all(&rates.write_operations),
+    };
+    (limits != BlockIo::default()).then_some(limits)
 }
 
 const MIB: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 //! `HostConfig` in both directions.
 
-use hull_engine::{HostConfig, LogConfig, RestartPolicy, Ulimit, Update};
+use hull_engine::{BlkioRates, HostConfig, LogConfig, RestartPolicy, Ulimit, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -69,6 +69,12 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         devices: fields.take("Devices")?,
         device_cgroup_rules: fields.take("DeviceCgroupRules")?,
         blkio_weight: fields.take("BlkioWeight")?,
+        blkio_rates: BlkioRates {
+            read_bytes: fields.take("BlkioDeviceReadBps")?,
+            write_bytes: fields.take("BlkioDeviceWriteBps")?,
+            read_operations: fields.take("BlkioDeviceReadIOps")?,
+            write_operations: fields.take("BlkioDeviceWriteIOps")?,
+        },
     };
     let runtime: String = fields.take("Runtime")?;
     if !matches!(runtime.as_str(), "" | "hull") {
@@ -157,10 +163,10 @@ fn resources(config: &HostConfig) -> Value {
         "CgroupParent": "",
         "BlkioWeight": config.blkio_weight,
         "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        "BlkioDeviceReadBps": config.blkio_rates.read_bytes,
+        "BlkioDeviceWriteBps": config.blkio_rates.write_bytes,
+        "BlkioDeviceReadIOps": config.blkio_rates.read_operations,
+        "BlkioDeviceWriteIOps": config.blkio_rates.write_operations,
         "CpuPeriod": config.cpu_period,
         "CpuQuota": config.cpu_quota,
         "CpuRealtimePeriod": 0,

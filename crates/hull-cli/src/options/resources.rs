@@ -184,8 +184,17 @@ fn rate(name: &str, text: &str) -> Result<Json, Failure> {
         true => hull_format::ram_in_bytes(value).ok(),
         false => value.parse().ok(),
     };
-    let value =
-        value.filter(|value| *value >= 0).ok_or_else(|| wrong("invalid rate for device"))?;
+    let unit = match name.ends_with("Bps") {
+        true => {
+            "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+        }
+        false => "<number>. Number must be a positive integer",
+    };
+    let value = value.filter(|value: &i64| *value >= 0).ok_or_else(|| {
+        Failure::new(format!(
+            "invalid rate for device: {text}. The correct format is <device-path>:{unit}"
+        ))
+    })?;
     Ok(json!({"Path": path, key: value}))
 }
 

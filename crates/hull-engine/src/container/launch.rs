@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hull_plan::{
-    ContainerConfig, Host, HostConfig, ImageConfig, LogFacts, LogPlan, MountKind, MountPoint, Plan,
-    VmSize,
+    ContainerConfig, Host, HostConfig, ImageConfig, LogDriver, LogFacts, LogPlan, MountKind,
+    MountPoint, Plan, VmSize,
 };
 use hull_supervisor::launch::{
-    AcceleratorChoice, Disks, LogLaunch, MachineLaunch, NetworkLaunch, RehearsalLaunch, StartFrom,
-    StdioLaunch, StopLaunch, TemplatesLaunch,
+    AcceleratorChoice, Disks, LogFileLaunch, LogLaunch, MachineLaunch, NetworkLaunch,
+    RehearsalLaunch, StartFrom, StdioLaunch, StopLaunch, TemplatesLaunch,
 };
 use hull_supervisor::{Launch, paths};
 use serde_json::value::to_raw_value;
@@ -67,6 +67,7 @@ impl Engine {
         scratch: PathBuf,
     ) -> Result<Launch> {
         let config = &record.config;
+        config.host.blkio_rates.paths().try_for_each(check_block_device)?;
         let spec = to_raw_value(&plan.spec)
             .map_err(|error| Error::internal("cannot encode a specification", error))?;
         let kernel = match &config.host.kernel {
@@ -221,7 +222,7 @@ fn visited(record: &Record) -> Record {
 /// Where a container's log is; `None` if it has none.
 pub(crate) fn log_path(dir: &Path, record: &Record) -> Option<PathBuf> {
     match record.config.host.log.driver.as_str() {
-        "none" => None,
+        "journald" | "none" => None,
         "local" => Some(dir.join("local.log")),
         _ => Some(dir.join(format!("{}-json.log", record.id))),
     }
@@ -229,18 +230,44 @@ pub(crate) fn log_path(dir: &Path, record: &Record) -> Option<PathBuf> {
 
 fn log_launch(dir: &Path, record: &Record) -> Result<LogLaunch> {
     let log = &record.config.host.log;
-    let LogPlan { max_size, max_file, .. } = log.plan()?;
+    let LogPlan { driver, max_size, max_file, compress } = log.plan()?;
     let facts = LogFacts { id: &record.id, name: &record.name, image_id: &record.image.id };
+    if driver == LogDriver::Journald {
+        let socket = PathBuf::from(JOURNAL);
+        if !socket.exists() {
+            return Err(Error::InvalidParameter(
+                "failed to initialize logging driver: journald is not enabled on this host".into(),
+            ));
+        }
+        return Ok(LogLaunch::Journald {
+            socket,
+            fields: log.journal_fields(&record.config, facts)?,
+        });
+    }
     Ok(match log_path(dir, record) {
         None => LogLaunch::None,
         Some(path) => LogLaunch::JsonFile {
-            path,
-            max_size,
-            max_file,
+            file: LogFileLaunch { path, max_size, max_file, compress },
             attributes: log.attributes(&record.config, facts)?,
         },
     })
 }
+
+/// Checks a path of the host that limits of block I/O are for, in Docker's words.
+fn check_block_device(path: &str) -> Result<()> {
+    use std::os::unix::fs::FileTypeExt as _;
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_block_device() => Ok(()),
+        Ok(_) => Err(Error::InvalidParameter(format!("{path}: no such device"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::InvalidParameter(format!("stat {path}: no such file or directory")))
+        }
+        Err(error) => Err(Error::file("look at", path)(error)),
+    }
+}
+
+/// Where systemd-journald takes records (systemd-journald.service(8)).
+const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Makes the container's disk, if it is to be smaller than others and is not there yet.
 fn make_limited_disk(path: &Path, config: &HostConfig) -> Result<()> {

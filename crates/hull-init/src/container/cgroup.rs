@@ -7,7 +7,7 @@ use hull_spec::Resources;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::container::device_filter;
+use crate::container::{device_filter, throttle};
 use crate::failure::{Context, Failure, Result, errno_text};
 use crate::sys;
 
@@ -73,7 +73,17 @@ impl Cgroup {
 
     /// Sets the limits that `resources` names, except those for devices.
     pub(crate) fn apply(&self, resources: &Resources) -> Result<()> {
-        settings(resources).iter().try_for_each(|(file, value)| self.set(file, value))
+        settings(resources).iter().try_for_each(|(file, value)| self.set(file, value))?;
+        self.throttle(resources)
+    }
+
+    fn throttle(&self, resources: &Resources) -> Result<()> {
+        let Some(limits) = &resources.block_io else {
+            return Ok(());
+        };
+        // The kernel takes one device at a time.
+        let lines = throttle::lines(limits, &throttle::disks());
+        lines.iter().try_for_each(|line| self.set("io.max", line))
     }
 
     /// As [`Cgroup::apply`] on a new cgroup, for one that has the limits of `before`.
@@ -85,7 +95,9 @@ impl Cgroup {
             }
         }
         let changed = wanted.iter().filter(|setting| !before.contains(setting));
-        changed.into_iter().try_for_each(|(file, value)| self.set(file, value))
+        changed.into_iter().try_for_each(|(file, value)| self.set(file, value))?;
+        // What a container that is made ahead has not.
+        self.throttle(resources)
     }
 
     fn set(&self, file: &str, value: &str) -> Result<()> {

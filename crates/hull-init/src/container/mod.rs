@@ -21,6 +21,7 @@ mod shell;
 mod skeleton;
 pub(crate) mod spawn;
 mod stage;
+mod throttle;
 pub(crate) mod tty;
 pub(crate) mod user;
 
