@@ -16,3 +16,8 @@ fn lists_templates_and_messages_are_dockers() {
 fn what_happens_to_containers_volumes_and_images_is_dockers() {
     busybox_same_as_docker(include_str!("scripts/cases-life.sh"));
 }
+
+#[test]
+fn names_limits_logs_and_sizes_are_dockers() {
+    busybox_same_as_docker(include_str!("scripts/cases-words.sh"));
+}

@@ -1,5 +1,6 @@
 //! Volumes.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use crate::body::Json;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::server::Server;
+use crate::version::Version;
 use crate::wire;
 
 /// `GET /volumes`.
@@ -43,8 +45,20 @@ pub(super) async fn remove(
 }
 
 /// `POST /volumes/prune`.
-pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) -> Answer {
-    let pruned = server.engine.prune_volumes(&parameters.filters()?).await?;
+pub(super) async fn prune(
+    State(server): State<Server>,
+    Extension(version): Extension<Version>,
+    parameters: Parameters,
+) -> Answer {
+    let mut filters = parameters.filters()?;
+    if version < Version::new(1, 42) {
+        // Older clients mean all volumes, and have no filter that says so.
+        if filters.contains("all") {
+            return Err(ApiError::bad_request("invalid filter 'all'"));
+        }
+        filters.add("all", "true");
+    }
+    let pruned = server.engine.prune_volumes(&filters).await?;
     let names = if pruned.names.is_empty() { Value::Null } else { json!(pruned.names) };
     ok(&json!({"VolumesDeleted": names, "SpaceReclaimed": pruned.reclaimed}))
 }

@@ -22,6 +22,13 @@ impl Filter {
         self.0.contains_key(key)
     }
 
+    /// Returns the conditions as they were given, in order of their keys.
+    pub(crate) fn conditions(&self) -> Vec<String> {
+        let all = self.0.iter();
+        all.flat_map(|(key, values)| values.iter().map(move |value| format!("{key}={value}")))
+            .collect()
+    }
+
     /// Returns the conditions as a parameter of a query.
     pub(crate) fn parameter(&self) -> String {
         if self.0.is_empty() {

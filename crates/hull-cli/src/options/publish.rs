@@ -48,6 +48,7 @@ fn parse(text: &str) -> Result<Vec<Publish>, Failure> {
         return Err(Failure::new(format!("no port specified: {text}<empty>")));
     }
     let (first, last) = range(container)
+        .filter(|(first, _)| *first > 0)
         .ok_or_else(|| Failure::new(format!("invalid containerPort: {container}")))?;
     let hosts = match host {
         "" => None,
@@ -91,8 +92,9 @@ fn split(text: &str) -> (&str, &str, &str) {
     }
 }
 
+/// Reads `first[-last]`; 0, as a port of the host, means any.
 fn range(text: &str) -> Option<(u16, u16)> {
-    let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let number = |text: &str| text.parse::<u16>().ok();
     match text.split_once('-') {
         Some((first, last)) => {
             Some((number(first)?, number(last)?)).filter(|(first, last)| first <= last)
@@ -120,6 +122,7 @@ mod tests {
             ("[::1]:8080:80", &["::1|8080|80/tcp"]),
             ("8000-8001:80-81", &["|8000|80/tcp", "|8001|81/tcp"]),
             ("8000-8010:80", &["|8000-8010|80/tcp"]),
+            ("0:80", &["|0|80/tcp"]),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -75,8 +75,9 @@ fn is_drive(source: &str) -> bool {
     source.len() == 1 && source.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
+/// Docker's client takes everything that begins with a dot for a path, hidden files among it.
 fn is_relative(source: &str) -> bool {
-    source == "." || source == ".." || source.starts_with("./") || source.starts_with("../")
+    source.starts_with('.')
 }
 
 /// Drops `.` and `..` from an absolute path, as Go's `filepath.Abs` does.

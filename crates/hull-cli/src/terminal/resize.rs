@@ -37,6 +37,16 @@ pub(crate) async fn follow_size(client: &Client<'_>, path: &str) {
     std::future::pending::<()>().await;
 }
 
+/// Sets a size that the user's terminal does not have, as docker's client does: [`follow_size`] sets
+/// the right one.
+pub(crate) async fn resize_for_a_moment(client: &Client<'_>, path: &str) {
+    if let Some((rows, columns)) = size() {
+        let (rows, columns) = (rows.saturating_add(1), columns.saturating_add(1));
+        // A process that has ended cannot be resized.
+        let _ = client.post(&format!("{path}/resize?h={rows}&w={columns}"), None).await;
+    }
+}
+
 async fn tell(client: &Client<'_>, path: &str, last: Option<(u16, u16)>) -> Option<(u16, u16)> {
     let now = size();
     if let Some((rows, columns)) = now

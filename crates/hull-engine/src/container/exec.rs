@@ -395,9 +395,15 @@ fn exec_error(container: &Container, error: ClientError) -> Error {
     match error {
         ClientError::Failed(failure) if failure.code != FailureCode::NotRunning => {
             // Docker looks users up itself, before it asks the runtime.
-            let message = match failure.message.starts_with("unable to find ") {
-                true => failure.message,
-                false => format!("{EXEC_FAILED}: {}: unknown", failure.message),
+            let message = match failure.message {
+                message if message.starts_with("unable to find ") => message,
+                // runc looks at the process before it starts one.
+                message if message.starts_with("Cwd must be ") => {
+                    format!("{EXEC_FAILED}: {message}: unknown")
+                }
+                message => {
+                    format!("{EXEC_FAILED}: unable to start container process: {message}: unknown")
+                }
             };
             Error::Start { message, exit_code: NOT_STARTED, hint: failure.hint }
         }
@@ -409,7 +415,7 @@ fn exec_error(container: &Container, error: ClientError) -> Error {
 /// of the tests, has it. Later releases say 127 where the program is missing.
 const NOT_STARTED: i32 = 126;
 /// What Docker's engine puts before the reason when an exec cannot be started.
-const EXEC_FAILED: &str = "OCI runtime exec failed: exec failed: unable to start container process";
+const EXEC_FAILED: &str = "OCI runtime exec failed: exec failed";
 /// Time for which an exec is remembered after its end.
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Time that a resize waits for a start that is under way.

@@ -221,6 +221,9 @@ fn become_user(process: &Process, identity: &Identity) -> Result<()> {
         "" => "/",
         cwd => cwd,
     };
+    if !cwd.starts_with('/') {
+        return Err(Failure::failed("Cwd must be an absolute path"));
+    }
     let chdir = || rustix::process::chdir(cwd);
     let failed = || format!("chdir to cwd ({}) set in config.json failed", quoted(cwd));
     // Tried as root first; a directory that only the user may enter (NFS) is tried again below.

@@ -22,7 +22,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.both(&mut force, 'f', "force", "Do not prompt for confirmation");
     flags.parse(arguments, Arity::None)?;
     if !force && !confirm::ask(WARNING)? {
-        return Err(Failure::new("network prune has been cancelled"));
+        return Ok(());
     }
     invocation.wait_for(async {
         prune(&invocation.client(), "Networks", &filter).await?;

@@ -31,7 +31,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     if volumes && filter.has("until") {
         return Err(Failure::new("The \"until\" filter is not supported with \"--volumes\""));
     }
-    if !force && !confirm::ask(&warning(all, volumes))? {
+    if !force && !confirm::ask(&warning(all, volumes, &filter.conditions()))? {
         return Ok(());
     }
     invocation.wait_for(async {
@@ -48,7 +48,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     })
 }
 
-fn warning(all: bool, volumes: bool) -> String {
+fn warning(all: bool, volumes: bool, conditions: &[String]) -> String {
     let mut doomed =
         vec!["all stopped containers", "all networks not used by at least one container"];
     if volumes {
@@ -63,7 +63,12 @@ fn warning(all: bool, volumes: bool) -> String {
         false => "unused build cache",
     });
     let list: String = doomed.iter().map(|what| format!("  - {what}\n")).collect();
-    format!("WARNING! This will remove:\n{list}")
+    let mut text = format!("WARNING! This will remove:\n{list}");
+    if !conditions.is_empty() {
+        let list: String = conditions.iter().map(|what| format!("  - {what}\n")).collect();
+        text.push_str(&format!("\n  Items to be pruned will be filtered with:\n{list}"));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -73,8 +78,13 @@ mod tests {
     #[test]
     fn the_warning_names_what_goes() {
         assert!(
-            warning(false, false).ends_with("  - all dangling images\n  - unused build cache\n")
+            warning(false, false, &[])
+                .ends_with("  - all dangling images\n  - unused build cache\n")
         );
-        assert!(warning(true, true).contains("anonymous volumes"));
+        assert!(warning(true, true, &[]).contains("anonymous volumes"));
+        assert!(
+            warning(false, false, &["label=a".to_owned()])
+                .ends_with("\n\n  Items to be pruned will be filtered with:\n  - label=a\n")
+        );
     }
 }

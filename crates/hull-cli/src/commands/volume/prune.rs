@@ -34,7 +34,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "WARNING! This will remove {which} local volumes not used by at least one container."
     );
     if !force && !confirm::ask(&warning)? {
-        return Err(Failure::new("volume prune has been cancelled"));
+        return Ok(());
     }
     invocation.wait_for(async {
         let reclaimed = prune(&invocation.client(), "Volumes", &filter).await?;
