@@ -88,6 +88,14 @@ impl Home {
         (registry, home, image)
     }
 
+    /// Makes a home that has Python, the registry that it came from, and the image's name.
+    pub fn with_python() -> (Registry, Self, String) {
+        let registry = Registry::with_images(&[Image::Python]);
+        let home = Self::with_images(&registry, &[Image::Python]);
+        let image = registry.name(&Image::Python);
+        (registry, home, image)
+    }
+
     /// Pulls `images` from `registry`.
     pub fn pull(&self, registry: &Registry, images: &[Image]) {
         for image in images {

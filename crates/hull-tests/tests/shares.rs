@@ -6,15 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-use hull_tests::{Home, Image, Registry};
+use hull_tests::Home;
 use rustix::fs::{FlockOperation, flock};
-
-fn with_python() -> (Registry, Home, String) {
-    let registry = Registry::with_images(&[Image::Python]);
-    let home = Home::with_images(&registry, &[Image::Python]);
-    let image = registry.name(&Image::Python);
-    (registry, home, image)
-}
 
 /// A container's Python, which stays the same process from question to question.
 struct Python {
@@ -81,7 +74,7 @@ for line in sys.stdin:
 
 #[test]
 fn nothing_that_the_host_changes_is_seen_as_it_was() {
-    let (_registry, home, image) = with_python();
+    let (_registry, home, image) = Home::with_python();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let mount = format!("{}:/m", dir.path().display());
@@ -131,7 +124,7 @@ fn nothing_that_the_host_changes_is_seen_as_it_was() {
 
 #[test]
 fn two_containers_see_each_others_changes_and_locks() {
-    let (_registry, home, image) = with_python();
+    let (_registry, home, image) = Home::with_python();
     let mut first = Python::start(&home, "first", "both:/m", &image);
     first.ask("open('data', 'w').write('first')");
     first.ask(
@@ -184,7 +177,7 @@ fn two_containers_see_each_others_changes_and_locks() {
 
 #[test]
 fn files_are_as_on_a_local_disk() {
-    let (_registry, home, image) = with_python();
+    let (_registry, home, image) = Home::with_python();
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("{}:/bind", dir.path().display());
     home.hull(&[
@@ -199,63 +192,4 @@ fn files_are_as_on_a_local_disk() {
         assert_eq!((output.code, output.errors().as_str()), (0, ""), "{place}");
     }
     home.hull(&["rm", "-f", "-v", "box"]).success();
-}
-
-/// Two processes that write one database in WAL mode: its locks, and memory that both have mapped.
-const WRITERS: &str = "import os, sqlite3, sys, time
-def connect():
-    base = sqlite3.connect('/m/base', timeout=60, isolation_level=None)
-    base.execute('pragma synchronous=full')
-    return base
-if not os.path.exists('/m/base'):
-    base = connect()
-    base.execute('pragma journal_mode=wal')
-    base.execute('create table row(writer, number, unique(writer, number))')
-    base.close()
-first = os.fork()
-base = connect()
-writer = 'first' if first else 'second'
-start = base.execute('select count(*) from row where writer = ?', [writer]).fetchone()[0]
-for number in range(start, 1000000):
-    base.execute('insert into row values(?, ?)', [writer, number])
-    print(writer, number, flush=True)
-";
-
-const COUNT: &str = "import sqlite3
-base = sqlite3.connect('/m/base')
-print(base.execute('pragma integrity_check').fetchone()[0],
-      *(row[0] for row in base.execute('select count(*) from row group by writer order by writer')))
-";
-
-#[test]
-fn a_database_with_two_writers_survives_its_machine() {
-    let (_registry, home, image) = with_python();
-    let run = |flags: &[&str], script: &str| {
-        let start = [&["run", "-v", "data:/m"][..], flags].concat();
-        home.hull(&[&start[..], &[&image, "python3", "-c", script]].concat())
-    };
-    for _ in 0..2 {
-        run(&["-d", "--name", "box"], WRITERS).success();
-        let lines = || home.hull(&["logs", "box"]).success();
-        let written = |lines: &str, writer: &str| {
-            let last = lines.lines().rfind(|line| line.starts_with(writer));
-            last.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        };
-        let before = ["first", "second"].map(|writer| written(&lines(), writer));
-        hull_tests::eventually("both write", || {
-            let now = ["first", "second"].map(|writer| written(&lines(), writer));
-            now.iter().zip(before).all(|(now, before)| *now > Some(before.unwrap_or(0) + 20))
-        });
-        hull_tests::kill(home.machine_pid("box"));
-        let lines = lines();
-        let found = run(&["--rm"], COUNT).success();
-        let mut words = found.split(' ');
-        assert_eq!(words.next(), Some("ok"));
-        for writer in ["first", "second"] {
-            let count: u64 = words.next().unwrap().parse().unwrap();
-            // What was said to be there is there.
-            assert!(Some(count) > written(&lines, writer), "{writer}: {count}");
-        }
-        home.hull(&["rm", "-f", "box"]).success();
-    }
 }
