@@ -89,8 +89,7 @@ async fn compressed_layers() {
     }
 }
 
-const FORCE: hull_store::RemoveOptions =
-    hull_store::RemoveOptions { force: true, no_prune: false };
+const FORCE: hull_store::RemoveOptions = hull_store::RemoveOptions { force: true, no_prune: false };
 
 #[tokio::test]
 async fn what_is_wrong_leaves_nothing() {
