@@ -5,8 +5,9 @@
 //! asks for and Hull cannot do is an error that names the field: nothing is ignored silently.
 //!
 //! Hull's own additions to the API are few, and Docker's clients never meet them: `/metrics` and
-//! `/hull/...` routes, the field `Kernel` in `HostConfig`, the field `Hull` in a container's
-//! description, the parameter `timings` of `start`, and the field `hint` in errors.
+//! `/hull/...` routes, the fields `Kernel`, `PublishSockets` and `SshAuthSock` in `HostConfig`, the
+//! field `Hull` in a container's description, the parameter `timings` of `start`, and the field
+//! `hint` in errors.
 #![deny(unsafe_code)]
 // The `json!` of large objects recurses once per field.
 #![recursion_limit = "256"]

@@ -20,6 +20,7 @@ use crate::kernel_log::KernelLog;
 use crate::poller::{Poller, Token};
 use crate::setup;
 use crate::share::Shares;
+use crate::sockets::Sockets;
 use crate::streams::Streams;
 use crate::sys;
 
@@ -50,6 +51,8 @@ pub(crate) struct Agent {
     pub(crate) shells: Option<Shells>,
     /// Carries what the host shares, once there has been need of it.
     pub(crate) shares: Option<Shares>,
+    /// Sockets of the host that containers have, and connections on their way.
+    pub(crate) sockets: Sockets,
     pub(crate) kernel_log: KernelLog,
     pub(crate) interfaces: Interfaces,
     /// Request to end the machine.
@@ -84,6 +87,7 @@ impl Agent {
             configured: false,
             shells: None,
             shares: None,
+            sockets: Sockets::default(),
             kernel_log: KernelLog::default(),
             interfaces: Interfaces::default(),
             shutdown: None,
@@ -228,6 +232,7 @@ impl Agent {
             // Looked at in `settle`.
             Token::Cgroup(_) => {}
             Token::Links => self.links_changed(),
+            Token::Listener(key) => self.accept(key),
         }
     }
 

@@ -64,6 +64,7 @@ impl Agent {
         ];
         let names = names.into_iter().filter_map(|(old, new)| Some((old?, new?))).collect();
         self.streams.rename(&names, &self.poller);
+        self.forget_connections();
         let renamed = |stream: &u32| names.get(stream).copied();
         for child in self.children.values_mut() {
             // Nobody is told of what helpers do, nor waits for execs.

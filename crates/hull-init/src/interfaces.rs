@@ -28,7 +28,7 @@ pub(crate) struct Interfaces {
 impl Interfaces {
     /// Hides the interface with the hardware address `mac` from containers.
     pub(crate) fn stow(&mut self, mac: &str) -> Result<()> {
-        let mac = mac.parse().map_err(|_| Failure::invalid(format!("interface: {mac}")))?;
+        let mac = parse_mac(mac)?;
         let stowed = match self.stowed.take() {
             Some(stowed) => stowed,
             None => Stowed::new()?,
@@ -56,7 +56,7 @@ impl Agent {
     ) -> Result<Option<Reply>> {
         let wanted = Wanted::parse(request)?;
         if let Some(from) = &request.from {
-            let from = from.parse().map_err(|_| Failure::invalid(format!("interface: {from}")))?;
+            let from = parse_mac(from)?;
             let missing = || Failure::not_found(format!("no interface {from} has been stowed"));
             let stowed = self.interfaces.stowed.as_mut().ok_or_else(missing)?;
             stowed.take(from, &wanted.name, wanted.mac)?;
@@ -109,7 +109,7 @@ impl Wanted {
             request.addresses.iter().map(|text| text.parse().map_err(|_| invalid(text)));
         let gateways = request.gateways.iter().map(|text| text.parse().map_err(|_| invalid(text)));
         Ok(Self {
-            mac: request.mac.parse().map_err(|_| invalid(&request.mac))?,
+            mac: parse_mac(&request.mac)?,
             name: request.name.clone(),
             mtu: request.mtu,
             addresses: addresses.collect::<Result<_>>()?,
@@ -121,8 +121,7 @@ impl Wanted {
     fn configure(&self) -> Result<bool> {
         let open = |error| failed("open a netlink socket", &error);
         let mut socket = Socket::open(Protocol::Route).map_err(open)?;
-        let links = socket.links().map_err(|error| failed("list interfaces", &error))?;
-        let Some(link) = links.into_iter().find(|link| link.mac == Some(self.mac)) else {
+        let Some(link) = find(&mut socket, self.mac)? else {
             return Ok(false);
         };
         self.apply(&mut socket, &link)
@@ -152,6 +151,16 @@ impl Wanted {
         }
         Ok(())
     }
+}
+
+fn parse_mac(text: &str) -> Result<Mac> {
+    text.parse().map_err(|_| Failure::invalid(format!("interface: {text}")))
+}
+
+/// Returns the interface with the hardware address `mac` in the namespace of `socket`.
+fn find(socket: &mut Socket, mac: Mac) -> Result<Option<Link>> {
+    let links = socket.links().map_err(|error| failed("list interfaces", &error))?;
+    Ok(links.into_iter().find(|link| link.mac == Some(mac)))
 }
 
 /// Sends what is for nobody near to `gateway`, through the interface `index`.

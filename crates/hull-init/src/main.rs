@@ -32,6 +32,7 @@ mod requests;
 mod setup;
 mod share;
 mod shutdown;
+mod sockets;
 mod stats;
 mod streams;
 #[allow(unsafe_code)]

@@ -23,6 +23,8 @@ pub(crate) enum Token {
     Cgroup(u32),
     /// Changes to network interfaces.
     Links,
+    /// Socket of the host that a container has, by the listener's key.
+    Listener(u32),
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ fn encode(token: Token) -> EventData {
         Token::Memory(key) => (5, key),
         Token::Cgroup(key) => (6, key),
         Token::Links => (7, 0),
+        Token::Listener(key) => (8, key),
     };
     EventData::new_u64(kind << 32 | u64::from(number))
 }
@@ -92,6 +95,7 @@ fn decode(data: u64) -> Option<Token> {
         5 => Token::Memory(number),
         6 => Token::Cgroup(number),
         7 => Token::Links,
+        8 => Token::Listener(number),
         _ => return None,
     })
 }

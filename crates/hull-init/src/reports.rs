@@ -11,6 +11,7 @@ use crate::child::{Child, Role};
 use crate::console::{self, phase};
 use crate::container::{Report, State, go, receive};
 use crate::failure::Failure;
+use crate::streams::Sink;
 
 impl Agent {
     pub(crate) fn reap(&mut self) {
@@ -144,7 +145,7 @@ impl Agent {
             child.outputs.push(stream);
         }
         if let (Some(stream), Ok(fd)) = (stdin, master.try_clone()) {
-            self.streams.add_input(stream, fd, true, &self.poller);
+            self.streams.add_input(stream, fd, Sink::Terminal, &self.poller);
             child.input = Some(stream);
         }
         if let Some(process) = child.process_mut() {
@@ -241,8 +242,10 @@ impl Agent {
         };
         match child.role {
             Role::Task { answer, .. } => {
+                let result = crate::tasks::result(&answer, status);
+                let result = self.dialed(child.request, result);
                 if let Some(request) = child.request {
-                    self.respond(request, crate::tasks::result(&answer, status));
+                    self.respond(request, result);
                 }
             }
             Role::Process(process) => {

@@ -15,6 +15,8 @@ use crate::container::{State, tty};
 use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
 use crate::share::Shares;
+use crate::sockets::Listener;
+use crate::streams::Sink;
 use crate::tasks::Extraction;
 use crate::{identity, stats, sys, tasks};
 
@@ -114,6 +116,11 @@ impl Agent {
                 done()
             }
             Request::Settle(settle) => self.settle_networks(&settle).map(Some),
+            Request::Dial { container, path, streams } => {
+                self.dial(number, &container, &path, streams)
+            }
+            Request::Join { connection, streams } => self.join(connection, streams).map(Some),
+            Request::Refuse { connection } => self.refuse(connection).map(Some),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;
                 done()
@@ -141,7 +148,7 @@ impl Agent {
         phase("request read");
         self.check_streams(&request.stdio)?;
         let keys = self.keys();
-        let shares = self.mount_shares(request)?;
+        let (shares, listeners) = self.mount_shares(request)?;
         let shells = self.shells.as_mut();
         let (container, spawned) =
             spawn::create(&mut self.disks, shells, (request, payload), shares, keys)?;
@@ -150,24 +157,37 @@ impl Agent {
             let _ = self.poller.add(events, Token::Memory(container.key), EventFlags::PRI);
         }
         let name = request.container.clone();
+        self.listen(container.key, listeners);
         self.containers.insert(name.clone(), container);
         let target = Target { container: name, exec: None };
         self.adopt(child, number, target, spawned, &request.stdio);
         Ok(None)
     }
 
-    /// Returns mounts of what the host shares with a container.
-    fn mount_shares(&mut self, request: &Create) -> Result<Vec<OwnedFd>> {
-        if request.shares.is_empty() {
-            return Ok(Vec::new());
+    /// Returns mounts of what the host shares with a container, and the sockets among it.
+    fn mount_shares(&mut self, request: &Create) -> Result<(Vec<OwnedFd>, Vec<Listener>)> {
+        let mut mounts = Vec::new();
+        let mut listeners = Vec::new();
+        // The host's server does not count sockets.
+        let mut served = 0;
+        for (number, shared) in (0..).zip(&request.shares) {
+            if let Some(access) = shared.socket {
+                let listener = Listener::new(number, access)?;
+                mounts.push(listener.mount()?);
+                listeners.push(listener);
+                continue;
+            }
+            let shares = match self.shares.take() {
+                Some(shares) => shares,
+                None => Shares::start()?,
+            };
+            mounts.push(self.shares.insert(shares).mount(served, shared)?);
+            served += 1;
         }
-        let shares = match self.shares.take() {
-            Some(shares) => shares,
-            None => Shares::start()?,
-        };
-        let mounts = self.shares.insert(shares).mount_all(request)?;
-        phase("shares mounted");
-        Ok(mounts)
+        if !mounts.is_empty() {
+            phase("shares mounted");
+        }
+        Ok((mounts, listeners))
     }
 
     fn exec(&mut self, number: u32, request: &Exec) -> Result<Option<Reply>> {
@@ -235,7 +255,7 @@ impl Agent {
             }
         }
         if let (Some(stream), Some(fd)) = (stdio.stdin, stdin) {
-            self.streams.add_input(stream, fd, false, &self.poller);
+            self.streams.add_input(stream, fd, Sink::Pipe, &self.poller);
         }
         let child = Child {
             pid: spawned.pid,
@@ -378,6 +398,7 @@ impl Agent {
                 self.poller.remove(events);
             }
             self.streams.remove_owned(container.key, &self.poller);
+            self.sockets.remove_owned(container.key);
             let result = container.unmount(&mut self.disks);
             if self.is_prepared() && self.containers.is_empty() {
                 // A rehearsal: what it made the kernel say is no other container's.

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use hull_protocol::frame::MAX_DATA;
-use hull_protocol::{INITIAL_WINDOW, Kind, RecvWindow, SendWindow};
+use hull_protocol::{Duplex, INITIAL_WINDOW, Kind, RecvWindow, SendWindow};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
 
 use crate::channel::Outbox;
 use crate::poller::{Poller, Token};
@@ -31,18 +32,27 @@ impl Streams {
     /// Sends what `fd` (not blocking) delivers as `stream`, which belongs to the container with the
     /// key `owner`.
     pub(crate) fn add_output(&mut self, stream: u32, fd: OwnedFd, owner: Option<u32>) {
-        let output = Output {
-            fd,
-            owner,
-            window: SendWindow::default(),
-            registered: false,
-            drain: Drain::No,
-        };
-        self.outputs.insert(stream, output);
+        self.outputs.insert(stream, Output::new(fd, owner));
+    }
+
+    /// Lets `streams` be the two directions of a connection (not blocking) of the container with the
+    /// key `owner`.
+    pub(crate) fn add_connection(
+        &mut self,
+        streams: Duplex,
+        socket: OwnedFd,
+        owner: u32,
+        poller: &Poller,
+    ) -> rustix::io::Result<()> {
+        let reading = rustix::io::fcntl_dupfd_cloexec(&socket, 3)?;
+        let output = Output { socket: true, ..Output::new(reading, Some(owner)) };
+        self.outputs.insert(streams.output, output);
+        self.add_input(streams.input, socket, Sink::Socket, poller);
+        Ok(())
     }
 
     /// Writes what comes on `stream` to `fd` (not blocking).
-    pub(crate) fn add_input(&mut self, stream: u32, fd: OwnedFd, terminal: bool, poller: &Poller) {
+    pub(crate) fn add_input(&mut self, stream: u32, fd: OwnedFd, sink: Sink, poller: &Poller) {
         // Errors are reported even with no interest: the reader closing its end is one.
         let _ = poller.add(&fd, Token::Input(stream), EventFlags::empty());
         let input = Input {
@@ -51,7 +61,7 @@ impl Streams {
             start: 0,
             window: RecvWindow::default(),
             ended: false,
-            terminal,
+            sink,
             waiting: false,
         };
         self.inputs.insert(stream, input);
@@ -59,11 +69,18 @@ impl Streams {
 
     /// Forgets a stream, in whatever state it is.
     pub(crate) fn remove(&mut self, stream: u32, poller: &Poller) {
+        // The other direction of a connection may go on, and its other end may have gone.
         if let Some(output) = self.outputs.remove(&stream) {
             output.unregister(poller);
+            if output.socket {
+                let _ = shutdown(&output.fd, Shutdown::Read);
+            }
         }
         if let Some(input) = self.inputs.remove(&stream) {
             poller.remove(&input.fd);
+            if input.sink == Sink::Socket {
+                let _ = shutdown(&input.fd, Shutdown::Write);
+            }
         }
     }
 
@@ -197,7 +214,7 @@ impl Streams {
     /// The descriptor of an input reported an error: its reader is gone.
     pub(crate) fn broken(&mut self, stream: u32, poller: &Poller, outbox: &mut Outbox) {
         if let Some(input) = self.inputs.get(&stream)
-            && input.terminal
+            && input.sink == Sink::Terminal
         {
             // A terminal with no process at it may get one again.
             poller.remove(&input.fd);
@@ -214,10 +231,20 @@ impl Streams {
     }
 }
 
+/// What an input is written to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sink {
+    Pipe,
+    Socket,
+    Terminal,
+}
+
 #[derive(Debug)]
 struct Output {
     fd: OwnedFd,
     owner: Option<u32>,
+    /// It is one direction of a connection.
+    socket: bool,
     window: SendWindow,
     /// The poller watches the descriptor.
     registered: bool,
@@ -239,6 +266,17 @@ enum Pumped {
 }
 
 impl Output {
+    fn new(fd: OwnedFd, owner: Option<u32>) -> Self {
+        Self {
+            fd,
+            owner,
+            socket: false,
+            window: SendWindow::default(),
+            registered: false,
+            drain: Drain::No,
+        }
+    }
+
     fn pump(&mut self, stream: u32, poller: &Poller, outbox: &mut Outbox) -> Pumped {
         // Bounded, so that one busy stream does not starve the rest.
         for _ in 0..8 {
@@ -295,7 +333,7 @@ struct Input {
     window: RecvWindow,
     /// The host sends no more.
     ended: bool,
-    terminal: bool,
+    sink: Sink,
     /// The poller watches for room.
     waiting: bool,
 }
@@ -345,7 +383,7 @@ impl Input {
         Ok(Fed {
             consumed,
             // The end of input on a terminal is a character that a program sends, not a hangup.
-            done: self.ended && !blocked && !self.terminal,
+            done: self.ended && !blocked && self.sink != Sink::Terminal,
         })
     }
 }

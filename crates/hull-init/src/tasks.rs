@@ -20,6 +20,7 @@ use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
 use crate::requests::check_path;
 use crate::stats::clock_ticks;
+use crate::streams::Sink;
 
 impl Agent {
     /// Answers request `number` with what `work` (in `container`) returns in a helper, which has the descriptors
@@ -98,7 +99,7 @@ impl Agent {
             let extracted = unpack::unpack(path, &read, how.no_overwrite_dir_non_dir, owner);
             extracted.map(|()| Reply::Done)
         })?;
-        self.streams.add_input(stream, write, false, &self.poller);
+        self.streams.add_input(stream, write, Sink::Pipe, &self.poller);
         Ok(None)
     }
 
@@ -130,7 +131,7 @@ impl Agent {
         Ok(None)
     }
 
-    fn check_stream(&self, stream: u32) -> Result<()> {
+    pub(crate) fn check_stream(&self, stream: u32) -> Result<()> {
         match self.is_free(stream) {
             true => Ok(()),
             false => Err(Failure::invalid("stream is 0 or in use")),

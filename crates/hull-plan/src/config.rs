@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Healthcheck, LogConfig, MountConfig, MountPoint, RestartPolicy};
+use crate::{Healthcheck, LogConfig, MountConfig, MountPoint, PublishedSocket, RestartPolicy};
 
 /// A container as its creator asked for it, Docker's `Config` object.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -152,6 +152,11 @@ pub struct HostConfig {
     pub network_mode: String,
     /// `port/protocol` to where it is published.
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    /// Sockets of the host that lead to sockets of the container.
+    pub publish_sockets: Vec<PublishedSocket>,
+    /// Socket of the host's ssh agent, which the container is given as [`crate::AGENT_SOCKET`];
+    /// empty: it is not.
+    pub ssh_auth_sock: String,
     /// Publish all exposed ports that have no binding.
     pub publish_all_ports: bool,
     pub ipc_mode: String,

@@ -1,6 +1,6 @@
 //! Environment of a container's processes.
 
-use crate::ContainerConfig;
+use crate::{ContainerConfig, sockets};
 
 /// `PATH` where neither the image nor the user sets one.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -12,6 +12,7 @@ pub(crate) fn environment(config: &ContainerConfig, hostname: &str) -> Vec<Strin
     if config.tty {
         own.push("TERM=xterm".into());
     }
+    own.extend(sockets::variable(&config.host));
     overlay(own, &config.env)
 }
 

@@ -21,6 +21,7 @@ mod plan;
 mod restart;
 mod security;
 mod signal;
+mod sockets;
 mod storage;
 mod sysctl;
 mod validate;
@@ -42,6 +43,7 @@ pub use merge::merge_image;
 pub use plan::{Host, Plan, effective_user, masked_paths, plan, readonly_paths};
 pub use restart::{RestartMode, RestartPolicy};
 pub use signal::parse_signal;
+pub use sockets::{AGENT_SOCKET, PublishedSocket};
 pub use storage::{
     BindOptions, DriverConfig, MountConfig, MountKind, MountPoint, TmpfsOptions, VolumeOptions,
     parse_volumes_from, requested_mounts,

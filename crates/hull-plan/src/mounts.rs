@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hull_spec::Mount;
 
 use crate::storage::{self, tmpfs_options};
-use crate::{ContainerConfig, Error, MountKind, MountPoint, SHARE_TYPE, path};
+use crate::{ContainerConfig, Error, MountKind, MountPoint, SHARE_TYPE, path, sockets};
 
 /// Checks the destinations of temporary file systems and volumes as Docker does.
 pub(crate) fn validate(config: &ContainerConfig) -> Result<(), Error> {
@@ -32,9 +32,18 @@ pub(crate) fn validate(config: &ContainerConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the mounts: Docker's own, then those asked for, parents before children, and what of
-/// the host is shared for them.
-pub(crate) fn mounts(config: &ContainerConfig) -> Result<(Vec<Mount>, Vec<MountPoint>), Error> {
+/// What is mounted in a container.
+pub(crate) struct Mounts {
+    /// Docker's own, then those asked for, parents before children.
+    pub(crate) all: Vec<Mount>,
+    /// What of the host is shared for them.
+    pub(crate) shared: Vec<MountPoint>,
+    /// Which of it is the ssh agent's socket.
+    pub(crate) agent: Option<usize>,
+}
+
+/// Returns what is mounted in a container.
+pub(crate) fn mounts(config: &ContainerConfig) -> Result<Mounts, Error> {
     let mut asked: BTreeMap<String, Mount> = BTreeMap::new();
     let mut shared = Vec::new();
     for point in &config.mount_points {
@@ -48,6 +57,11 @@ pub(crate) fn mounts(config: &ContainerConfig) -> Result<(Vec<Mount>, Vec<MountP
         };
         asked.insert(destination, mount);
     }
+    let agent = sockets::agent(&config.host, &config.mount_points).map(|point| {
+        shared.push(point.clone());
+        asked.insert(point.destination.clone(), share(&point, shared.len() - 1));
+        shared.len() - 1
+    });
     for (destination, options) in &config.host.tmpfs {
         let destination = path::clean(destination);
         asked.insert(destination.clone(), tmpfs(&destination, options)?);
@@ -60,7 +74,7 @@ pub(crate) fn mounts(config: &ContainerConfig) -> Result<(Vec<Mount>, Vec<MountP
     let mut asked: Vec<_> = asked.into_values().collect();
     asked.sort_by_key(|mount| mount.destination.matches('/').count());
     mounts.extend(asked);
-    Ok((mounts, shared))
+    Ok(Mounts { all: mounts, shared, agent })
 }
 
 fn tmpfs(destination: &str, options: &str) -> Result<Mount, Error> {

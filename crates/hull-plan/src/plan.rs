@@ -7,6 +7,7 @@ use hull_seccomp::Arch;
 use hull_spec::{Linux, Namespace, Process, Root, Spec, User};
 
 use crate::limits::{self, VmSize};
+use crate::mounts::Mounts;
 use crate::security::Security;
 use crate::{
     ContainerConfig, Error, HostConfig, MountPoint, capabilities, devices, environment, files,
@@ -39,6 +40,8 @@ pub struct Plan {
     pub files: BTreeMap<String, String>,
     /// What the host shares with the container, by the numbers in the specification.
     pub shares: Vec<MountPoint>,
+    /// Which of `shares` is the socket of the host's ssh agent, which need not be there.
+    pub agent: Option<usize>,
     pub init: bool,
     pub vm: VmSize,
     /// Signal number that asks the container to end.
@@ -88,7 +91,7 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         no_new_privileges: security.no_new_privileges,
         oom_score_adj: Some(config.host.oom_score_adj),
     };
-    let (mut mounts, shares) = mounts::mounts(config)?;
+    let Mounts { all: mut mounts, shared: shares, agent } = mounts::mounts(config)?;
     let mut files = files::files(&config.host, hostname, host)?;
     files.retain(|path, _| mounts.iter().all(|mount| mount.destination != *path));
     if let Some(writable) = security.writable_cgroups {
@@ -125,6 +128,7 @@ pub fn plan(id: &str, config: &ContainerConfig, host: &Host) -> Result<Plan, Err
         groups: config.host.group_add.clone(),
         files,
         shares,
+        agent,
         init: config.host.init.unwrap_or(false),
         vm: VmSize::new(&config.host, host),
         stop_signal: match config.stop_signal.as_deref() {

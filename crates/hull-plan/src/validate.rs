@@ -2,7 +2,7 @@
 
 use crate::{
     ContainerConfig, Error, Host, HostConfig, capabilities, devices, files, health, limits, mounts,
-    parse_signal, restart, security::Security, sysctl,
+    parse_signal, restart, security::Security, sockets, sysctl,
 };
 
 /// Checks everything about `config` that can be checked without its image, in Docker's words.
@@ -64,6 +64,7 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     namespaces(&config.host)?;
     network(&config.host.network_mode)?;
     mounts::validate(config)?;
+    sockets::validate(&config.host)?;
     Security::parse(&config.host.security_opt)?;
     sysctl::validate(config)
 }

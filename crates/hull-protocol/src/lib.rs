@@ -18,7 +18,7 @@ pub use message::*;
 pub use window::{INITIAL_WINDOW, RecvWindow, SendWindow};
 
 /// Version of the frames and messages in this crate; both ends must have the same.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Name of the virtio-serial port that carries the channel, as seen in
 /// `/sys/class/virtio-ports/*/name` in the guest.

@@ -99,6 +99,13 @@ pub enum Request {
     Stow { mac: String },
     /// Changes what a running container knows of its networks.
     Settle(Box<Settle>),
+    /// Connects to the unix socket `path` that a process of the container listens on. Replies when
+    /// that is done; `streams` carry the connection from then on.
+    Dial { container: String, path: String, streams: Duplex },
+    /// Lets `streams` carry a connection of [`Event::Connected`].
+    Join { connection: u32, streams: Duplex },
+    /// Closes a connection of [`Event::Connected`].
+    Refuse { connection: u32 },
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
     Clock { clock_ns: u64 },
     /// Has the agent say nothing after the reply until [`Request::Speak`] or [`Request::Adopt`]: the
@@ -139,6 +146,16 @@ pub struct Target {
     pub container: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<String>,
+}
+
+/// The two directions of a connection. The end of one is the end of that direction; each has a
+/// window of its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Duplex {
+    /// To the guest.
+    pub input: StreamId,
+    /// From the guest.
+    pub output: StreamId,
 }
 
 /// What changes when a running container gets or loses a network.
@@ -274,14 +291,26 @@ pub struct Interface {
 pub const SHARE_TYPE: &str = "hull-share";
 
 /// Something that the host shares with a container.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Shared {
     /// It is a directory, not a file.
     pub directory: bool,
+    /// It is a unix socket: connections to it are told by [`Event::Connected`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<Access>,
     /// It is empty, and is to be filled with what it covers in the image, whose owner and mode it
     /// gets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fill: bool,
+}
+
+/// Who may connect to a socket.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Access {
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 /// What a container's root file system is made of.
@@ -402,6 +431,14 @@ pub enum Event {
     /// kept quiet, because a slow one would be part of every start. Comes in pieces, each of which
     /// fits into [`crate::frame::MAX_EVENT`].
     KernelLog { text: String },
+    /// A process has connected to a socket of the host ([`Shared::socket`]), and waits for
+    /// [`Request::Join`] or [`Request::Refuse`]. The guest tells of a few, and accepts more when
+    /// they are answered.
+    Connected {
+        /// Number of the socket among [`Create::shares`].
+        share: u32,
+        connection: u32,
+    },
     /// Something that the user should see in `hull logs --boot`.
     Warning { message: String },
 }

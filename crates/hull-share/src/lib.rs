@@ -95,6 +95,18 @@ pub struct Share {
     pub lease: Option<PathBuf>,
 }
 
+/// Returns whom a guest sees as the owner of what belongs to a user and group of the host.
+#[cfg(target_os = "linux")]
+pub fn guest_owner(uid: u32, gid: u32) -> (u32, u32) {
+    owner::Owners::of_process().mapped(uid, gid)
+}
+
+/// Returns whom a guest sees as the owner of what belongs to a user and group of the host: its root.
+#[cfg(not(target_os = "linux"))]
+pub fn guest_owner(_uid: u32, _gid: u32) -> (u32, u32) {
+    (0, 0)
+}
+
 /// Why shares cannot be served.
 #[derive(Debug, Error)]
 pub enum ServeError {

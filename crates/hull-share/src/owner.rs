@@ -48,9 +48,18 @@ impl Owners {
         if let Some(kept) = kept(node) {
             return kept.applied(real.mode);
         }
+        let (uid, gid) = Self::Kept { uid, gid }.mapped(real.uid, real.gid);
+        Owner { uid, gid, ..real }
+    }
+
+    /// Returns whom the guest sees as the owner of a file that nobody has given one.
+    pub(crate) fn mapped(self, real_uid: u32, real_gid: u32) -> (u32, u32) {
+        let Self::Kept { uid, gid } = self else {
+            return (real_uid, real_gid);
+        };
         // As user namespaces have it: the user is the guest's root, and others are nobody.
         let map = |id, own| if id == own { 0 } else { NOBODY };
-        Owner { uid: map(real.uid, uid), gid: map(real.gid, gid), mode: real.mode }
+        (map(real_uid, uid), map(real_gid, gid))
     }
 
     /// Changes owner or mode.

@@ -106,6 +106,49 @@ pub fn connect(address: &Address) -> io::Result<std::os::unix::net::UnixStream> 
     Ok(stream)
 }
 
+/// What [`remove_stale`] has found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stale {
+    Nothing,
+    /// A socket that nobody listened on.
+    Removed,
+    /// A socket that somebody listens on, which is left alone.
+    InUse,
+    /// Something that is no socket, which is left alone.
+    NoSocket,
+}
+
+/// Removes a socket whose owner has gone.
+///
+/// # Errors
+/// lstat(2), connect(2) other than that nobody listens, unlink(2).
+pub fn remove_stale(path: &Path) -> io::Result<Stale> {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stale::Nothing),
+        Err(error) => return Err(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Ok(Stale::NoSocket),
+        Ok(_) => {}
+    }
+    match connect(&Address::of(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        // Its queue is full, or it is not for streams.
+        Err(error)
+            if error.kind() == io::ErrorKind::WouldBlock
+                || error.raw_os_error() == Some(rustix::io::Errno::PROTOTYPE.raw_os_error()) =>
+        {
+            return Ok(Stale::InUse);
+        }
+        Ok(_) => return Ok(Stale::InUse),
+        Err(error) => return Err(error),
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stale::Nothing),
+        removed => removed.map(|()| Stale::Removed),
+    }
+}
+
 /// Bytes of `sun_path` with its terminating zero; 104 on macOS, 108 on Linux.
 const LONGEST: usize = 104;
 
@@ -133,5 +176,23 @@ mod tests {
         assert_eq!(last, Err(io::ErrorKind::WouldBlock));
         drop(listener);
         assert!(connect(&address).is_err());
+    }
+
+    #[test]
+    fn only_what_nobody_listens_on_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("s");
+        assert_eq!(remove_stale(&path).unwrap(), Stale::Nothing);
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(remove_stale(&path).unwrap(), Stale::InUse);
+        drop(listener);
+        assert_eq!(remove_stale(&path).unwrap(), Stale::Removed);
+        let datagrams = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        assert_eq!(remove_stale(&path).unwrap(), Stale::InUse);
+        drop(datagrams);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        assert_eq!(remove_stale(&path).unwrap(), Stale::NoSocket);
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     }
 }

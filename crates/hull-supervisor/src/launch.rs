@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hull_network::protocol::{Endpoint, Publish};
+use hull_protocol::Access;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -42,6 +43,9 @@ pub struct Launch {
     /// What the guest is given of the host's directories; mounts of `spec` have their numbers.
     #[serde(default)]
     pub shares: Vec<ShareLaunch>,
+    /// Sockets of the host that lead to those of the container's processes.
+    #[serde(default)]
+    pub sockets: Vec<PublishedSocket>,
     /// Run the agent's small init as process 1 (`--init`).
     #[serde(default)]
     pub init: bool,
@@ -111,6 +115,9 @@ pub struct ShareLaunch {
     pub source: PathBuf,
     /// It is a directory, not a file.
     pub directory: bool,
+    /// It is a unix socket, and who may connect to it in the container. It need not be there.
+    #[serde(default)]
+    pub socket: Option<Access>,
     #[serde(default)]
     pub read_only: bool,
     /// As in [`hull_protocol::Shared::fill`].
@@ -122,6 +129,14 @@ pub struct ShareLaunch {
     /// As in [`hull_share::Share::lease`].
     #[serde(default)]
     pub lease: Option<PathBuf>,
+}
+
+/// A socket of the host, mode 0600, that leads to one in the container.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PublishedSocket {
+    pub host: PathBuf,
+    /// Absolute path in the container.
+    pub container: String,
 }
 
 /// What a supervisor without a container yet is told: `wait.json`.

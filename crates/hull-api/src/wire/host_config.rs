@@ -50,6 +50,8 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         network_mode: fields.take("NetworkMode")?,
         port_bindings: fields.take::<PortMap>("PortBindings")?.into_bindings(),
         publish_all_ports: fields.take("PublishAllPorts")?,
+        publish_sockets: fields.take("PublishSockets")?,
+        ssh_auth_sock: fields.take("SshAuthSock")?,
         ipc_mode: fields.take("IpcMode")?,
         pid_mode: fields.take("PidMode")?,
         uts_mode: fields.take("UTSMode")?,
@@ -137,6 +139,11 @@ pub(crate) fn host_config_json(config: &HostConfig) -> Value {
         ("Annotations", (!config.annotations.is_empty()).then(|| json!(config.annotations))),
         ("Init", config.init.map(Value::Bool)),
         ("Kernel", config.kernel.clone().map(Value::String)),
+        (
+            "PublishSockets",
+            (!config.publish_sockets.is_empty()).then(|| json!(config.publish_sockets)),
+        ),
+        ("SshAuthSock", (!config.ssh_auth_sock.is_empty()).then(|| json!(config.ssh_auth_sock))),
     ];
     for (name, given) in optional {
         if let Some(given) = given {

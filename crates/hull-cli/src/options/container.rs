@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::capabilities;
 use super::health::HealthOptions;
 use super::resources::{Devices, Limits};
+use super::sockets::Sockets;
 use super::surroundings::Surroundings;
 use super::{
     Attach, Env, Labels, Memory, Mounts, Networks, Sparse, Sysctls, Ulimits, Volumes,
@@ -46,6 +47,7 @@ pub(crate) struct ContainerOptions {
     read_only: bool,
     restart: String,
     shm_size: Memory,
+    sockets: Sockets,
     stop_signal: String,
     stop_timeout: Option<i64>,
     surroundings: Surroundings,
@@ -69,6 +71,7 @@ impl ContainerOptions {
         self.devices.register(flags);
         self.health.register(flags);
         self.limits.register(flags);
+        self.sockets.register(flags);
         self.surroundings.register(flags);
         flags.both(&mut self.attach, 'a', "attach", "Attach to STDIN, STDOUT or STDERR");
         flags.long(&mut self.cap_add, "cap-add", "Add Linux capabilities");
@@ -183,6 +186,7 @@ impl ContainerOptions {
         let mut host = Sparse::default();
         self.limits.fill(&mut host);
         self.devices.fill(&mut host)?;
+        self.sockets.fill(&mut host)?;
         self.surroundings.fill(&mut host)?;
         if !self.restart.is_empty() {
             host.put("RestartPolicy", restart_policy(&self.restart)?);

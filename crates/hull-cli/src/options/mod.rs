@@ -17,6 +17,7 @@ mod pairs;
 mod publish;
 mod resources;
 mod restart;
+mod sockets;
 mod sparse;
 mod surroundings;
 mod sysctl;

@@ -60,9 +60,9 @@ impl Surroundings {
     pub(super) fn fill(&self, host: &mut Sparse) -> Result<(), Failure> {
         if self.use_api_socket {
             return Err(Failure::with_hint(
-                "--use-api-socket is not supported: a container's machine does not reach sockets \
-                 of the host",
-                "who can speak to the daemon controls everything that it can",
+                "--use-api-socket is not supported",
+                "mount the daemon's socket: -v $HULL_SOCKET:/var/run/docker.sock; who can speak to \
+                 the daemon controls everything that it can",
             ));
         }
         for server in &self.dns {

@@ -15,6 +15,7 @@ use super::entry::Container;
 use super::names;
 use super::record::Record;
 use super::remove::RemoveOptions;
+use super::sockets;
 use super::start::Occasion;
 use super::state::Status;
 use super::timings::Stopwatch;
@@ -64,6 +65,7 @@ impl Engine {
             let message = format!("container {} is paused, unpause it first", source.id);
             return Err(Error::Conflict(message));
         }
+        sockets::refuse_published(&source.record())?;
         let frozen = FrozenDir::new(self)?;
         let held = Client::new(&source.dir).fork(&frozen.0).await;
         let held = held.map_err(Error::supervisor("cannot fork the container"))?;

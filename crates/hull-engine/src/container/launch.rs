@@ -85,6 +85,7 @@ impl Engine {
             groups: plan.groups.clone(),
             files: plan.files.clone(),
             shares: self.shares(plan)?,
+            sockets: super::sockets::published(&config.host),
             init: plan.init,
             sysctls: Default::default(),
             network: None,

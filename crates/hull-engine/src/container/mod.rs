@@ -24,6 +24,7 @@ mod rename;
 pub(crate) mod restart;
 mod signal;
 mod size;
+mod sockets;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod stop;

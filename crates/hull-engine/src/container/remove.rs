@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::entry::Container;
 use super::kill::Killed;
+use super::sockets;
 use super::state::Status;
 use crate::{Engine, Error, Result};
 
@@ -72,6 +73,7 @@ impl Engine {
             .map_err(|error| error.within(format!("cannot remove container {given:?}")))?;
         marked.keep();
         container.end_streams();
+        sockets::remove_left(&container.record().config.host);
         self.inner.execs.forget(&container.id);
         self.inner.networks.release(&container.id);
         self.inner.containers.remove(&container.id);

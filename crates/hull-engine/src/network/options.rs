@@ -7,7 +7,7 @@ use hull_network::model::{BRIDGE_NAME, HOST_BINDING, MASQUERADE, MTU, TALK, bool
 use super::{CreateNetwork, Inside};
 use crate::{Error, Result};
 
-/// Refuses options that would be ignored, and values that make no sense.
+/// Refuses options of Docker's that would be ignored, and values that make no sense.
 pub(super) fn check_options(options: &CreateNetwork) -> Result<()> {
     for (name, value) in &options.options {
         let wanted = match name.as_str() {
@@ -18,6 +18,8 @@ pub(super) fn check_options(options: &CreateNetwork) -> Result<()> {
                 "an MTU (68 to 65535)"
             }
             BRIDGE_NAME | HOST_BINDING | MASQUERADE | MTU | TALK => continue,
+            // What Docker's bridge driver does not know it keeps and shows.
+            _ if !name.starts_with(DOCKERS) => continue,
             _ => {
                 return Err(Error::InvalidParameter(format!(
                     "network option {name} is not supported: {value}"
@@ -67,6 +69,9 @@ fn is_interface(name: &str) -> bool {
         && !is_made_up(name)
 }
 
+/// How the names of options begin that mean something to Docker.
+const DOCKERS: &str = "com.docker.network.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +92,7 @@ mod tests {
             (MASQUERADE, "1"),
             (HOST_BINDING, "127.0.0.1"),
             (BRIDGE_NAME, "docker1"),
+            ("x", "y"),
         ] {
             assert_eq!(checked(name, value), None, "{name}");
         }
@@ -96,7 +102,7 @@ mod tests {
             (HOST_BINDING, "localhost", "an IP address"),
             (BRIDGE_NAME, "b0123456789ab", "a name of an interface"),
             (BRIDGE_NAME, "longer-than-linux-takes", "a name of an interface"),
-            ("x", "y", "not supported"),
+            ("com.docker.network.bridge.inhibit_ipv4", "true", "not supported"),
         ] {
             let error = checked(name, value).unwrap_or_default();
             assert!(error.contains(why), "{name}: {error}");

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use hull_plan::{MountKind, MountPoint, Plan};
+use hull_protocol::Access;
 use hull_supervisor::launch::ShareLaunch;
 
 use super::Volume;
@@ -13,7 +15,11 @@ use crate::{Engine, Error, Result};
 impl Engine {
     /// Returns the directories and files for a container's mounts, by number.
     pub(crate) fn shares(&self, plan: &Plan) -> Result<Vec<ShareLaunch>> {
-        plan.shares.iter().map(|point| self.share(point)).collect()
+        let share = |(number, point)| match plan.agent == Some(number) {
+            true => Ok(agent(point)),
+            false => self.share(point),
+        };
+        plan.shares.iter().enumerate().map(share).collect()
     }
 
     fn share(&self, point: &MountPoint) -> Result<ShareLaunch> {
@@ -28,9 +34,11 @@ impl Engine {
             None => (bind_source(point)?, false),
         };
         let metadata = fs::metadata(&source).map_err(Error::file("open", &source))?;
-        if !metadata.is_dir() && !metadata.is_file() {
+        let is_socket = metadata.file_type().is_socket();
+        if !metadata.is_dir() && !metadata.is_file() && !is_socket {
             return Err(Error::NotImplemented(format!(
-                "cannot mount {}: only directories and regular files can be shared with a machine",
+                "cannot mount {}: only directories, regular files and sockets can be shared with a \
+                 machine",
                 source.display()
             )));
         }
@@ -38,12 +46,33 @@ impl Engine {
         Ok(ShareLaunch {
             source,
             directory: metadata.is_dir(),
+            socket: is_socket.then(|| access(&metadata)),
             read_only: point.read_only && !fill,
             fill,
             limit,
             lease,
         })
     }
+}
+
+/// Returns the socket of the ssh agent, which every user in the container may use: no others of the
+/// machine can, and the agent asks the user who runs the daemon.
+fn agent(point: &MountPoint) -> ShareLaunch {
+    ShareLaunch {
+        source: PathBuf::from(&point.source),
+        directory: false,
+        socket: Some(Access { uid: 0, gid: 0, mode: 0o666 }),
+        read_only: false,
+        fill: false,
+        limit: None,
+        lease: None,
+    }
+}
+
+/// Returns who may connect to a socket of the host in a container: those who may on the host.
+fn access(metadata: &fs::Metadata) -> Access {
+    let (uid, gid) = hull_share::guest_owner(metadata.uid(), metadata.gid());
+    Access { uid, gid, mode: metadata.mode() & 0o777 }
 }
 
 /// Returns where a volume is, and whether it is filled if it is empty.

@@ -8,7 +8,7 @@ mod devices;
 mod exec;
 mod init;
 mod mount_options;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod paths;
 mod pattern;
 pub(crate) mod process;

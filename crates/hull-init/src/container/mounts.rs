@@ -118,8 +118,7 @@ pub(crate) fn bind_path(
     read_only: bool,
 ) -> Result<()> {
     let what = || format!("error mounting {source:?} to rootfs at {destination:?}");
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(rustix::fs::CWD, source, flags).context(what)?;
+    let tree = clone_path(source).context(what)?;
     if read_only {
         set_read_only(tree.as_fd()).context(what)?;
     }
@@ -148,6 +147,12 @@ pub(crate) fn clone_tree(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     open_tree(fd, "", flags)
+}
+
+/// As [`clone_tree`], of what is at `path` in the agent's namespace.
+pub(crate) fn clone_path(path: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(rustix::fs::CWD, path, flags)
 }
 
 /// Hides `path` if it is there: a file behind `null`, a directory behind an empty one.

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
-use hull_netlink::{Mac, Protocol, Socket};
+use hull_netlink::{Protocol, Socket};
 use hull_protocol::{Edit, Reply, Settle};
 use rustix::fs::{FileType, OFlags, Stat};
 
-use super::add_default_route;
+use super::{add_default_route, find, parse_mac};
 use crate::agent::Agent;
 use crate::container::paths;
 use crate::failure::{Failure, Result};
@@ -20,12 +20,9 @@ impl Agent {
         let failed = |error: std::io::Error| Failure::failed(format!("set routes: {error}"));
         if !settle.routes.is_empty() {
             let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
-            let links = socket.links().map_err(failed)?;
             for routes in &settle.routes {
-                let mac: Option<Mac> = routes.mac.parse().ok();
-                let link = links.iter().find(|link| link.mac.is_some() && link.mac == mac);
                 // One that is being taken away has no routes.
-                let Some(link) = link else { continue };
+                let Some(link) = find(&mut socket, parse_mac(&routes.mac)?)? else { continue };
                 for gateway in &routes.gateways {
                     let invalid = |_| Failure::invalid(format!("gateway: {gateway}"));
                     let gateway = gateway.parse().map_err(invalid)?;

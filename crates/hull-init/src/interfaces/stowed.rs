@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use hull_netlink::{Change, Mac, Protocol, Socket};
 use rustix::fs::{Mode, OFlags};
 
-use super::failed;
+use super::{failed, find};
 use crate::failure::{Context, Failure, Result};
 use crate::sys;
 
@@ -39,7 +39,7 @@ impl Stowed {
     pub(super) fn put(&mut self, mac: Mac) -> Result<()> {
         let what = |error| failed("stow an interface", &error);
         let mut socket = Socket::open(Protocol::Route).map_err(what)?;
-        let index = find(&mut socket, mac)?;
+        let index = index(&mut socket, mac)?;
         let change = Change {
             up: Some(false),
             namespace: Some(self.namespace.as_fd()),
@@ -51,7 +51,7 @@ impl Stowed {
     /// Gives the interface with the hardware address `from` to containers, as `name` and with the
     /// hardware address `mac`.
     pub(super) fn take(&mut self, from: Mac, name: &str, mac: Mac) -> Result<()> {
-        let index = find(&mut self.socket, from)?;
+        let index = index(&mut self.socket, from)?;
         let change = Change {
             name: Some(name),
             mac: Some(mac).filter(|mac| *mac != from),
@@ -64,12 +64,11 @@ impl Stowed {
     }
 }
 
-/// Returns the index of the interface with the hardware address `mac`.
-fn find(socket: &mut Socket, mac: Mac) -> Result<u32> {
-    let links = socket.links().map_err(|error| failed("list interfaces", &error))?;
-    let link = links.into_iter().find(|link| link.mac == Some(mac));
-    let link = link.ok_or_else(|| Failure::not_found(format!("no interface has address {mac}")))?;
-    Ok(link.index)
+/// Returns the index of the interface with the hardware address `mac`, which must be there.
+fn index(socket: &mut Socket, mac: Mac) -> Result<u32> {
+    let link = find(socket, mac)?;
+    let missing = || Failure::not_found(format!("no interface has address {mac}"));
+    link.map(|link| link.index).ok_or_else(missing)
 }
 
 /// Opens the network namespace that the agent is in.

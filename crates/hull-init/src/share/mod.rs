@@ -9,7 +9,7 @@ mod relay;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use hull_protocol::{Create, SHARE_PORT_NAME, Shared};
+use hull_protocol::{SHARE_PORT_NAME, Shared};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
@@ -42,13 +42,8 @@ impl Shares {
         }
     }
 
-    /// Returns mounts, attached to nothing, of what the host shares with a container, by number.
-    pub(crate) fn mount_all(&self, create: &Create) -> Result<Vec<OwnedFd>> {
-        let numbered = (0..).zip(&create.shares);
-        numbered.map(|(number, shared)| self.mount(number, shared)).collect()
-    }
-
-    fn mount(&self, number: u32, shared: &Shared) -> Result<OwnedFd> {
+    /// Returns a mount, attached to nothing, of what the host shares under `number`.
+    pub(crate) fn mount(&self, number: u32, shared: &Shared) -> Result<OwnedFd> {
         let what = || format!("mount share {number}");
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let device = rustix::fs::open("/dev/fuse", flags, Mode::empty()).context(what)?;

@@ -1,6 +1,7 @@
 //! Ports of the host that lead to containers.
 
 mod listen;
+mod pktinfo;
 mod tcp;
 mod udp;
 
@@ -48,6 +49,7 @@ impl Ports {
                         tokio::task::spawn_local(tcp::serve(listener, target, dialer))
                     }
                     Transport::Udp => {
+                        pktinfo::enable(&socket)?;
                         let socket = tokio::net::UdpSocket::from_std(socket.into())?;
                         tokio::task::spawn_local(udp::serve(socket, target, dialer))
                     }

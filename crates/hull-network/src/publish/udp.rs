@@ -3,14 +3,17 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
+use super::pktinfo::{self, Received};
 use super::{Dialer, Target};
 use crate::protocol::Transport;
 
@@ -22,14 +25,16 @@ pub(super) async fn serve(socket: UdpSocket, target: Target, dialer: Dialer) {
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         let received = tokio::select! {
-            received = socket.recv_from(&mut buffer) => received,
+            received = receive(&socket, &mut buffer) => received,
             _ = sweep.tick() => {
                 flows.0.retain(|_, flow| flow.last.get().elapsed() < IDLE);
                 continue;
             }
         };
         // An error is about a datagram that was sent.
-        let Ok((length, client)) = received else { continue };
+        let Ok(Received { length, from, to }) = received else { continue };
+        // Who asks at two addresses of the host has two flows.
+        let client = Client { address: from, at: to };
         if !flows.0.contains_key(&client) {
             if flows.0.len() >= MOST_FLOWS {
                 flows.drop_oldest();
@@ -52,7 +57,19 @@ pub(super) async fn serve(socket: UdpSocket, target: Target, dialer: Dialer) {
     }
 }
 
-struct Flows(HashMap<SocketAddr, Flow>);
+/// Who sends, and to which address of the host.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Client {
+    address: SocketAddr,
+    at: Option<IpAddr>,
+}
+
+async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut receive = || pktinfo::receive(socket.as_fd(), buffer);
+    socket.async_io(Interest::READABLE, &mut receive).await
+}
+
+struct Flows(HashMap<Client, Flow>);
 
 impl Flows {
     fn drop_oldest(&mut self) {
@@ -73,7 +90,7 @@ struct Flow {
 impl Flow {
     async fn open(
         socket: &Rc<UdpSocket>,
-        client: SocketAddr,
+        client: Client,
         target: SocketAddr,
         dialer: &Dialer,
     ) -> io::Result<Self> {
@@ -97,7 +114,7 @@ impl Drop for Flow {
 async fn answers(
     server: Rc<UdpSocket>,
     socket: Rc<UdpSocket>,
-    client: SocketAddr,
+    client: Client,
     last: Rc<Cell<Instant>>,
 ) {
     let mut buffer = vec![0; 65536];
@@ -105,7 +122,9 @@ async fn answers(
         match server.recv(&mut buffer).await {
             Ok(length) => {
                 last.set(Instant::now());
-                let _ = socket.send_to(&buffer[..length], client).await;
+                let send =
+                    || pktinfo::send(socket.as_fd(), &buffer[..length], client.address, client.at);
+                let _ = socket.async_io(Interest::WRITABLE, send).await;
             }
             // Refused: nobody listens yet.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

@@ -25,6 +25,7 @@ mod restored;
 mod rewire;
 mod scratch;
 mod shares;
+mod sockets;
 mod stdin;
 mod stop;
 mod supervise;

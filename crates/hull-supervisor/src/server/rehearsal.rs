@@ -62,7 +62,7 @@ async fn perform(
         user: launch.user.clone(),
         groups: Vec::new(),
         files: launch.files.clone(),
-        shares: vec![Shared { directory: true, fill: false }],
+        shares: vec![Shared { directory: true, ..Shared::default() }],
         init: true,
         stdio: Stdio {
             stdin: None,

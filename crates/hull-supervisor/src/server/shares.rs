@@ -19,7 +19,7 @@ pub(super) fn serve(
     machine: &mut impl Machine,
     server: Option<Server>,
 ) -> Result<Option<Server>, Failure> {
-    if shares.is_empty() {
+    if shares.iter().all(|share| share.socket.is_some()) {
         return Ok(None);
     }
     let server = match server {
@@ -84,7 +84,8 @@ fn all(shares: &[ShareLaunch]) -> Vec<Share> {
         limit: share.limit,
         lease: share.lease.clone(),
     };
-    shares.iter().map(share).collect()
+    // The guest counts without sockets, too.
+    shares.iter().filter(|share| share.socket.is_none()).map(share).collect()
 }
 
 /// Begins to serve the machine, nothing yet.
@@ -103,7 +104,11 @@ fn failed(message: String) -> Failure {
 
 /// Says to the guest what it is given.
 pub(super) fn described(shares: &[ShareLaunch]) -> Vec<Shared> {
-    let shared = |share: &ShareLaunch| Shared { directory: share.directory, fill: share.fill };
+    let shared = |share: &ShareLaunch| Shared {
+        directory: share.directory,
+        socket: share.socket,
+        fill: share.fill,
+    };
     shares.iter().map(shared).collect()
 }
 

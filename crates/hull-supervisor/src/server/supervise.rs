@@ -25,6 +25,7 @@ use super::identity;
 use super::machine::{Launched, Launcher};
 use super::network::{Configuring, Joining, Membership};
 use super::offspring::{self, Source};
+use super::sockets::{Published, Sockets};
 use super::{output, shares, wiring};
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
@@ -104,6 +105,7 @@ struct Running {
     boot_messages: String,
     membership: Option<Membership>,
     shares: Option<Server>,
+    sockets: Sockets,
 }
 
 /// Boots the machine, creates the container, waits for the daemon's word and starts it.
@@ -118,6 +120,10 @@ async fn start<L: Launcher>(
     let arch = context.launch.machine.arch.clone();
     let compiling =
         tokio::task::spawn_blocking(move || hull_guest::seccomp::extract(&profile, &arch));
+    let published = match context.launch.visit {
+        true => Vec::new(),
+        false => Published::all(&context.launch.sockets)?,
+    };
     let joining = Joining::begin(context);
     let launched = launcher.launch(context).await?;
     let Launched { origin, writable, greeted, shape, disks, running, wired, .. } = launched;
@@ -185,6 +191,7 @@ async fn start<L: Launcher>(
     };
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
+    let sockets = Sockets::open(context, &guest, published);
     let running = Running {
         guest,
         events,
@@ -198,6 +205,7 @@ async fn start<L: Launcher>(
         boot_messages,
         membership,
         shares,
+        sockets,
     };
     let started = running.create_and_start(context, machine, daemon, begun, configuring).await;
     Ok((running, started))
@@ -338,6 +346,9 @@ impl Running {
             tokio::select! {
                 biased;
                 event = self.events.next() => match event {
+                    Some(Event::Connected { share, connection }) => {
+                        self.sockets.connected(context, share, connection);
+                    }
                     Some(event) => {
                         if let Some(exit) = handle(context, event) {
                             return exit;
@@ -405,6 +416,7 @@ impl Running {
         context.mark(|timings| &mut timings.exited);
         context.hub.finish(exit);
         context.stdin.close().await;
+        self.sockets.close().await;
         let _ = timeout(TRANSFER_PATIENCE, context.transferred()).await;
         if !context.launch.discard {
             let shutdown = self.guest.send(&Request::Shutdown);
@@ -454,7 +466,7 @@ fn handle(context: &Context, event: Event) -> Option<Exit> {
             console::append(context.dir(), &format!("hull-init: {message}\n"));
             None
         }
-        Event::Exited { .. } | Event::OutOfMemory { .. } => None,
+        Event::Exited { .. } | Event::OutOfMemory { .. } | Event::Connected { .. } => None,
     }
 }
 

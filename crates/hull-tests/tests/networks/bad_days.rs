@@ -38,20 +38,24 @@ fn networks_survive_the_death_of_their_processes() {
     };
     let works = || is_served(&port);
     let named = || sh(&home, "other", "ping -c 1 -W 1 web").contains("1 packets received");
-    for words in [&["network-service"][..], &["network-door"], &["network-service", "network-door"]]
-    {
+    // Kills processes and returns how long port and name are away.
+    let outage = |words: &[&str]| {
         words.iter().for_each(|word| kill(word));
         let killed = Instant::now();
         // Each container finds the new service by itself: names come with who asks for them.
         for (what, is_back) in [("port", &works as &dyn Fn() -> bool), ("name", &named)] {
             while !is_back() {
-                assert!(killed.elapsed() < Duration::from_secs(10), "no {what} after {words:?}");
+                assert!(killed.elapsed() < Duration::from_secs(30), "no {what} after {words:?}");
                 thread::sleep(Duration::from_millis(20));
             }
         }
-        let took = killed.elapsed();
-        // Generous: other tests run beside this one.
-        assert!(took < Duration::from_secs(5), "{words:?} took {took:?}");
+        killed.elapsed()
+    };
+    for words in [&["network-service"][..], &["network-door"], &["network-service", "network-door"]]
+    {
+        // One of a few: the host may be busy with something else.
+        let mut outages = (0..5).map(|_| outage(words));
+        assert!(outages.any(|took| took < Duration::from_secs(2)), "{words:?} take too long");
         let run = ["run", "--rm", "--network", "bridge", &image];
         home.hull(&[&run[..], &["ping", "-c", "1", "-W", "5", "web"]].concat()).success();
         answers(words[0]);

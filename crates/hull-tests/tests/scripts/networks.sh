@@ -27,7 +27,7 @@ run network create --ingress nc
 run network create bridge
 run network create --ipv6 --subnet 10.83.0.0/24 --subnet fd00:83::/64 n9
 run network create --internal --label x=y -o com.docker.network.driver.mtu=1400 --subnet 10.84.0.0/24 n10
-run network create -o com.docker.network.bridge.enable_icc=false --subnet 10.85.0.0/24 n11
+run network create -o com.docker.network.bridge.enable_icc=false -o foo=bar -o org.example.x=y --subnet 10.85.0.0/24 n11
 run network create -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1 --subnet 10.86.0.0/24 n12
 for name in na nb n9 n10 n11 n12; do run network inspect -f "$IPAM" "$name"; done
 run network ls --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPv6}} {{.Labels}}'
