@@ -62,9 +62,9 @@ fn versions_and_paths_that_there_are_not() {
         ),
         ("POST /images/create", 400, "fromImage is required: no image to pull"),
         (
-            "POST /images/create?fromSrc=http://x",
-            400,
-            "importing from http://x is not supported: send the archive itself",
+            "POST /images/create?fromSrc=http://127.0.0.1:1/x",
+            500,
+            "Get \"http://127.0.0.1:1/x\": dial tcp 127.0.0.1:1: connect: connection refused",
         ),
     ] {
         let answer = daemon.ask(request, "", "");

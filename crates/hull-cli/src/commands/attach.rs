@@ -6,7 +6,7 @@ use crate::client::encode;
 use crate::error::Failure;
 use crate::flags::{Arity, Switch};
 use crate::options::Attach;
-use crate::terminal::{End, check_tty, resize_for_a_moment};
+use crate::terminal::{End, check_tty, have_redrawn};
 
 pub(super) const COMMAND: Command = Command {
     name: "attach",
@@ -53,9 +53,9 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         let wait = Wait::register(&client, &attachment.id, "not-running").await?;
         let hijacked = attachment.connect(&client).await?;
         if tty {
-            // A program draws again when its terminal gets another size: for a moment it has one.
+            // What it has drawn before was for others.
             let path = format!("/containers/{}", encode(&attachment.id));
-            resize_for_a_moment(&client, &path).await;
+            have_redrawn(&client, &path).await;
         }
         match attachment.run(&client, hijacked, async { Ok(()) }).await? {
             End::Detached => Err(Failure::new("read escape sequence")),

@@ -14,7 +14,7 @@ pub(crate) use detach::DetachKeys;
 pub(crate) use output::Output;
 pub(crate) use pump::{End, Session};
 pub(crate) use raw::RawMode;
-pub(crate) use resize::{follow_size, resize_for_a_moment, size};
+pub(crate) use resize::{follow_size, have_redrawn, size};
 pub(crate) use signals::{Forwarded, ends_program};
 
 use crate::error::Failure;

@@ -37,13 +37,15 @@ pub(crate) async fn follow_size(client: &Client<'_>, path: &str) {
     std::future::pending::<()>().await;
 }
 
-/// Sets a size that the user's terminal does not have, as docker's client does: [`follow_size`] sets
-/// the right one.
-pub(crate) async fn resize_for_a_moment(client: &Client<'_>, path: &str) {
+/// Has the program draw again: its terminal gets a size that the user's does not have, as docker's
+/// client does it, and then the right one.
+pub(crate) async fn have_redrawn(client: &Client<'_>, path: &str) {
     if let Some((rows, columns)) = size() {
-        let (rows, columns) = (rows.saturating_add(1), columns.saturating_add(1));
-        // A process that has ended cannot be resized.
-        let _ = client.post(&format!("{path}/resize?h={rows}&w={columns}"), None).await;
+        for more in [1, 0] {
+            let (rows, columns) = (rows.saturating_add(more), columns.saturating_add(more));
+            // A process that has ended cannot be resized.
+            let _ = client.post(&format!("{path}/resize?h={rows}&w={columns}"), None).await;
+        }
     }
 }
 

@@ -174,6 +174,10 @@ pub(super) fn device(id: &str, port: usize) -> Value {
         "disable-legacy": "on",
         // Nothing boots from it.
         "romfile": "",
+        // Else the guest of a machine that was saved is asked to tell its neighbours that it has
+        // moved. Linux does that under the lock that closing the interface holds while it waits for
+        // the work to end (virtnet_close(), 6.11 and later).
+        "guest_announce": "off",
     })
 }
 
