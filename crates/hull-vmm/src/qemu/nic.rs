@@ -177,7 +177,7 @@ pub(super) fn device(id: &str, port: usize) -> Value {
         // Else the guest of a machine that was saved is asked to tell its neighbours that it has
         // moved. Linux does that under the lock that closing the interface holds while it waits for
         // the work to end (virtnet_close(), 6.11 and later).
-        "guest_announce": "off",
+        "guest_announce": false,
     })
 }
 
