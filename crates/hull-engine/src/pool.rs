@@ -85,8 +85,7 @@ impl Inside {
 enum Missing {
     /// A machine that is forked from its template.
     Machine,
-    /// A clone of the machine in this directory, which has a container's work before it at least once
-    /// behind it.
+    /// A clone of the machine in this directory.
     Clone(PathBuf),
 }
 
@@ -126,8 +125,7 @@ impl Pool {
     /// is nothing to fork ahead.
     pub(crate) fn new(settings: &Settings, dir: PathBuf) -> Self {
         let PoolSettings { size, max_bytes } = settings.pool;
-        let affordable = |bytes| usize::try_from(max_bytes / bytes).unwrap_or(usize::MAX);
-        let machines = affordable(MACHINE_BYTES);
+        let machines = usize::try_from(max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
         let size = if settings.templates.enabled { size.min(machines) } else { 0 };
         Self {
             size,

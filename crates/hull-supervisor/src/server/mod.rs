@@ -229,6 +229,7 @@ async fn lock(dir: &Path) -> Result<File, RunError> {
     Err(RunError::Locked { dir: dir.to_owned() })
 }
 
+/// Removes a file, which need not be there.
 fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

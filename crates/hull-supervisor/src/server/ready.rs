@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use hull_guest::Guest;
 use hull_template::sparse;
 use hull_vmm::qemu::QemuMachine;
 use hull_vmm::qemu::qmp::QmpError;
@@ -21,7 +20,6 @@ use super::machine::Greeted;
 use super::waiting::{Place, Waiting, practise};
 use super::wiring::Spare;
 use super::zygote::{self, About, Zygote, ZygoteError};
-use super::{rehearsal, shares};
 
 /// Clones the machine that stands still in `zygote`; the clone is in `place`, and stands still, too,
 /// after its rehearsal.
@@ -30,18 +28,10 @@ pub(super) async fn make(
     launch: &WaitLaunch,
     zygote: &Path,
 ) -> Result<Waiting, Failure> {
-    let Zygote { about, .. } = Zygote::read(zygote).map_err(|error| boot(&error))?;
-    let mut machine = clone(place, zygote).await.map_err(|error| boot(&error))?;
-    let channel = machine.take_channel();
-    let channel =
-        channel.ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
-    let (guest, mut events) = Guest::resume(channel);
-    let shares = shares::listen(&mut machine)?;
-    practise(&shares, place)?;
+    let (mut machine, about) = clone(place, zygote).await.map_err(|error| boot(&error))?;
     let About { shape, template, kernel, boot_log, wired, .. } = about;
     let mut spare = wired.iter().find_map(Spare::of);
-    let spec = (&launch.rehearsal, launch.machine.arch.as_str());
-    rehearsal::run(&guest, &mut events, spec, spare.as_mut(), 1).await?;
+    let (channel, shares) = practise(&mut machine, place, launch, spare.as_mut(), 1).await?;
     rest(&mut machine).await.map_err(|error| boot(&error))?;
     if let Err(error) = write_down(&machine, place, zygote) {
         tracing::debug!(error = chain(&error), "nobody knows what a start writes");
@@ -51,21 +41,21 @@ pub(super) async fn make(
         stands_still: true,
         shape,
         template,
-        greeted: Greeted { kernel, boot_log, channel: Some((guest, events)) },
+        greeted: Greeted { kernel, boot_log, channel: Some(channel) },
         wired: spare.iter().map(Spare::wired).collect(),
         shares,
     })
 }
 
-/// Returns a clone that runs and has the disk for a rehearsal.
-async fn clone(place: &Place, zygote: &Path) -> Result<QemuMachine, Error> {
-    fs::create_dir(place.share()).map_err(Error::File)?;
-    sparse::copy(&zygote::rehearsal(zygote), &place.image()).map_err(Error::File)?;
+/// Returns a clone that runs and has the disk for a rehearsal, and what its original says of itself.
+async fn clone(place: &Place, dir: &Path) -> Result<(QemuMachine, About), Error> {
+    sparse::copy(&zygote::rehearsal(dir), &place.image()).map_err(Error::File)?;
     let own = |slot| zygote::disk(place.path(), slot);
-    let mut machine = Zygote::read(zygote)?.clone_machine(zygote, NAME, own).await?;
+    let zygote = Zygote::read(dir)?;
+    let mut machine = zygote.clone_machine(dir, NAME, own).await?;
     machine.attach_disk(Slot::Kept, &Disk::at(place.image())).await?;
     machine.resume().await?;
-    Ok(machine)
+    Ok((machine, zygote.about))
 }
 
 /// Has the machine stand still, with nothing of the rehearsal.

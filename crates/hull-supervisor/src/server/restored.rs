@@ -118,10 +118,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn new(context: &Context, disks: &'a [Slot], writable: Slot) -> io::Result<Self> {
         let new = context.dir().join("restored.ext4");
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        super::remove(&new)?;
         let own = context.launch.disks.scratch.clone();
         Ok(Self { disks, writable, own, new, spare: Spare::new(context.dir())? })
     }

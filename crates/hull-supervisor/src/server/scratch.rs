@@ -25,10 +25,8 @@ impl Spare {
     /// Returns where a spare disk may be made in `dir`; there is none.
     pub(super) fn new(dir: &Path) -> io::Result<Self> {
         let spare = Self(dir.join("spare.ext4"));
-        match fs::remove_file(&spare.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(spare),
-        }
+        super::remove(&spare.0)?;
+        Ok(spare)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hull_guest::Guest;
+use hull_guest::{Events, Guest};
 use hull_protocol::Kind;
 use hull_share::Share;
 use hull_template::image::TIMES;
@@ -245,31 +245,40 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     };
     let restored = template::restore(&template, &qemu, &shape, configuration, || {}).await;
     let mut machine = restored.map_err(|error| fail(&error))?;
-    let stream = machine
-        .take_channel()
-        .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
-    let (guest, mut events) = Guest::resume(stream);
-    let shares = shares::listen(&mut machine)?;
-    fs::create_dir(place.share()).map_err(|error| fail(&error))?;
-    practise(&shares, place)?;
     let mut spare = Spare::plug(&mut machine, &launch.network, &launch.machine.home).await;
-    let spec = (&launch.rehearsal, launch.machine.arch.as_str());
-    rehearsal::run(&guest, &mut events, spec, spare.as_mut(), TIMES).await?;
+    let (channel, shares) = practise(&mut machine, place, launch, spare.as_mut(), TIMES).await?;
     Ok(Waiting {
         machine,
         stands_still: false,
         shape,
         template: Some(template.key().as_str().to_owned()),
-        greeted: Greeted::of(&template, Some((guest, events))),
+        greeted: Greeted::of(&template, Some(channel)),
         wired: spare.iter().map(Spare::wired).collect(),
         shares,
     })
 }
 
-/// Has the container that is run for practice find its share.
-pub(super) fn practise(shares: &hull_share::Server, place: &Place) -> Result<(), Failure> {
+/// Has a machine with the disk for it run a container for practice, so many `times`, and returns its
+/// guest and what serves it.
+pub(super) async fn practise(
+    machine: &mut impl Machine,
+    place: &Place,
+    launch: &WaitLaunch,
+    spare: Option<&mut Spare>,
+    times: u32,
+) -> Result<((Guest, Events), hull_share::Server), Failure> {
+    let fail = |error: &dyn std::error::Error| Failure::new(FailureCode::Boot, chain(error));
+    let stream = machine
+        .take_channel()
+        .ok_or_else(|| Failure::new(FailureCode::Boot, "the machine has no channel"))?;
+    let (guest, mut events) = Guest::resume(stream);
+    let shares = shares::listen(machine)?;
+    fs::create_dir(place.share()).map_err(|error| fail(&error))?;
     let practice = Share { source: place.share(), ..Share::default() };
-    shares.set(&[practice]).map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))
+    shares.set(&[practice]).map_err(|error| fail(&error))?;
+    let spec = (&launch.rehearsal, launch.machine.arch.as_str());
+    rehearsal::run(&guest, &mut events, spec, spare, times).await?;
+    Ok(((guest, events), shares))
 }
 
 /// The directory of a machine that waits, which goes with it.
@@ -290,7 +299,7 @@ impl Place {
     }
 
     /// What the container that is run for practice is given.
-    pub(super) fn share(&self) -> PathBuf {
+    fn share(&self) -> PathBuf {
         self.0.join("share")
     }
 }
