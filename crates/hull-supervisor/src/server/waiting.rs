@@ -76,7 +76,8 @@ pub(super) async fn wait(
     };
     Ok(dir.map(|dir| {
         log_into(&dir);
-        (dir, Prepared(RefCell::new(Some((waiting, place)))))
+        let next = QemuLauncher { zygote: launch.zygote };
+        (dir, Prepared { waiting: RefCell::new(Some((waiting, place))), next })
     }))
 }
 
@@ -92,7 +93,11 @@ async fn claim(control: &mut UnixStream) -> Option<PathBuf> {
 
 /// Starts a container in a machine that has waited for it.
 #[derive(Debug)]
-pub(super) struct Prepared(RefCell<Option<(Waiting, Place)>>);
+pub(super) struct Prepared {
+    waiting: RefCell<Option<(Waiting, Place)>>,
+    /// What starts the container if the machine is of no use.
+    next: QemuLauncher,
+}
 
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -148,7 +153,7 @@ impl Launcher for Prepared {
     type Machine = <Qemu as Vmm>::Machine;
 
     async fn launch(&self, context: &Context) -> Result<Launched<Self::Machine>, Failure> {
-        let prepared = self.0.borrow_mut().take();
+        let prepared = self.waiting.borrow_mut().take();
         if let Some((mut waiting, place)) = prepared {
             match furnish(context, &mut waiting, &place).await {
                 Ok((writable, disks)) => {
@@ -178,7 +183,7 @@ impl Launcher for Prepared {
                 }
             }
         }
-        QemuLauncher::default().launch(context).await
+        self.next.launch(context).await
     }
 }
 
