@@ -36,7 +36,23 @@ pub fn kill_daemon_during(home: &Home, arguments: &[&str], delay: u64) {
 /// If that takes more than 30 seconds.
 #[track_caller]
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
-    eventually_none(what, || if condition() { None } else { Some(()) });
+    eventually_some(what, || condition().then_some(()));
+}
+
+/// Waits until `look` finds something, and returns it.
+///
+/// # Panics
+/// If that takes more than 30 seconds.
+#[track_caller]
+pub fn eventually_some<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        sleep(LOOK);
+    }
 }
 
 /// Waits until `left` returns nothing.
@@ -45,13 +61,16 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
 /// With what it returns, if that takes more than 30 seconds.
 #[track_caller]
 pub fn eventually_none<I: IntoIterator<Item: Debug>>(what: &str, left: impl Fn() -> I) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LIMIT;
     loop {
         let left: Vec<_> = left().into_iter().collect();
         if left.is_empty() {
             return;
         }
-        assert!(Instant::now() < deadline, "not within 30 s: {what}: {left:?}");
-        sleep(Duration::from_millis(50));
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}: {left:?}");
+        sleep(LOOK);
     }
 }
+
+const LIMIT: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);

@@ -19,7 +19,7 @@ mod server;
 mod shell;
 mod user;
 
-pub use chaos::{eventually, eventually_none, kill, kill_daemon_during};
+pub use chaos::{eventually, eventually_none, eventually_some, kill, kill_daemon_during};
 pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
 pub use home::Home;

@@ -2,41 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use hull_tests::{Home, eventually, kill};
+use hull_tests::{Home, eventually, eventually_some, kill};
 
 /// A machine and its supervisor.
 type Pids = (u32, u32);
 
-/// Returns the machine that is cloned and the clone that is ready, once there is one each.
+/// Returns the machine that is cloned and the clone that is ready, once there is one each. What
+/// the daemon says may be of a machine that has just been killed, so all of it has to be seen at
+/// one time.
 fn waiting(home: &Home) -> [Pids; 2] {
-    eventually("machines wait", || {
-        let pool = "hull_pool_machines 2";
-        home.hull(&["system", "metrics"]).text().lines().any(|line| line == pool)
-    });
-    let one = |name: &str| -> u32 {
-        let pids = home.pids(name);
-        assert_eq!(pids.len(), 1, "{name}: {:?}", home.processes());
-        pids[0]
-    };
-    let (zygote, ready) = (one("-name hull-pool"), one("-name hull-ready"));
-    let dir_of = |pid: u32| {
-        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("a process");
-        line.trim_end_matches('\0').rsplit('\0').next().expect("a word").to_owned()
-    };
-    // Of the supervisors that have waited, those whose machine has not been claimed.
-    let mut supervisors = home.pids("supervisor --wait");
-    let places = home.files("pool");
-    supervisors.retain(|pid| places.iter().any(|place| dir_of(*pid).contains(place.as_str())));
-    assert_eq!(supervisors.len(), 2, "{:?}", home.processes());
-    let is_parent = |pid: &u32| parent(zygote) == *pid;
-    supervisors.sort_by_key(|pid| !is_parent(pid));
-    [(zygote, supervisors[0]), (ready, supervisors[1])]
+    eventually_some("machines wait", || try_waiting(home))
 }
 
-fn parent(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
-    parent.expect("a parent")
+fn try_waiting(home: &Home) -> Option<[Pids; 2]> {
+    let pool = "hull_pool_machines 2";
+    home.hull(&["system", "metrics"]).text().lines().find(|line| *line == pool)?;
+    let one = |name: &str| <[u32; 1]>::try_from(home.pids(name)).ok().map(|[pid]| pid);
+    let (zygote, ready) = (one("-name hull-pool")?, one("-name hull-ready")?);
+    let dir_of = |pid: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.trim_end_matches('\0').rsplit('\0').next().unwrap_or_default().to_owned()
+    };
+    // Of the supervisors that have waited, those whose machine has not been claimed.
+    let places = home.files("pool");
+    let mut supervisors = home.pids("supervisor --wait");
+    supervisors.retain(|pid| places.iter().any(|place| dir_of(pid).ends_with(place.as_str())));
+    let of_zygote = parent(zygote)?;
+    supervisors.sort_by_key(|pid| *pid != of_zygote);
+    let [first, second] = <[u32; 2]>::try_from(supervisors).ok()?;
+    (first == of_zygote).then_some([(zygote, first), (ready, second)])
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok())
 }
 
 /// Runs a container and returns the mode of its start.
