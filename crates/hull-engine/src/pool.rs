@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use hull_plan::HostConfig;
 use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
-use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, WaitLaunch};
+use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, TrialLaunch, WaitLaunch};
 use hull_supervisor::paths;
 use hull_vmm::{Arch, Artifact};
+use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -29,6 +30,8 @@ pub(crate) struct Pool {
     size: usize,
     /// Shapes that a machine stands still for, to be cloned, at most.
     shapes: usize,
+    /// Whether images are tried ahead.
+    trials: bool,
     supervisor: PathBuf,
     dir: PathBuf,
     inner: Mutex<Inside>,
@@ -48,6 +51,10 @@ struct Inside {
     wanted: Option<(MachineLaunch, TemplatesLaunch)>,
     /// What the last start found missing.
     missed: Option<MachineLaunch>,
+    /// What a clone tries of the image that it will be for: that of what was started last.
+    trial: Option<TrialLaunch>,
+    /// The last image for which no clone was ready, when one was for another.
+    missed_image: Option<PathBuf>,
     /// Machines on this host can be cloned.
     clones: bool,
     last_start: Option<Instant>,
@@ -57,6 +64,8 @@ struct Inside {
 struct Member {
     machine: MachineLaunch,
     made_from: Option<[Artifact; 3]>,
+    /// The image that it is for; `None`: any.
+    image: Option<PathBuf>,
     /// Its supervisor's directory.
     dir: PathBuf,
     waiting: Waiting,
@@ -66,6 +75,10 @@ impl Member {
     /// Whether it stands still, to be cloned.
     fn is_zygote(&self) -> bool {
         self.waiting.is_zygote()
+    }
+
+    fn suits(&self, image: &Path) -> bool {
+        self.image.as_deref().is_none_or(|own| own == image)
     }
 }
 
@@ -77,6 +90,24 @@ impl Inside {
             None => true,
         };
         self.waiting.iter().filter(is_wanted)
+    }
+
+    /// Notes which image is started. The second start in a row of an image for which no clone is
+    /// ready has the one that is for another given up.
+    fn note_image(&mut self, launch: &Launch, trials: bool) {
+        if !trials || launch.visit {
+            return;
+        }
+        let image = &launch.disks.image;
+        let of_another = |member: &Member| !member.is_zygote() && !member.suits(image);
+        let is_missed = self.waiting.iter().any(of_another);
+        if is_missed && self.missed_image.as_ref() != Some(image) {
+            self.missed_image = Some(image.clone());
+            return;
+        }
+        self.waiting.retain(|member| !of_another(member));
+        self.missed_image = None;
+        self.trial = trial(launch);
     }
 }
 
@@ -96,6 +127,30 @@ pub(crate) enum Taken {
     Machine(Waiting, PathBuf),
     /// The directory of a machine that is cloned and stays.
     Zygote(PathBuf),
+}
+
+/// Returns what there is to try of the image of `launch`.
+fn trial(launch: &Launch) -> Option<TrialLaunch> {
+    #[derive(Deserialize)]
+    struct Spec {
+        process: Process,
+    }
+    #[derive(Deserialize)]
+    struct Process {
+        args: Vec<String>,
+        #[serde(default)]
+        env: Vec<String>,
+        cwd: String,
+    }
+    let Process { args, env, cwd } = serde_json::from_str::<Spec>(launch.spec.get()).ok()?.process;
+    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    Some(TrialLaunch {
+        image: launch.disks.image.clone(),
+        image_type: launch.disks.image_type.clone(),
+        program: args.into_iter().next()?,
+        path: path.unwrap_or_default().to_owned(),
+        directory: cwd,
+    })
 }
 
 /// Returns kernel, agent and VMM as they are now: the files may have been replaced since.
@@ -124,12 +179,13 @@ impl Pool {
     /// Returns an empty pool whose machines have their directories in `dir`. Without templates there
     /// is nothing to fork ahead.
     pub(crate) fn new(settings: &Settings, dir: PathBuf) -> Self {
-        let PoolSettings { size, max_bytes } = settings.pool;
+        let PoolSettings { size, max_bytes, trials } = settings.pool;
         let machines = usize::try_from(max_bytes / MACHINE_BYTES).unwrap_or(usize::MAX);
         let size = if settings.templates.enabled { size.min(machines) } else { 0 };
         Self {
             size,
             shapes: (size * SHAPES).min(machines.saturating_sub(size)).max(size.min(1)),
+            trials,
             supervisor: settings.supervisor.clone(),
             dir,
             inner: Mutex::default(),
@@ -158,7 +214,9 @@ impl Pool {
             let now = parts(&launch.machine);
             inside.waiting.retain(|member| !fits(member) || member.made_from == now);
         }
-        let ready = |member: &Member| fits(member) && !member.is_zygote();
+        inside.note_image(launch, self.trials);
+        let image = &launch.disks.image;
+        let ready = |member: &Member| fits(member) && !member.is_zygote() && member.suits(image);
         if let Some(index) = inside.waiting.iter().position(ready) {
             let member = inside.waiting.remove(index);
             return Some(Taken::Machine(member.waiting, member.dir));
@@ -193,10 +251,15 @@ impl Pool {
         self.inside().waiting.len()
     }
 
-    /// Lets go of machines that have ended while they waited.
+    /// Lets go of machines that have ended while they waited, and of those that keep the disk of an
+    /// image that has been removed.
     fn reap(&self) {
+        let mut inside = self.inside();
         let ended = |member: &mut Member| !member.waiting.is_alive();
-        let dead: Vec<_> = self.inside().waiting.extract_if(.., ended).collect();
+        let dead: Vec<_> = inside.waiting.extract_if(.., ended).collect();
+        let is_there = |image: &PathBuf| image.exists();
+        inside.waiting.retain(|member| member.image.as_ref().is_none_or(is_there));
+        drop(inside);
         for member in dead {
             warn!("a machine of the pool has ended");
             // Gone already if its supervisor got that far.
@@ -248,9 +311,10 @@ impl Pool {
         match client::spawn_waiting(&self.supervisor, &dir).await {
             Ok(waiting) => {
                 let machine = launch.machine.clone();
+                let image = launch.trial.as_ref().map(|trial| trial.image.clone());
                 let mut inside = self.inside();
                 inside.clones |= waiting.is_zygote();
-                inside.waiting.push(Member { machine, made_from, dir, waiting });
+                inside.waiting.push(Member { machine, made_from, image, dir, waiting });
                 Ok(())
             }
             Err(error) => {
@@ -319,7 +383,11 @@ impl Engine {
             Missing::Machine => None,
             Missing::Clone(dir) => Some(dir),
         };
-        let wanted = self.inner.pool.inside().wanted.clone();
+        let (wanted, trial) = {
+            let inside = self.inner.pool.inside();
+            let trial = inside.trial.clone().filter(|trial| trial.image.exists());
+            (inside.wanted.clone(), trial.filter(|_| zygote.is_some()))
+        };
         let (machine, templates) = match wanted {
             Some((machine, templates)) => (machine, Some(templates)),
             None => {
@@ -327,7 +395,8 @@ impl Engine {
                 (machine, self.templates_launch()?)
             }
         };
-        let launch = |templates| WaitLaunch { machine, templates, rehearsal, network, zygote };
+        let launch =
+            |templates| WaitLaunch { machine, templates, rehearsal, network, zygote, trial };
         Ok(templates.map(launch))
     }
 }

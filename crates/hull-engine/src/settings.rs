@@ -48,11 +48,14 @@ pub struct PoolSettings {
     pub size: usize,
     /// Bytes of host memory that those which wait may take together.
     pub max_bytes: u64,
+    /// Whether the one that is used up next runs the program of the image that was started last for
+    /// practice, as far as that has no effect; it is for containers of that image then.
+    pub trials: bool,
 }
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { size: 1, max_bytes: 512 << 20 }
+        Self { size: 1, max_bytes: 512 << 20, trials: true }
     }
 }
 

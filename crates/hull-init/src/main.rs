@@ -38,6 +38,7 @@ mod streams;
 #[allow(unsafe_code)]
 mod sys;
 mod tasks;
+mod trial;
 
 use std::process::ExitCode;
 

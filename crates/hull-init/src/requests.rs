@@ -110,6 +110,7 @@ impl Agent {
                 Ok(Reply::Done)
             }),
             Request::Prepare(prepare) => self.prepare(&prepare),
+            Request::Try(trial) => self.try_image(number, &trial),
             Request::Interface(interface) => self.configure_interface(number, &interface),
             Request::Stow { mac } => {
                 self.interfaces.stow(&mac)?;

@@ -11,14 +11,16 @@
 
 pub mod frame;
 pub mod message;
+pub mod trial;
 pub mod window;
 
 pub use frame::{Decoder, Frame, FrameError, Kind, MAX_PAYLOAD};
 pub use message::*;
+pub use trial::Trial;
 pub use window::{INITIAL_WINDOW, RecvWindow, SendWindow};
 
 /// Version of the frames and messages in this crate; both ends must have the same.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Name of the virtio-serial port that carries the channel, as seen in
 /// `/sys/class/virtio-ports/*/name` in the guest.

@@ -91,6 +91,9 @@ pub enum Request {
     /// template. Allowed before [`Request::Configure`], which every fork still gets. Replies when
     /// the guest has nothing left to do.
     Prepare(Box<Prepare>),
+    /// Mounts an image ahead and runs a program of it for practice. Replies when that has ended,
+    /// however it did; an error means that the image is not mounted.
+    Try(Box<crate::Trial>),
     /// Configures the network interface with a hardware address. Replies when it has been done;
     /// the device may be plugged in after the request.
     Interface(Box<Interface>),

@@ -152,6 +152,24 @@ pub struct WaitLaunch {
     /// template.
     #[serde(default)]
     pub zygote: Option<PathBuf>,
+    /// What such a clone tries of the image that it will be used for.
+    #[serde(default)]
+    pub trial: Option<TrialLaunch>,
+}
+
+/// A program of an image that is run for practice, as far as that has no effect.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TrialLaunch {
+    /// As [`Disks::image`].
+    pub image: PathBuf,
+    /// File system on it.
+    pub image_type: String,
+    /// First of a container's arguments.
+    pub program: String,
+    /// Its `PATH`.
+    pub path: String,
+    /// Its working directory.
+    pub directory: String,
 }
 
 /// A container that is run in a waiting machine for practice: what the guest has executed once it

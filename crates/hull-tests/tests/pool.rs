@@ -123,6 +123,40 @@ fn a_machine_that_is_ready_is_claimed_once_and_called_as_its_container() {
 }
 
 #[test]
+fn a_machine_that_is_ready_is_for_the_image_that_was_started_last() {
+    let (_registry, home, image) = Home::with_busybox();
+    // Its program never ends, wherever it is run.
+    let program = "printf '#!/bin/sh\\nwhile :; do :; done\\n' >/forever; chmod +x /forever";
+    let make = ["run", "--name", "maker", "--network", "none", &image, "sh", "-c", program];
+    home.hull(&make).success();
+    home.hull(&["commit", "-c", "CMD [\"/forever\"]", "maker", "other"]).success();
+    home.hull(&["rm", "maker"]).success();
+    let start = |name: &str, image: &str| {
+        home.hull(&["run", "-d", "--name", name, "--network", "none", image]).success();
+        assert_eq!(home.origin(name).0, "pool", "{name}");
+        home.hull(&["rm", "-f", name]).success();
+    };
+    waiting(&home);
+    assert_eq!(run(&home, &image, &[]), "pool");
+    let [_, of_image] = waiting(&home);
+    // One start of another image leaves it alone; one more is a habit.
+    start("first", "other");
+    assert_eq!(waiting(&home)[1], of_image);
+    start("second", "other");
+    let [_, of_other] = waiting(&home);
+    assert_ne!(of_other, of_image);
+    start("third", "other");
+    let [_, of_other] = waiting(&home);
+    assert_eq!(run(&home, &image, &[]), "pool");
+    assert_eq!(waiting(&home)[1], of_other);
+    // It does not keep what has been removed.
+    home.hull(&["rmi", "other"]).success();
+    eventually("it goes with its image", || !home.pids("-name hull-ready").contains(&of_other.0));
+    waiting(&home);
+    assert_eq!(run(&home, &image, &[]), "pool");
+}
+
+#[test]
 fn the_pool_follows_what_is_started_again_and_again() {
     let (_registry, home, image) = Home::with_busybox();
     waiting(&home);

@@ -8,6 +8,7 @@
 //! [pool]
 //! size = 1            # machines that wait for a container
 //! memory = "512MiB"   # that they may take together
+//! trials = true       # the next one runs the program of its image for practice
 //! ```
 //!
 //! Read strictly: a key that there is not is an error, and so is a value that makes no sense.
@@ -86,7 +87,8 @@ impl Config {
         match key.name {
             "memory" => self.pool.max_bytes = key.bytes()?,
             "size" => self.pool.size = key.count()?,
-            _ => return Err(key.unknown("memory, size")),
+            "trials" => self.pool.trials = key.boolean()?,
+            _ => return Err(key.unknown("memory, size, trials")),
         }
         Ok(())
     }
@@ -183,6 +185,7 @@ mod tests {
         let config = Config::parse("templates.enabled = false\npool.memory = 1048576").unwrap();
         assert!(!config.templates.enabled);
         assert_eq!(config.pool.max_bytes, 1 << 20);
+        assert!(!Config::parse("pool.trials = false").unwrap().pool.trials);
     }
 
     #[test]

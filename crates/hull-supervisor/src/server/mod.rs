@@ -32,6 +32,7 @@ mod supervise;
 mod template;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod waiting;
 mod wiring;
 mod zygote;

@@ -17,6 +17,7 @@ use crate::paths;
 
 use super::context::chain;
 use super::machine::Greeted;
+use super::trial;
 use super::waiting::{Place, Waiting, practise};
 use super::wiring::Spare;
 use super::zygote::{self, About, Zygote, ZygoteError};
@@ -32,6 +33,12 @@ pub(super) async fn make(
     let About { shape, template, kernel, boot_log, wired, .. } = about;
     let mut spare = wired.iter().find_map(Spare::of);
     let (channel, shares) = practise(&mut machine, place, launch, spare.as_mut(), 1).await?;
+    let image = match &launch.trial {
+        Some(trial) if trial::run(&mut machine, &channel.0, trial, &launch.machine.arch).await => {
+            Some(trial.image.clone())
+        }
+        _ => None,
+    };
     rest(&mut machine).await.map_err(|error| boot(&error))?;
     if let Err(error) = write_down(&machine, place, zygote) {
         tracing::debug!(error = chain(&error), "nobody knows what a start writes");
@@ -39,6 +46,7 @@ pub(super) async fn make(
     Ok(Waiting {
         machine,
         stands_still: true,
+        image,
         shape,
         template,
         greeted: Greeted { kernel, boot_log, channel: Some(channel) },

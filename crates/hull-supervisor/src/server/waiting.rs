@@ -104,6 +104,8 @@ pub(super) struct Waiting {
     pub(super) machine: <Qemu as Vmm>::Machine,
     /// Until it has a container.
     pub(super) stands_still: bool,
+    /// The image that it has, and is for; `None`: any.
+    pub(super) image: Option<PathBuf>,
     pub(super) shape: Shape,
     /// Key of its template.
     pub(super) template: Option<String>,
@@ -201,7 +203,11 @@ async fn furnish(
     };
     let mounted = place.scratch();
     let mut open = vec![OpenDisk::open(Slot::Scratch, &mounted).map_err(read(&mounted))?];
-    machine.attach_disk(Slot::Image, &Disk::at(&disks.image)).await?;
+    match &waiting.image {
+        Some(image) if *image == disks.image => {}
+        Some(image) => return Err(FurnishError::Image(image.clone())),
+        None => machine.attach_disk(Slot::Image, &Disk::at(&disks.image)).await?,
+    }
     let writable = match &disks.scratch {
         Some(path) if path.exists() => {
             machine.attach_disk(Slot::Kept, &Disk::at(path)).await?;
@@ -228,6 +234,8 @@ async fn furnish(
 enum FurnishError {
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error("it is for containers of {0}")]
+    Image(PathBuf),
     #[error("cannot let the machine go on")]
     Resume(#[from] QmpError),
 }
@@ -255,6 +263,7 @@ async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {
     Ok(Waiting {
         machine,
         stands_still: false,
+        image: None,
         shape,
         template: Some(template.key().as_str().to_owned()),
         greeted: Greeted::of(&template, Some(channel)),
