@@ -51,7 +51,19 @@ pub(crate) fn late() -> Result<()> {
     if let Err(errno) = sys::interface_up(std::os::fd::AsFd::as_fd(&socket), "lo") {
         console::say(&format!("cannot set lo up: {errno}"));
     }
+    let_idle();
     Ok(())
+}
+
+/// Has the kernel not look after memory at fixed times: every look wakes a machine in which nothing
+/// happens. What a look would find is seen to when memory is asked for, or ten seconds later.
+fn let_idle() {
+    // The kernel's documentation, admin-guide/sysctl/vm.rst.
+    for (key, value) in [("compaction_proactiveness", "0"), ("stat_interval", "10")] {
+        if let Err(error) = fs::write(format!("/proc/sys/vm/{key}"), value) {
+            console::say(&format!("cannot set vm.{key}: {error}"));
+        }
+    }
 }
 
 /// Makes a directory unless it is there.
