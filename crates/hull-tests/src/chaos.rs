@@ -33,7 +33,7 @@ pub fn kill_daemon_during(home: &Home, arguments: &[&str], delay: u64) {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// If that takes more than 30 seconds.
+/// If that takes more than a minute.
 #[track_caller]
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     eventually_some(what, || condition().then_some(()));
@@ -42,7 +42,7 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
 /// Waits until `look` finds something, and returns it.
 ///
 /// # Panics
-/// If that takes more than 30 seconds.
+/// If that takes more than a minute.
 #[track_caller]
 pub fn eventually_some<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
@@ -58,7 +58,7 @@ pub fn eventually_some<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 /// Waits until `left` returns nothing.
 ///
 /// # Panics
-/// With what it returns, if that takes more than 30 seconds.
+/// With what it returns, if that takes more than a minute.
 #[track_caller]
 pub fn eventually_none<I: IntoIterator<Item: Debug>>(what: &str, left: impl Fn() -> I) {
     let deadline = Instant::now() + LIMIT;
@@ -72,5 +72,5 @@ pub fn eventually_none<I: IntoIterator<Item: Debug>>(what: &str, left: impl Fn()
     }
 }
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
