@@ -1,13 +1,9 @@
 //! Lines of JSON with descriptors, over a unix socket.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use hull_socket::descriptors;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -70,12 +66,7 @@ impl Wire {
 
 fn send_with(stream: &UnixStream, line: &[u8], fds: &[OwnedFd]) -> io::Result<usize> {
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Ok(sendmsg(stream, &[IoSlice::new(line)], &mut control, SendFlags::NOSIGNAL)?)
+    descriptors::send(stream, line, &fds)
 }
 
 fn receive_with(
@@ -84,18 +75,7 @@ fn receive_with(
     fds: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
     let mut buffer = [0; 8192];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(&mut buffer)];
-    let received = recvmsg(stream, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(more) = message {
-            fds.extend(more);
-        }
-    }
-    bytes.extend_from_slice(&buffer[..received.bytes]);
-    Ok(received.bytes)
+    let read = descriptors::receive(stream, &mut buffer, fds)?;
+    bytes.extend_from_slice(&buffer[..read]);
+    Ok(read)
 }
-
-/// Descriptors with one message.
-pub(crate) const MOST_DESCRIPTORS: usize = 32;

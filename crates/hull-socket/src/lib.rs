@@ -1,6 +1,9 @@
-//! Unix sockets whose path may be longer than `sun_path` (108 bytes, `unix(7)`).
+//! Unix sockets: those whose path may be longer than `sun_path` (108 bytes, `unix(7)`), and
+//! descriptors that are sent over them.
 
 #![deny(unsafe_code)]
+
+pub mod descriptors;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,9 @@
 //! Questions and answers between service and door: one packet each, a descriptor with some.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use hull_socket::descriptors;
 use serde::{Deserialize, Serialize};
 
 use super::door::Ask;
@@ -61,40 +56,20 @@ pub(super) fn send(
     fd: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
     let bytes = serde_json::to_vec(message)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
     let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
-    if !fds.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(&fds));
-    }
-    sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
+    descriptors::send(socket, &bytes, &fds).map(drop)
 }
 
 /// Receives a message, and the descriptor that came with it; `None` if the other end has gone.
 pub(super) fn receive<T: for<'de> Deserialize<'de>>(
     socket: BorrowedFd<'_>,
 ) -> io::Result<Option<(T, Option<OwnedFd>)>> {
-    let mut bytes = [0; MOST];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = loop {
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        match recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::INTR) => {}
-            other => break other?,
-        }
-    };
-    if received.bytes == 0 {
+    let (mut bytes, mut fds) = ([0; MOST], Vec::new());
+    let read = descriptors::receive(socket, &mut bytes, &mut fds)?;
+    if read == 0 {
         return Ok(None);
     }
-    let mut fd = None;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            fd = fds.last();
-        }
-    }
-    Ok(Some((serde_json::from_slice(&bytes[..received.bytes])?, fd)))
+    Ok(Some((serde_json::from_slice(&bytes[..read])?, fds.pop())))
 }
 
 /// Bytes of the longest packet.

@@ -4,12 +4,10 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-
+use hull_socket::descriptors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -151,7 +149,8 @@ impl Monitor {
         }
         let line = line(command)?;
         let stream: &UnixStream = self.writer.as_ref();
-        let sent = stream.async_io(Interest::WRITABLE, || send_with(stream, &line, fd)).await?;
+        let send = || descriptors::send(stream, &line, &[fd]);
+        let sent = stream.async_io(Interest::WRITABLE, send).await?;
         // The descriptor went with the first byte.
         self.writer.write_all(&line[sent..]).await?;
         self.waiting = true;
@@ -319,18 +318,6 @@ fn line<C: Command>(command: &C) -> Result<Vec<u8>, QmpError> {
     Ok(line)
 }
 
-/// Writes the first of `bytes`, and `fd` with them; returns how many.
-fn send_with(stream: &UnixStream, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let fds = [fd];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    let slices = [io::IoSlice::new(bytes)];
-    Ok(rustix::net::sendmsg(stream, &slices, &mut ancillary, SendFlags::empty())?)
-}
-
 #[derive(Serialize)]
 struct Request<'a, C> {
     execute: &'static str,
@@ -366,7 +353,6 @@ const MOST_LINE: usize = 1 << 20;
 mod tests {
     use std::os::fd::AsFd;
 
-    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     use tokio::io::AsyncReadExt;
 
     use super::*;
@@ -449,19 +435,9 @@ mod tests {
         theirs.write_all(DONE.as_bytes()).await.unwrap();
         let (passed, _) = StdUnixStream::pair().unwrap();
         monitor.execute_with(&Stop {}, passed.as_fd()).await.unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut bytes = [0; 128];
-        let mut slices = [io::IoSliceMut::new(&mut bytes)];
-        recvmsg(&theirs, &mut slices, &mut ancillary, RecvFlags::empty()).unwrap();
-        let fds: usize = ancillary
-            .drain()
-            .map(|message| match message {
-                RecvAncillaryMessage::ScmRights(fds) => fds.count(),
-                _ => 0,
-            })
-            .sum();
-        assert_eq!(fds, 1);
+        let (mut bytes, mut fds) = ([0; 128], Vec::new());
+        descriptors::receive(&theirs, &mut bytes, &mut fds).unwrap();
+        assert_eq!(fds.len(), 1);
     }
 
     #[tokio::test]
