@@ -38,7 +38,7 @@ pub(crate) fn strip(uri: &Uri) -> Result<(Uri, Version), ApiError> {
     let newest = Version::parse(VERSION).unwrap_or(Version::new(1, 51));
     let oldest = Version::parse(MIN_VERSION).unwrap_or(Version::new(1, 24));
     // A container's name may be written with the slash that Docker stores it with.
-    let path = uri.path().replacen("/containers//", "/containers/", 1);
+    let path = with_links(&uri.path().replacen("/containers//", "/containers/", 1));
     let prefixed = path
         .strip_prefix("/v")
         .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
@@ -69,6 +69,42 @@ pub(crate) fn strip(uri: &Uri) -> Result<(Uri, Version), ApiError> {
     Ok((Uri::from(target), version))
 }
 
+/// Makes one segment of the name that a container has because another is linked to it: `parent/alias`.
+fn with_links(path: &str) -> String {
+    let named = path.split_once(CONTAINERS).and_then(|(before, rest)| {
+        let (parent, rest) = rest.split_once('/')?;
+        let alias = rest.split('/').next().filter(|alias| !alias.is_empty())?;
+        let is_action = OPERATIONS.contains(&alias);
+        (!is_action).then(|| format!("{before}{CONTAINERS}{parent}%2F{rest}"))
+    });
+    named.unwrap_or_else(|| path.to_owned())
+}
+
+const CONTAINERS: &str = "/containers/";
+/// What may stand after a container's name.
+const OPERATIONS: [&str; 20] = [
+    "archive",
+    "attach",
+    "changes",
+    "checkpoints",
+    "exec",
+    "export",
+    "json",
+    "kill",
+    "logs",
+    "pause",
+    "rename",
+    "resize",
+    "restart",
+    "start",
+    "stats",
+    "stop",
+    "top",
+    "unpause",
+    "update",
+    "wait",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +125,13 @@ mod tests {
         assert_eq!(stripped("/containers//a").unwrap(), "1.51 /containers/a");
         assert_eq!(stripped("/volumes").unwrap(), "1.51 /volumes");
         assert_eq!(stripped("/v1.x/info").unwrap(), "1.51 /v1.x/info");
+        for (path, expected) in [
+            ("/v1.51/containers/web/db", "/containers/web%2Fdb"),
+            ("/containers/web/db/json", "/containers/web%2Fdb/json"),
+            ("/containers/web/json", "/containers/web/json"),
+        ] {
+            assert_eq!(strip(&Uri::from_static(path)).unwrap().0.path(), expected);
+        }
         assert_eq!(
             stripped("/v1.99/info").unwrap_err(),
             "client version 1.99 is too new. Maximum supported API version is 1.51"

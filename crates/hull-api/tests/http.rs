@@ -52,7 +52,7 @@ fn versions_and_paths_that_there_are_not() {
         ("GET /containers/x/logs", 400, "Bad parameters: you must choose at least one stream"),
         ("POST /containers/x/resize?h=a&w=1", 400, "invalid value \"a\" for \"h\": no number"),
         ("DELETE /containers/x", 404, "No such container: x"),
-        ("DELETE /containers/x?link=1", 400, "links are not supported"),
+        ("DELETE /containers/x?link=1", 404, "No such container: x"),
         ("GET /exec/x/json", 404, "No such exec instance: x"),
         ("GET /images/a/b/c/json", 404, "No such image: a/b/c:latest"),
         (

@@ -54,8 +54,8 @@ pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
 pub use hull_network::ipam::is_link_local;
 pub use hull_plan::{
-    BlkioRates, ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, LogConfig,
-    MountConfig, MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,
+    BlkioRates, ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, Link,
+    LogConfig, MountConfig, MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,
     masked_paths, readonly_paths,
 };
 pub use hull_supervisor::health::{Health, HealthStatus};

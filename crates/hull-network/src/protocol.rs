@@ -50,6 +50,9 @@ pub struct Endpoint {
     /// Names that others in the network find it by.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Names that only this container knows others by, and what they are called.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
     /// Whom to ask for other names, from inside the network; none: the host's resolvers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolvers: Vec<IpAddr>,

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Healthcheck, LogConfig, MountConfig, MountPoint, PublishedSocket, RestartPolicy};
+use crate::{
+    Healthcheck, Link, Linked, LogConfig, MountConfig, MountPoint, PublishedSocket, RestartPolicy,
+};
 
 /// A container as its creator asked for it, Docker's `Config` object.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -54,6 +56,9 @@ pub struct ContainerConfig {
     /// Networks by name or identifier, and what is asked for in each.
     pub networks: BTreeMap<String, EndpointConfig>,
     pub host: HostConfig,
+    /// What is known of the containers of [`HostConfig::links`]; the engine's, at a start.
+    #[serde(skip)]
+    pub linked: Vec<Linked>,
 }
 
 /// What a container asks for in a network, Docker's `EndpointSettings`.
@@ -62,6 +67,9 @@ pub struct ContainerConfig {
 pub struct EndpointConfig {
     /// Further names that others find the container by.
     pub aliases: Vec<String>,
+    /// `name:alias` each: names that only this container knows others by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     pub ipv4_address: Option<Ipv4Addr>,
     pub ipv6_address: Option<Ipv6Addr>,
     /// Further addresses, which are link-local.
@@ -182,6 +190,9 @@ pub struct HostConfig {
     pub group_add: Vec<String>,
     /// `host:address`.
     pub extra_hosts: Vec<String>,
+    /// Containers in the default network that this one knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     pub dns: Vec<String>,
     pub dns_search: Vec<String>,
     pub dns_options: Vec<String>,

@@ -1,6 +1,6 @@
 //! Environment of a container's processes.
 
-use crate::{ContainerConfig, sockets};
+use crate::{ContainerConfig, links, sockets};
 
 /// `PATH` where neither the image nor the user sets one.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -13,6 +13,7 @@ pub(crate) fn environment(config: &ContainerConfig, hostname: &str) -> Vec<Strin
         own.push("TERM=xterm".into());
     }
     own.extend(sockets::variable(&config.host));
+    own.extend(links::variables(&config.linked));
     overlay(own, &config.env)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::{ContainerConfig, Error, Host, HostConfig};
+use crate::{ContainerConfig, Error, Host, HostConfig, links};
 
 /// Checks what goes into the files, in the words of Docker's client.
 pub(crate) fn validate(config: &HostConfig) -> Result<(), Error> {
@@ -59,7 +59,8 @@ pub fn network_files(
     facts: &NetworkFacts,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut hosts = hosts(&config.host, host.address)?;
-    for line in host_lines(config, id, facts) {
+    let linked = links::host_lines(&config.linked);
+    for line in linked.into_iter().chain(host_lines(config, id, facts)) {
         hosts.push_str(&line);
         hosts.push('\n');
     }

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod health;
 mod limits;
+mod links;
 mod logging;
 mod merge;
 mod mounts;
@@ -38,6 +39,7 @@ pub use limits::{
     DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, discard_unsupported, parse_nano_cpus,
     resources,
 };
+pub use links::{Link, Linked};
 pub use logging::{LogConfig, LogDriver, LogFacts, LogPlan};
 pub use merge::merge_image;
 pub use plan::{Host, Plan, effective_user, masked_paths, plan, readonly_paths};

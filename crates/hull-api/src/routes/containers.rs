@@ -148,7 +148,8 @@ pub(super) async fn remove(
     parameters: Parameters,
 ) -> Answer {
     if parameters.switch("link") {
-        return Err(ApiError::bad_request("links are not supported"));
+        server.engine.remove_link(&id).await?;
+        return no_content();
     }
     let options =
         RemoveOptions { force: parameters.switch("force"), volumes: parameters.switch("v") };

@@ -48,6 +48,7 @@ pub(crate) fn container_config(body: Value) -> Result<ContainerConfig, ApiError>
         mount_points: Vec::new(),
         platform: None,
         healthcheck: healthcheck(fields.value("Healthcheck"))?,
+        linked: Vec::new(),
         host,
     };
     // Set by clients for images built on Windows; means nothing elsewhere.
@@ -155,8 +156,8 @@ mod tests {
         assert!(host("RestartPolicy", json!({"Name": "never"})).contains("unknown policy"));
         assert!(host("FutureField", json!(1)).contains("HostConfig.FutureField"));
         assert!(refused(json!({"Healthcheck": {"Pulse": 1}})).contains("Healthcheck.Pulse"));
-        let endpoint = json!({"EndpointsConfig": {"mine": {"Links": ["a"]}}});
-        assert!(refused(json!({"NetworkingConfig": endpoint})).contains("EndpointSettings.Links"));
+        let endpoint = json!({"EndpointsConfig": {"mine": {"Pulse": ["a"]}}});
+        assert!(refused(json!({"NetworkingConfig": endpoint})).contains("EndpointSettings.Pulse"));
         assert!(refused(json!({"Image": 5})).starts_with("invalid JSON: Image: "));
     }
 

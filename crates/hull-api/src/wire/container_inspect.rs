@@ -49,6 +49,9 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
         "HostConfig": host_config_json(&container.config.host),
         "GraphDriver": {"Data": null, "Name": "hull"},
     });
+    if !container.links.is_empty() {
+        value["HostConfig"]["Links"] = json!(container.links);
+    }
     if let Some(health) = &container.health {
         value["State"]["Health"] = health_json(health);
     }

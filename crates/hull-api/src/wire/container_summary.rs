@@ -17,9 +17,11 @@ pub(crate) fn container_summary(container: &Summary, now: Timestamp) -> Value {
         Some((path, arguments)) => command_line(path, arguments),
         None => String::new(),
     };
+    let names = std::iter::once(&container.name).chain(&container.links);
+    let names: Vec<String> = names.map(|name| format!("/{name}")).collect();
     let mut value = json!({
         "Id": container.id,
-        "Names": [format!("/{}", container.name)],
+        "Names": names,
         "Image": container.image,
         "ImageID": container.image_id,
         "Command": command,

@@ -34,6 +34,7 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
     ipam.finish()?;
     let config = EndpointConfig {
         aliases: fields.take("Aliases")?,
+        links: fields.take("Links")?,
         // Parsed above.
         ipv4_address: v4.and_then(|text| text.parse().ok()),
         ipv6_address: v6.and_then(|text| text.parse().ok()),
@@ -98,7 +99,7 @@ fn endpoint(endpoint: &ContainerEndpoint) -> Value {
         |v4: bool| endpoint.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == v4);
     json!({
         "IPAMConfig": if ipam.is_empty() { Value::Null } else { Value::Object(ipam) },
-        "Links": null,
+        "Links": list(&config.links),
         "Aliases": list(&config.aliases),
         "MacAddress": endpoint.mac,
         "DriverOpts": null,

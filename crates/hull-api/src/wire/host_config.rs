@@ -1,6 +1,6 @@
 //! `HostConfig` in both directions.
 
-use hull_engine::{BlkioRates, HostConfig, LogConfig, RestartPolicy, Ulimit, Update};
+use hull_engine::{BlkioRates, HostConfig, Link, LogConfig, RestartPolicy, Ulimit, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ pub(crate) fn host_config(value: Value) -> Result<HostConfig, ApiError> {
         kernel: fields.take::<Option<String>>("Kernel")?.filter(|path| !path.is_empty()),
         group_add: fields.take("GroupAdd")?,
         extra_hosts: fields.take("ExtraHosts")?,
+        links: links(fields.take("Links")?)?,
         dns: fields.take("Dns")?,
         dns_search: fields.take("DnsSearch")?,
         dns_options: fields.take("DnsOptions")?,
@@ -224,6 +225,12 @@ pub(crate) fn update(value: Value) -> Result<Update, ApiError> {
         return Err(ApiError::bad_request("only limits and the restart policy can be updated"));
     }
     Ok(Update { restart_policy: policy.then_some(limits.restart_policy), limits })
+}
+
+fn links(texts: Vec<String>) -> Result<Vec<Link>, ApiError> {
+    let parse = |text: &String| Link::parse(text);
+    let links: Result<_, _> = texts.iter().map(parse).collect();
+    links.map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 fn log_config(value: Value) -> Result<LogConfig, ApiError> {

@@ -96,7 +96,7 @@ fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
             ("Labels", json!(pairs.join(","))),
             ("LocalVolumes", json!(local_volumes(container).to_string())),
             ("Mounts", json!(mounts(container, no_trunc))),
-            ("Names", json!(names(container))),
+            ("Names", json!(names(container, no_trunc))),
             ("Networks", json!(networks(container))),
             ("Platform", Value::Null),
             ("Ports", json!(ports(container))),
@@ -109,9 +109,11 @@ fn row(container: &Value, no_trunc: bool, now: Timestamp) -> Row {
     }
 }
 
-fn names(container: &Value) -> String {
+fn names(container: &Value, no_trunc: bool) -> String {
     let names = container["Names"].as_array().into_iter().flatten();
-    names.map(|name| text(name).trim_start_matches('/')).collect::<Vec<_>>().join(",")
+    let names = names.map(|name| text(name).trim_start_matches('/'));
+    // What others that are linked to it call it has their name before.
+    names.filter(|name| no_trunc || !name.contains('/')).collect::<Vec<_>>().join(",")
 }
 
 fn image(container: &Value, no_trunc: bool) -> String {

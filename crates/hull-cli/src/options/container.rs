@@ -193,6 +193,7 @@ impl ContainerOptions {
         }
         host.put("NetworkMode", json!(self.network.mode()));
         host.put("PortBindings", self.network.bindings()?);
+        host.put("Links", json!(self.network.links()));
         host.put("PublishAllPorts", json!(self.network.publish_all));
         host.put("AutoRemove", json!(self.remove));
         let (cap_add, cap_drop) = capabilities::effective(&self.cap_add, &self.cap_drop);

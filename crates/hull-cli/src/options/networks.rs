@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::Links;
 use super::publish::{self, Publish};
 use crate::error::Failure;
 use crate::flags::FlagSet;
@@ -22,6 +23,7 @@ pub(crate) struct Networks {
     pub(crate) publish_all: bool,
     expose: Vec<String>,
     link_local: Vec<String>,
+    links: Links,
 }
 
 /// One `--network`.
@@ -33,6 +35,7 @@ struct Wanted {
     ip6: String,
     mac: String,
     link_local: Vec<String>,
+    links: Vec<String>,
     priority: i64,
 }
 
@@ -43,6 +46,7 @@ impl Networks {
         flags.long(&mut self.expose, "expose", "Expose a port or a range of ports");
         flags.long(&mut self.ip, "ip", "IPv4 address (e.g., 172.30.100.104)");
         flags.long(&mut self.ip6, "ip6", "IPv6 address (e.g., 2001:db8::33)");
+        flags.long(&mut self.links, "link", "Add link to another container");
         flags.long(&mut self.link_local, "link-local-ip", "Container IPv4/IPv6 link-local addresses");
         flags.long(&mut self.mac, "mac-address", "Container MAC address (e.g., 92:d0:c6:0a:29:33)");
         flags.hidden(&mut self.net, "net");
@@ -112,6 +116,10 @@ impl Networks {
         }
         first.link_local.extend(self.link_local.iter().cloned());
         first.aliases.extend(aliases);
+        // In other networks they are the container's.
+        if is_users(&first.name) {
+            first.links.clone_from(&self.links.0);
+        }
         if all.len() == 1 && all[0] == (Wanted { name: all[0].name.clone(), ..Wanted::default() }) {
             return Ok(Json::Null);
         }
@@ -126,6 +134,11 @@ impl Networks {
             endpoints.insert(wanted.name.clone(), wanted.json());
         }
         Ok(json!({"EndpointsConfig": endpoints}))
+    }
+
+    /// Returns the links as they were given.
+    pub(crate) fn links(&self) -> &[String] {
+        &self.links.0
     }
 
     /// Returns Docker's `PortBindings`.
@@ -178,6 +191,7 @@ impl Wanted {
             },
             "MacAddress": self.mac,
             "GwPriority": self.priority,
+            "Links": self.links,
         })
     }
 }

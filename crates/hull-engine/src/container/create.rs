@@ -78,6 +78,7 @@ impl Engine {
         let warnings = hull_plan::discard_unsupported(&mut config.host);
         hull_plan::merge_image(&mut config, &image.config)?;
         let id = random::id()?;
+        self.find_links(&mut config)?;
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
         let volumes = self.provide_mounts(&mut config).await?;
         let record = Record {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hull_plan::ContainerConfig;
+use hull_plan::{ContainerConfig, Linked};
 use hull_spec::ConsoleSize;
 use hull_supervisor::client::ClientError;
 use hull_supervisor::control::{self, Attach};
@@ -189,7 +189,8 @@ impl Engine {
             stdout: config.attach_stdout && !options.detach,
             stderr: config.attach_stderr && !options.detach && !config.tty,
         };
-        let exec = exec_request(entry, options.console_size, wanted)?;
+        let linked = self.linked(&entry.container)?;
+        let exec = exec_request(entry, linked, options.console_size, wanted)?;
         let detach = Detach {
             engine: self.clone(),
             container: Arc::clone(container),
@@ -341,6 +342,7 @@ fn check_active(container: &Container, given: &str) -> Result<()> {
 /// Builds the request: the container's own process with what the exec says otherwise.
 fn exec_request(
     entry: &ExecEntry,
+    linked: Vec<Linked>,
     console_size: Option<(u16, u16)>,
     wanted: Attach,
 ) -> Result<control::Exec> {
@@ -348,6 +350,7 @@ fn exec_request(
     let mut of_container: ContainerConfig = entry.container.record().config.clone();
     // Planning the container with these tells what environment and privileges they bring.
     of_container.tty = config.tty;
+    of_container.linked = linked;
     of_container.host.privileged |= config.privileged;
     let plan = hull_plan::plan(&entry.container.id, &of_container, &host::plan_host())?;
     let mut process = plan.spec.process.unwrap_or_default();

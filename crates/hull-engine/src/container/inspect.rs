@@ -36,6 +36,8 @@ pub struct Inspect {
     pub architecture: String,
     /// Effective: merged with what the image says.
     pub config: ContainerConfig,
+    /// Containers that this one is linked to: `/name:/parent/alias`.
+    pub links: Vec<String>,
     pub mounts: Vec<Mount>,
     pub endpoints: Vec<ContainerEndpoint>,
     pub ports: Vec<PublishedPort>,
@@ -94,6 +96,7 @@ impl Engine {
             os: record.image.os.clone(),
             architecture,
             config: record.config.clone(),
+            links: self.links_shown(&record),
             mounts: mounts(&record),
             endpoints: self.endpoints(&container, &record, &live),
             ports: shown::ports(&live),

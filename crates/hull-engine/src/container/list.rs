@@ -33,6 +33,8 @@ pub struct Summary {
     pub id: String,
     /// Without a slash.
     pub name: String,
+    /// What others that are linked to it call it: `parent/alias`.
+    pub links: Vec<String>,
     /// As the user gave it, or the image's id if that name now means another image.
     pub image: String,
     /// `sha256:<hex>`.
@@ -78,13 +80,16 @@ impl Engine {
         };
         let limit = usize::try_from(options.limit).ok().filter(|limit| *limit > 0);
         let mut list = Vec::new();
+        let mut links = self.names_by_links();
         for container in all.get(begin..end).unwrap_or_default() {
             if limit.is_some_and(|limit| list.len() == limit) {
                 break;
             }
             let (record, live) = (container.record(), container.live());
             if !live.removed && query.includes(&options.filters, container, &record, &live) {
-                list.push(self.summary(container, &record, live, options.size).await);
+                let links = links.remove(&container.id).unwrap_or_default();
+                let summary = self.summary(container, &record, live, options.size).await;
+                list.push(Summary { links, ..summary });
             }
         }
         Ok(list)
@@ -101,6 +106,7 @@ impl Engine {
         Summary {
             id: container.id.clone(),
             name: record.name.clone(),
+            links: Vec::new(),
             image: self.image_shown(record),
             image_id: record.image.id.clone(),
             command: std::iter::once(&record.path).chain(&record.args).cloned().collect(),

@@ -21,6 +21,16 @@ struct Tables {
     names: HashMap<String, String>,
 }
 
+impl Tables {
+    /// Finds what a container calls another one: `parent/alias`.
+    fn linked(&self, name: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = name.rsplit_once('/')?;
+        let parent = self.names.get(parent).and_then(|id| self.by_id.get(id))?.record();
+        let link = parent.config.host.links.iter().find(|link| link.alias == alias)?;
+        self.by_id.get(&link.container).cloned()
+    }
+}
+
 impl Registry {
     /// Finds a container by id, name or unique start of its id, in this order.
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Container>> {
@@ -34,6 +44,9 @@ impl Registry {
         let name = reference.strip_prefix('/').unwrap_or(reference);
         if let Some(container) = tables.names.get(name).and_then(|id| tables.by_id.get(id)) {
             return Ok(Arc::clone(container));
+        }
+        if let Some(container) = tables.linked(name) {
+            return Ok(container);
         }
         let mut matches = tables
             .by_id

@@ -42,6 +42,9 @@ impl Engine {
             Ok(renamed) => {
                 container.set_record(renamed);
                 self.inner.containers.release(&record.name);
+                if let Err(error) = self.rename_in_links(&container.id, new) {
+                    warn!(container = record.short_id(), %error, "links do not follow");
+                }
                 let attachments = container.attachments();
                 if container.is_running() && !attachments.list.is_empty() {
                     // Its name is another one already: that others still ask for the old one is no

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hull_plan::ContainerConfig;
 use hull_supervisor::client::{ClientError, Liveness};
 use hull_supervisor::launch::StartFrom;
 use hull_supervisor::{Exit, FailureCode, Mode, state as supervisor};
@@ -139,6 +140,7 @@ impl Engine {
             let host = host::plan_host();
             let connected = engine.connect_for_start(&starting, &prepared, from.as_ref())?;
             let Record { id, config, .. } = &*prepared;
+            let config = &ContainerConfig { linked: engine.linked(&starting)?, ..config.clone() };
             let mut plan = hull_plan::plan(id, config, &host)?;
             if let Some(facts) = &connected.facts {
                 plan.files.extend(hull_plan::network_files(config, id, &host, facts)?);

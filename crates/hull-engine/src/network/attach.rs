@@ -1,5 +1,6 @@
 //! What a container gets of its networks when it starts.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use hull_network::Cidr;
 use hull_network::ipam::is_link_local;
 use hull_network::model::{Driver, Network};
 use hull_network::protocol::Endpoint;
-use hull_plan::NetworkFacts;
+use hull_plan::{Link, NetworkFacts};
 use hull_supervisor::launch::{InterfaceLaunch, NetworkLaunch, StartFrom};
 
 use super::{Attachment, Attachments, lease};
@@ -132,9 +133,16 @@ pub(super) fn endpoint(record: &Record, attachment: &Attachment, network: &Netwo
         mac: attachment.mac.unwrap_or(hull_network::Mac([2; 6])),
         addresses: [lease::with_prefixes(network, attachment), link_local(attachment)].concat(),
         names: names(record, attachment),
+        links: links(attachment),
         // Parsed when the container was created.
         resolvers: record.config.host.dns.iter().filter_map(|text| text.parse().ok()).collect(),
     }
+}
+
+/// Returns what a container calls others in one network, and what they are called.
+fn links(attachment: &Attachment) -> BTreeMap<String, String> {
+    let links = attachment.config.links.iter().filter_map(|text| Link::parse(text).ok());
+    links.map(|link| (link.alias, link.container)).collect()
 }
 
 /// Returns the link-local addresses that a container asks for, with the prefixes that all have.

@@ -5,6 +5,7 @@ mod attachment;
 mod connect;
 mod create;
 mod lease;
+mod links;
 mod list;
 mod lookup;
 mod options;

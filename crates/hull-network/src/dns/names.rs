@@ -35,6 +35,8 @@ impl Names {
     /// Returns the addresses that `name` (lower case) means to who has the address `source`: those
     /// in networks that both are in. `None` if there is no such name.
     pub(crate) fn addresses(&mut self, source: IpAddr, name: &str) -> Option<Vec<IpAddr>> {
+        let target = self.target(source, name);
+        let name = target.as_deref().unwrap_or(name);
         let networks = self.networks_of(source);
         let mut found: Vec<IpAddr> = self
             .called(name)
@@ -102,6 +104,12 @@ impl Names {
             .is_some_and(|known| known.endpoints.iter().any(|endpoint| !endpoint.network.internal))
     }
 
+    /// Returns what a name is that only who has the address `source` knows.
+    fn target(&self, source: IpAddr, name: &str) -> Option<String> {
+        let mut links = self.member(source)?.endpoints.iter().flat_map(|one| &one.links);
+        links.find(|(alias, _)| is_same(name, alias)).map(|(_, target)| target.to_lowercase())
+    }
+
     fn networks_of(&self, source: IpAddr) -> Vec<String> {
         let endpoints = self.member(source).map(|known| known.endpoints.as_slice());
         let endpoints = endpoints.unwrap_or_default().iter();
@@ -157,6 +165,7 @@ mod tests {
             mac: hull_netlink::Mac([2; 6]),
             addresses: vec![format!("{address}/24").parse().unwrap()],
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            links: BTreeMap::new(),
             resolvers: vec![],
         }
     }
@@ -181,6 +190,13 @@ mod tests {
         assert_eq!(names.addresses(b, "alias"), Some(vec![a]));
         assert_eq!(names.addresses(b, &web[..12]), Some(vec![a]));
         assert_eq!(names.addresses(b, &web[..11]), None);
+        let linked = Endpoint {
+            links: [("DB".to_owned(), "Web".to_owned())].into(),
+            ..endpoint("net", "10.0.0.9", &["z"])
+        };
+        names.set(4, "99", &[linked]);
+        assert_eq!(names.addresses(address("10.0.0.9"), "db"), Some(vec![a]));
+        assert_eq!(names.addresses(b, "db"), None);
         assert_eq!(names.addresses(c, "web"), None);
         assert_eq!(names.addresses(c, "x"), Some(vec![address("10.1.0.3")]));
         assert_eq!(names.addresses(address("10.9.9.9"), "web"), None);

@@ -13,3 +13,15 @@ fn networks_are_dockers() {
     home.load(Image::Busybox);
     same_as_docker(&docker, &home, include_str!("../scripts/networks.sh"));
 }
+
+#[test]
+fn links_are_dockers() {
+    let docker = match Docker::with_networks() {
+        Ok(docker) => docker,
+        Err(reason) => return skip(&reason),
+    };
+    let home = Home::new();
+    docker.load(Image::Busybox);
+    home.load(Image::Busybox);
+    same_as_docker(&docker, &home, include_str!("../scripts/links.sh"));
+}

@@ -45,6 +45,7 @@ fn passes(addresses: &[&str], frame: &[u8]) -> bool {
         resolvers: vec![],
         mac: hull_netlink::Mac(MAC),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        links: Default::default(),
         names: vec![],
     };
     run(&program(&endpoint), frame) == Some(TC_ACT_OK)
