@@ -51,7 +51,7 @@ pub use storage::{
     parse_volumes_from, requested_mounts,
 };
 pub use sysctl::parse_sysctl;
-pub use validate::validate;
+pub use validate::{validate, validate_update};
 
 /// Type of a mount of the specification whose source is the number of something that the host
 /// shares; `hull_protocol::SHARE_TYPE` is the same.

@@ -289,6 +289,14 @@ fn vcpus(config: &HostConfig) -> u32 {
     u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
+/// Checks what an update says of memory, as dockerd does: for itself, whatever the container has.
+pub(crate) fn validate_memory_update(update: &HostConfig) -> Result<(), Error> {
+    match (update.memory, update.memory_swap) {
+        (0, swap) if swap > 0 => validate_memory(&HostConfig { memory_swap: 0, ..update.clone() }),
+        _ => validate_memory(update),
+    }
+}
+
 fn validate_memory(config: &HostConfig) -> Result<(), Error> {
     let HostConfig { memory, memory_swap, memory_reservation, .. } = *config;
     let message = if memory != 0 && memory < MINIMUM {

@@ -69,6 +69,22 @@ pub fn validate(config: &ContainerConfig, host: &Host) -> Result<(), Error> {
     sysctl::validate(config)
 }
 
+/// Checks an update of a container that does not run and that `updated` has been merged into: what it
+/// says of memory only for itself, as dockerd does.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_update(
+    update: &HostConfig,
+    updated: &ContainerConfig,
+    host: &Host,
+) -> Result<(), Error> {
+    limits::validate_memory_update(update)?;
+    let mut rest = updated.clone();
+    (rest.host.memory, rest.host.memory_swap, rest.host.memory_reservation) = (0, 0, 0);
+    validate(&rest, host)
+}
+
 /// `HOST_NAME_MAX` of `linux/limits.h`.
 const HOST_NAME_MAX: usize = 64;
 

@@ -54,8 +54,10 @@ impl Engine {
         let warnings = hull_plan::discard_unsupported(&mut update.limits);
         let mut record = (*container.record()).clone();
         merge(&mut record.config.host, &update)?;
-        hull_plan::validate(&record.config, &host::plan_host())?;
+        let host = host::plan_host();
+        hull_plan::validate_update(&update.limits, &record.config, &host)?;
         if live.state.status.is_running() {
+            hull_plan::validate(&record.config, &host)?;
             fits(container, &record.config)?;
             let resources = to_raw_value(&hull_plan::resources(&record.config))
                 .map_err(|error| Error::internal("cannot encode limits", error))?;
@@ -124,7 +126,8 @@ fn merge(own: &mut HostConfig, update: &Update) -> Result<()> {
         }
     }
     if new.pids_limit.is_some() {
-        own.pids_limit = new.pids_limit;
+        // As moby: whatever is not positive means no limit.
+        own.pids_limit = new.pids_limit.map(|limit| limit.max(0));
     }
     if let Some(policy) = update.restart_policy {
         if own.auto_remove && !policy.is_none() {
