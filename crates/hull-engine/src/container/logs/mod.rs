@@ -1,5 +1,6 @@
 //! The log of a container.
 
+mod journal;
 mod reader;
 mod watch;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use self::journal::Journal;
 use self::reader::Reader;
 use super::attach::Channel;
 use super::entry::Container;
@@ -79,6 +81,12 @@ impl Engine {
     ) -> Result<LogStream> {
         // A container that does not run writes nothing that could be followed.
         let watch = (options.follow && container.task().is_some()).then(|| container.watch());
+        if container.record().config.host.log.driver == "journald" {
+            let (sender, entries) = mpsc::channel(ENTRIES);
+            let (program, container) = (JOURNALCTL.into(), container.id.clone());
+            tokio::spawn(Journal { program, container, options, sender }.run(watch));
+            return Ok(LogStream { entries });
+        }
         let path = log_path(&container.dir, &container.record()).ok_or_else(|| {
             Error::NotImplemented("configured logging driver does not support reading".into())
         })?;
@@ -104,5 +112,7 @@ impl Engine {
     }
 }
 
+/// journalctl(1), found by `PATH`.
+const JOURNALCTL: &str = "journalctl";
 /// Entries that wait between the reader and its client.
 const ENTRIES: usize = 64;

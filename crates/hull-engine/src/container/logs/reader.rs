@@ -30,7 +30,7 @@ pub(super) struct Reader {
 
 /// The client has gone or wants no more.
 #[derive(Debug)]
-struct Stop;
+pub(super) struct Stop;
 
 impl Reader {
     pub(super) fn new(
@@ -131,10 +131,7 @@ impl Reader {
         };
         loop {
             // Asked before reading: what is read after that is all there will be.
-            let over = {
-                let live = live.borrow_and_update();
-                live.removed || !live.state.status.is_running() && live.state.finished_at.is_some()
-            };
+            let over = { has_ended(&live.borrow_and_update()) };
             if let Some(file) = &mut current
                 && let Err(stop) = self.send_lines(file).await?
             {
@@ -168,20 +165,11 @@ impl Reader {
             if over {
                 return Ok(Ok(()));
             }
-            let expired = async {
-                match self.options.until {
-                    Some(until) => {
-                        let left = until.duration_since(Timestamp::now());
-                        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = changes.changed() => {}
                 changed = live.changed() => if changed.is_err() { return Ok(Ok(())) },
                 () = self.sender.closed() => return Ok(Err(Stop)),
-                () = expired => return Ok(Ok(())),
+                () = self.options.expired() => return Ok(Ok(())),
             }
         }
     }
@@ -204,18 +192,45 @@ impl Reader {
                 return Ok(());
             }
         };
-        let wanted = match entry.channel {
-            Channel::Stdout => self.options.stdout,
-            Channel::Stderr => self.options.stderr,
-        };
-        if self.options.until.is_some_and(|until| entry.time > until) {
-            return Err(Stop);
-        }
-        if !wanted || self.options.since.is_some_and(|since| entry.time < since) {
+        if !self.options.wants(&entry)? {
             return Ok(());
         }
         self.sender.send(Ok(entry)).await.map_err(|_| Stop)
     }
+}
+
+impl LogOptions {
+    /// Whether an entry is asked for; `Stop`: nothing after it is, either.
+    pub(super) fn wants(&self, entry: &LogEntry) -> Result<bool, Stop> {
+        if self.until.is_some_and(|until| entry.time > until) {
+            return Err(Stop);
+        }
+        let wanted = match entry.channel {
+            Channel::Stdout => self.stdout,
+            Channel::Stderr => self.stderr,
+        };
+        Ok(wanted && self.since.is_none_or(|since| entry.time >= since))
+    }
+
+    /// Waits until nothing that is written is asked for any more.
+    pub(super) async fn expired(&self) {
+        match self.until {
+            Some(until) => {
+                let left = until.duration_since(Timestamp::now());
+                tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Waits for a container's end; `false`: nobody will say.
+pub(super) async fn is_over(live: &mut watch::Receiver<Live>) -> bool {
+    live.wait_for(has_ended).await.is_ok()
+}
+
+fn has_ended(live: &Live) -> bool {
+    live.removed || !live.state.status.is_running() && live.state.finished_at.is_some()
 }
 
 /// Lines of a file that may grow.
