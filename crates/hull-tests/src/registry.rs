@@ -61,6 +61,15 @@ impl Registry {
         run(command.args([source, &target]), Duration::from_secs(300)).success();
     }
 
+    /// Gives what is called `repository:old` (with the registry's address) another tag.
+    pub fn copy(&self, repository: &str, old: &str, new: &str) {
+        let name = |tag: &str| format!("docker://{repository}:{tag}");
+        let mut command = Command::new("skopeo");
+        command.args(["--insecure-policy", "copy", "-q"]);
+        command.args(["--src-tls-verify=false", "--dest-tls-verify=false", &name(old), &name(new)]);
+        run(&mut command, Duration::from_secs(300)).success();
+    }
+
     /// Returns `127.0.0.1:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

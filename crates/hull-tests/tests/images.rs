@@ -56,6 +56,31 @@ fn pulled_images_are_listed_inspected_and_removed() {
 }
 
 #[test]
+fn all_tags_of_a_repository_are_pulled() {
+    let registry = Registry::with_images(&[Image::Busybox]);
+    let (home, name) = (Home::new(), registry.name(&Image::Busybox));
+    home.pull(&registry, &[Image::Busybox]);
+    let tags: Vec<String> = (0..7).map(|number| format!("v{number}")).collect();
+    for tag in &tags {
+        registry.copy(&name, "latest", tag);
+    }
+    home.hull(&["rmi", &name]).success();
+    let pulled = home.hull(&["pull", "-a", "-q", &name]);
+    pulled.success();
+    let listed = home.hull(&["images", "--format", "{{.Tag}}", &name]).success();
+    let mut listed: Vec<&str> = listed.lines().collect();
+    listed.sort();
+    assert_eq!(listed, ["latest", "v0", "v1", "v2", "v3", "v4", "v5", "v6"]);
+    let refused = home.hull(&["pull", "-a", &format!("{name}:latest")]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.errors().contains("tag can't be used with --all-tags/-a"),
+        "{}",
+        refused.errors()
+    );
+}
+
+#[test]
 fn images_made_here_are_as_under_docker() {
     busybox_same_as_docker(include_str!("scripts/images.sh"));
 }

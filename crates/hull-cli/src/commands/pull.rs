@@ -78,7 +78,8 @@ pub(super) async fn pull(
     show: Show,
 ) -> Result<(), Failure> {
     let mut path = format!("/images/create?fromImage={}", encode(&reference.familiar_name()));
-    if !reference.tag_or_digest().is_empty() {
+    // Without either, everything that has a tag is asked for.
+    if reference.tag().is_some() || reference.digest().is_some() {
         path.push_str(&format!("&tag={}", encode(&reference.tag_or_digest())));
     }
     if !platform.is_empty() {

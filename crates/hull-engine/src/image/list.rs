@@ -55,14 +55,15 @@ impl Engine {
         Ok(wanted
             .map(|image| {
                 let id = image.id.to_string();
-                let tags = image.repo_tags();
-                let tags = match filters.contains("reference") {
-                    true => tags.into_iter().filter(|tag| has_reference(filters, tag)).collect(),
-                    false => tags,
-                };
+                let mut tags = image.repo_tags();
+                let mut digests = image.repo_digests();
+                if filters.contains("reference") {
+                    tags.retain(|tag| has_reference(filters, tag));
+                    digests.retain(|digest| has_reference(filters, digest));
+                }
                 ImageSummary {
                     tags,
-                    digests: image.repo_digests(),
+                    digests,
                     created: created(image),
                     size: image.size,
                     labels: image.config.config.labels.clone().unwrap_or_default(),
@@ -101,7 +102,8 @@ struct Bounds {
 impl Bounds {
     fn include(&self, filters: &Filters, image: &Image) -> bool {
         let time = created(image).unwrap_or(Timestamp::UNIX_EPOCH);
-        let named = || image.repo_tags().iter().any(|tag| has_reference(filters, tag));
+        let names = || [image.repo_tags(), image.repo_digests()].concat();
+        let named = || names().iter().any(|name| has_reference(filters, name));
         self.before.is_none_or(|before| time < before)
             && self.since.is_none_or(|since| time > since)
             && self.until.is_none_or(|until| time <= until)
@@ -119,10 +121,14 @@ pub(super) fn created(image: &Image) -> Option<Timestamp> {
     image.created.parse().ok()
 }
 
-/// As Docker's `reference.FamiliarMatch`: a pattern of the name, with or without the tag.
-fn has_reference(filters: &Filters, tag: &str) -> bool {
-    let name = tag.rsplit_once(':').map_or(tag, |(name, _)| name);
-    filters.values("reference").iter().any(|pattern| glob(pattern, tag) || glob(pattern, name))
+/// As Docker's `reference.FamiliarMatch`: a pattern of the name, with or without tag or digest.
+fn has_reference(filters: &Filters, reference: &str) -> bool {
+    let is_name = |name: &str| {
+        let mut patterns = filters.values("reference").iter();
+        patterns.any(|pattern| glob(pattern, name))
+    };
+    let end = reference.find('@').or_else(|| reference.rfind(':'));
+    is_name(reference) || end.is_some_and(|end| is_name(&reference[..end]))
 }
 
 /// Matches as Go's `path.Match` does, without character classes: `*` and `?` stop at a slash.
@@ -152,6 +158,14 @@ const FILTERS: &[&str] = &["before", "dangling", "label", "reference", "since", 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_with_or_without_tag_and_digest() {
+        let mut filters = Filters::default();
+        filters.add("reference", "a:5/b");
+        assert!(has_reference(&filters, "a:5/b:1") && has_reference(&filters, "a:5/b@sha256:ab"));
+        assert!(!has_reference(&filters, "c:1") && !has_reference(&filters, "b@sha256:ab"));
+    }
 
     #[test]
     fn patterns_stop_at_slashes() {
