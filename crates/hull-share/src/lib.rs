@@ -19,6 +19,7 @@
 //! | `fs` | the operations |
 //! | `cache` | what the guest may believe without asking |
 //! | `watch`, `attendant` | what others change, and telling the guest |
+//! | `emptied` | volumes that are empty for who uses them first |
 //! | `lease` | whether other machines use the same volume |
 //! | `locks` | who has locked what |
 //! | `rest`, `state` | when nothing is under way; what a server of a copy of the guest needs to know |
@@ -31,6 +32,8 @@
 mod attendant;
 #[cfg(target_os = "linux")]
 mod cache;
+#[cfg(target_os = "linux")]
+mod emptied;
 #[cfg(target_os = "linux")]
 mod fs;
 #[cfg(target_os = "linux")]
@@ -93,6 +96,22 @@ pub struct Share {
     /// A file that all servers of the same volume open, to know of each other; `None`: nothing
     /// but what is heard of changes says whether there are others.
     pub lease: Option<PathBuf>,
+    /// It is a volume that is empty for who uses it first.
+    pub emptied: Option<Emptied>,
+}
+
+/// A directory that is emptied when somebody begins to use it whom nobody else uses it with, and when the
+/// last one ends.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Emptied {
+    /// A file that all who use it have locked.
+    pub users: PathBuf,
+    pub top: PathBuf,
+    /// What the guest sees of the empty directory.
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 /// Returns whom a guest sees as the owner of what belongs to a user and group of the host.
@@ -120,6 +139,12 @@ pub enum ServeError {
     Kind(PathBuf),
     #[error("cannot join the users of a volume by `{}`", .path.display())]
     Lease {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot empty the volume in `{}`", .path.display())]
+    Empty {
         path: PathBuf,
         #[source]
         source: io::Error,

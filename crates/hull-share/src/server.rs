@@ -18,6 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::attendant::{Bell, attend};
 use crate::cache::Cache;
+use crate::emptied::User;
 use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
@@ -38,6 +39,11 @@ fn raise_limit() {
 fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, ServeError> {
     let failed =
         |source: Errno| ServeError::Open { path: share.source.clone(), source: source.into() };
+    let user = share.emptied.as_ref().map(|emptied| {
+        User::enter(emptied)
+            .map_err(|source| ServeError::Empty { path: emptied.top.clone(), source })
+    });
+    let user = user.transpose()?;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open(&share.source, flags, Mode::empty()).map_err(failed)?;
     let (root, _) = Node::new(root).map_err(failed)?;
@@ -49,7 +55,7 @@ fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, Serve
             .map_err(|source| ServeError::Lease { path: path.clone(), source })
     });
     let cache = Cache::new(watch.cloned(), lease.transpose()?);
-    Ok(Arc::new(Session::new(root, share, cache)))
+    Ok(Arc::new(Session::new(root, share, cache, user)))
 }
 
 /// Whether a share has files that another one has, too: what a guest does in one would go unheard

@@ -7,6 +7,7 @@ use rustix::io::{Errno, Result};
 
 use crate::Share;
 use crate::cache::Cache;
+use crate::emptied::User;
 use crate::handles::Handles;
 use crate::locks::Locks;
 use crate::nodes::{Node, Nodes};
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) cache: Cache,
     pub(crate) locks: Locks,
     read_only: bool,
+    /// Goes with the session.
+    _user: Option<User>,
 }
 
 /// Whether a request is answered.
@@ -35,7 +38,7 @@ pub(crate) enum Outcome {
 }
 
 impl Session {
-    pub(crate) fn new(root: Node, share: &Share, cache: Cache) -> Self {
+    pub(crate) fn new(root: Node, share: &Share, cache: Cache, user: Option<User>) -> Self {
         if let Some(watch) = cache.watch() {
             root.watch(watch);
         }
@@ -47,6 +50,7 @@ impl Session {
             handles: Handles::default(),
             owners: Owners::of_process(),
             read_only: share.read_only,
+            _user: user,
         }
     }
 

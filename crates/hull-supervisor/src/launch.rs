@@ -129,6 +129,19 @@ pub struct ShareLaunch {
     /// As in [`hull_share::Share::lease`].
     #[serde(default)]
     pub lease: Option<PathBuf>,
+    /// As in [`hull_share::Share::emptied`].
+    #[serde(default)]
+    pub emptied: Option<EmptiedLaunch>,
+}
+
+/// [`hull_share::Emptied`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EmptiedLaunch {
+    pub users: PathBuf,
+    pub top: PathBuf,
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
 }
 
 /// A socket of the host, mode 0600, that leads to one in the container.

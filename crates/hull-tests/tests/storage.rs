@@ -113,9 +113,9 @@ fn volumes_are_filled_shared_and_kept() {
     let everything = home.hull(&["volume", "ls", "-q"]).success();
     assert_eq!(everything, "bare\nboth\netc\ntemporary");
     assert_eq!(home.hull(&["volume", "rm", "bare", "both", "etc"]).success(), "bare\nboth\netc");
-    let pruned = home.hull(&["volume", "prune", "-f"]).success();
+    let pruned = home.hull(&["volume", "prune", "-f", "--filter", "all=0"]).success();
     assert!(pruned.starts_with("Total reclaimed space: "), "{pruned}");
-    let pruned = home.hull(&["volume", "prune", "-f", "-a"]).success();
+    let pruned = home.hull(&["volume", "prune", "-f"]).success();
     assert!(pruned.starts_with("Deleted Volumes:\ntemporary\n\nTotal "), "{pruned}");
 }
 
@@ -141,6 +141,56 @@ fn anonymous_volumes_have_the_life_of_their_container() {
     home.hull(&["run", "--name", "box", "-v", "/data", &image, "true"]).success();
     home.hull(&["rm", "-v", "box"]).success();
     assert_eq!(names(), "");
+}
+
+#[test]
+fn options_of_the_local_driver() {
+    let (_registry, home, image) = Home::with_busybox();
+    let create = |name: &str, options: &[&str]| {
+        let mut command = vec!["volume", "create", name];
+        command.extend(options.iter().flat_map(|option| ["-o", *option]));
+        home.hull(&command)
+    };
+    // A tmpfs is there for as long as somebody uses it.
+    let options = ["type=tmpfs", "device=tmpfs", "o=size=4m,uid=1000,mode=750"];
+    assert_eq!(create("scratch", &options).success(), "scratch");
+    let looks = "stat -c '%u %g %a' /v; ls -A /v; echo x > /v/x; head -c 5000000 /dev/zero > /v/big || rm /v/big";
+    let expected = "1000 0 750";
+    assert_eq!(sh(&home, &image, &["-v", "scratch:/v"], looks).text(), expected);
+    let run = ["run", "-d", "--name", "one", "-v", "scratch:/v", &image];
+    let one =
+        [&run[..], &["sh", "-c", "ls -A /v; echo 1 > /v/one; touch /done; sleep 1000"]].concat();
+    home.hull(&one).success();
+    eventually("the first has written", || {
+        home.hull(&["exec", "one", "test", "-e", "/done"]).code == 0
+    });
+    assert_eq!(home.hull(&["logs", "one"]).success(), "");
+    assert_eq!(sh(&home, &image, &["-v", "scratch:/v"], "ls -A /v; echo 2 > /v/two").text(), "one");
+    assert_eq!(home.hull(&["exec", "one", "ls", "/v"]).success(), "one\ntwo");
+    hull_tests::kill(home.machine_pid("one"));
+    home.hull(&["wait", "one"]).success();
+    assert_eq!(sh(&home, &image, &["-v", "scratch:/v"], "ls -A /v").text(), "");
+    let left = fs::read_dir(home.path().join("volumes/scratch/_data")).unwrap().count();
+    assert_eq!(left, 0);
+
+    // A directory of the host.
+    let host = tempfile::tempdir().unwrap();
+    fs::write(host.path().join("file"), "host\n").unwrap();
+    let device = format!("device={}", host.path().display());
+    create("bound", &["type=none", "o=bind", &device]).success();
+    create("fixed", &["type=none", "o=bind,ro", &device]).success();
+    let changes = "cat /v/file; echo new > /v/new 2>/dev/null; echo $?";
+    assert_eq!(sh(&home, &image, &["-v", "fixed:/v"], changes).text(), "host\n1");
+    assert_eq!(sh(&home, &image, &["-v", "bound:/v"], changes).text(), "host\n0");
+    home.hull(&["rm", "-f", "one"]).success();
+    home.hull(&["volume", "rm", "bound", "fixed", "scratch"]).success();
+    assert_eq!(fs::read_to_string(host.path().join("new")).unwrap(), "new\n");
+
+    // What cannot be had says so when it is made.
+    let nfs = create("nfs", &["type=nfs", "o=addr=10.0.0.1", "device=:/x"]);
+    assert_eq!(nfs.code, 1);
+    assert!(nfs.errors().contains("volumes of type \"nfs\" are not supported"), "{}", nfs.errors());
+    assert!(create("inodes", &["type=tmpfs", "device=tmpfs", "o=nr_inodes=1"]).code == 1);
 }
 
 #[test]

@@ -33,10 +33,12 @@ impl Engine {
     ) -> Result<Launch> {
         let image = self.root_disk_path(record)?;
         let scratch = dir.join(layout::container::SCRATCH);
+        let is_new = !scratch.exists();
         if from.is_none() {
             make_limited_disk(&scratch, &record.config.host)?;
         }
-        let launch = Launch { from, network, ..self.launch(dir, record, plan, image, scratch)? };
+        let launch =
+            Launch { from, network, ..self.launch(dir, record, plan, (image, scratch), is_new)? };
         set_previous_aside(dir)?;
         write_launch(dir, &launch)?;
         Ok(launch)
@@ -48,11 +50,12 @@ impl Engine {
         let plan = hull_plan::plan(&record.id, &record.config, &host::plan_host())?;
         let image = self.root_disk_path(&record)?;
         let scratch = container.dir.join(layout::container::SCRATCH);
+        let is_new = !scratch.exists();
         let launch = Launch {
             visit: true,
             log: LogLaunch::None,
             health: None,
-            ..self.launch(dir, &record, &plan, image, scratch)?
+            ..self.launch(dir, &record, &plan, (image, scratch), is_new)?
         };
         write_launch(dir, &launch)?;
         Ok(launch)
@@ -63,8 +66,8 @@ impl Engine {
         dir: &Path,
         record: &Record,
         plan: &Plan,
-        image: PathBuf,
-        scratch: PathBuf,
+        (image, scratch): (PathBuf, PathBuf),
+        is_new: bool,
     ) -> Result<Launch> {
         let config = &record.config;
         config.host.blkio_rates.paths().try_for_each(check_block_device)?;
@@ -84,7 +87,7 @@ impl Engine {
             user: plan.user.clone(),
             groups: plan.groups.clone(),
             files: plan.files.clone(),
-            shares: self.shares(plan)?,
+            shares: self.shares(plan, is_new)?,
             sockets: super::sockets::published(&config.host),
             init: plan.init,
             sysctls: Default::default(),

@@ -4,6 +4,7 @@ mod mounts;
 mod operations;
 mod provide;
 mod store;
+mod temporary;
 mod unfilled;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 pub(crate) use store::Volumes;
+
+use temporary::Temporary;
 
 /// A volume of the driver `local`, the only one.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -71,9 +74,26 @@ impl Volume {
         self.device().unwrap_or_else(|| self.mountpoint.clone())
     }
 
+    /// Whether its options say that nobody may write to it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.mount_options().any(|option| option == "ro")
+    }
+
+    /// Returns what it is if it is in use only for a while (`type=tmpfs`).
+    pub(crate) fn temporary(&self) -> Option<Temporary> {
+        let is_temporary = self.options.get("type").is_some_and(|kind| kind == TMPFS);
+        // Checked when it was made.
+        is_temporary.then(|| Temporary::parse(self.mount_options()).unwrap_or_default())
+    }
+
     /// Bytes that it may grow to.
     pub(crate) fn size_limit(&self) -> Option<u64> {
-        self.options.get("size").and_then(|size| parse_size(size).ok())
+        let own = self.options.get("size").and_then(|size| parse_size(size).ok());
+        own.or_else(|| self.temporary()?.size)
+    }
+
+    fn mount_options(&self) -> impl Iterator<Item = &str> {
+        self.options.get("o").into_iter().flat_map(|o| o.split(','))
     }
 }
 
@@ -109,9 +129,10 @@ impl CreateVolume {
         let binds = o.split(',').any(is_bind);
         match (kind, binds, device.starts_with('/')) {
             ("none" | "bind", true, true) => Ok(()),
+            (TMPFS, false, _) => Temporary::parse(o.split(',')).map(drop),
             _ => Err(Error::NotImplemented(format!(
-                "volumes of type \"{kind}\" are not supported: use type=none, o=bind and the \
-                 absolute path of a directory as device"
+                "volumes of type \"{kind}\" are not supported: mount it on the host, and use \
+                 type=none, o=bind and the absolute path of that directory as device"
             ))),
         }
     }
@@ -169,6 +190,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64> {
     }
 }
 
+/// Type of volumes that are emptied when nobody uses them.
+const TMPFS: &str = "tmpfs";
 /// Name of the driver.
 pub(crate) const LOCAL: &str = "local";
 /// Label of a volume whose name nobody chose.
@@ -207,6 +230,9 @@ mod tests {
         assert!(check(&[("size", "1g")]).is_ok());
         assert!(check(&[("type", "none"), ("o", "bind"), ("device", "/x")]).is_ok());
         assert!(check(&[("type", "none"), ("o", "bind"), ("device", "x")]).is_err());
+        let tmpfs = |o| check(&[("type", "tmpfs"), ("device", "tmpfs"), ("o", o)]);
+        assert!(tmpfs("size=100m,uid=1000").is_ok());
+        assert!(tmpfs("nr_inodes=5").unwrap_err().to_string().contains("nr_inodes"));
         assert!(check(&[("type", "nfs"), ("o", "addr=x"), ("device", ":/x")]).is_err());
         let error = check(&[("foo", "1")]).unwrap_err();
         assert_eq!(error.to_string(), "invalid option: \"foo\"");

@@ -7,28 +7,32 @@ use std::path::{Path, PathBuf};
 
 use hull_plan::{MountKind, MountPoint, Plan};
 use hull_protocol::Access;
-use hull_supervisor::launch::ShareLaunch;
+use hull_supervisor::launch::{EmptiedLaunch, ShareLaunch};
 
 use super::Volume;
+use super::temporary::Temporary;
 use crate::{Engine, Error, Result};
 
 impl Engine {
-    /// Returns the directories and files for a container's mounts, by number.
-    pub(crate) fn shares(&self, plan: &Plan) -> Result<Vec<ShareLaunch>> {
+    /// Returns the directories and files for a container's mounts, by number. Volumes are filled by
+    /// one that `is_new`: that has no disk yet.
+    pub(crate) fn shares(&self, plan: &Plan, is_new: bool) -> Result<Vec<ShareLaunch>> {
         let share = |(number, point)| match plan.agent == Some(number) {
             true => Ok(agent(point)),
-            false => self.share(point),
+            false => self.share(point, is_new),
         };
         plan.shares.iter().enumerate().map(share).collect()
     }
 
-    fn share(&self, point: &MountPoint) -> Result<ShareLaunch> {
+    fn share(&self, point: &MountPoint, is_new: bool) -> Result<ShareLaunch> {
         let volume = match point.kind {
             MountKind::Volume => Some(self.inner.volumes.find(&point.name)?),
             _ => None,
         };
         let limit = volume.as_ref().and_then(Volume::size_limit);
         let lease = volume.as_ref().map(Volume::lease);
+        let is_read_only = volume.as_ref().is_some_and(Volume::is_read_only);
+        let emptied = volume.as_ref().and_then(emptied);
         let (source, can_fill) = match volume {
             Some(volume) => volume_source(&volume, point)?,
             None => (bind_source(point)?, false),
@@ -42,15 +46,16 @@ impl Engine {
                 source.display()
             )));
         }
-        let fill = can_fill && metadata.is_dir() && is_empty(&source);
+        let fill = is_new && can_fill && metadata.is_dir() && is_empty(&source);
         Ok(ShareLaunch {
             source,
             directory: metadata.is_dir(),
             socket: is_socket.then(|| access(&metadata)),
-            read_only: point.read_only && !fill,
+            read_only: is_read_only || point.read_only && !fill,
             fill,
             limit,
             lease,
+            emptied,
         })
     }
 }
@@ -66,6 +71,7 @@ fn agent(point: &MountPoint) -> ShareLaunch {
         fill: false,
         limit: None,
         lease: None,
+        emptied: None,
     }
 }
 
@@ -75,11 +81,20 @@ fn access(metadata: &fs::Metadata) -> Access {
     Access { uid, gid, mode: metadata.mode() & 0o777 }
 }
 
+/// Says how a volume of `type=tmpfs` is found by who uses it first.
+fn emptied(volume: &Volume) -> Option<EmptiedLaunch> {
+    let Temporary { uid, gid, mode, .. } = volume.temporary()?;
+    let top = volume.mountpoint.clone();
+    Some(EmptiedLaunch { users: top.with_file_name("users"), top, uid, gid, mode })
+}
+
 /// Returns where a volume is, and whether it is filled if it is empty.
 fn volume_source(volume: &Volume, point: &MountPoint) -> Result<(PathBuf, bool)> {
     let top = volume.top();
     if point.subpath.is_empty() {
-        return Ok((top, !point.no_copy));
+        // What is emptied before its first use is not filled before that.
+        let keeps = volume.temporary().is_none() && !volume.is_read_only();
+        return Ok((top, keeps && !point.no_copy));
     }
     Ok((below(&top, &point.subpath)?, false))
 }

@@ -29,6 +29,8 @@ pub(crate) fn mount(
     let destination = &entry.destination;
     let what = || format!("error mounting a share to rootfs at {destination:?}");
     let options = Options::parse(&entry.options);
+    // As in Docker, what the image does not have says nothing about owner and mode.
+    let fill = shared.fill && resolve(root, destination).is_ok();
     let target = resolve_or_create(root, destination, !shared.directory).context(what)?;
     if is_directory(&target).context(what)? != shared.directory {
         return Err(Failure::failed(format!(
@@ -37,7 +39,7 @@ pub(crate) fn mount(
              exists and is the expected type"
         )));
     }
-    if shared.fill {
+    if fill {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::openat(mount, ".", flags, Mode::empty()).context(what)?;
         tree::copy_contents(target.as_fd(), top.as_fd())
