@@ -76,7 +76,10 @@ fn frame(format: &Format, rows: &[Row]) -> Result<(), Failure> {
 async fn running(client: &Client<'_>, all: bool) -> Result<Vec<String>, ClientError> {
     let containers = client.get(&format!("/containers/json?all={}", u8::from(all))).await?;
     let containers = containers.as_array().into_iter().flatten();
-    Ok(containers.filter_map(|container| Some(container["Id"].as_str()?.to_owned())).collect())
+    // As in Docker, what nobody named is called by the short form of its identifier.
+    Ok(containers
+        .filter_map(|container| Some(short_id(container["Id"].as_str()?).to_owned()))
+        .collect())
 }
 
 async fn measure(client: &Client<'_>, name: &str) -> Result<Value, ClientError> {
