@@ -21,3 +21,8 @@ fn what_happens_to_containers_volumes_and_images_is_dockers() {
 fn names_limits_logs_and_sizes_are_dockers() {
     busybox_same_as_docker(include_str!("scripts/cases-words.sh"));
 }
+
+#[test]
+fn limits_signals_lists_and_copies_are_dockers() {
+    busybox_same_as_docker(include_str!("scripts/cases-everyday.sh"));
+}
