@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hull_protocol::{Reply, Trial};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::mount::MountFlags;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{MountFlags, OpenTreeFlags, open_tree};
 
 use crate::agent::Agent;
 use crate::container::program;
@@ -23,14 +23,26 @@ impl Agent {
     pub(crate) fn try_image(&mut self, number: u32, trial: &Trial) -> Result<Option<Reply>> {
         let seccomp = Program::decode(&trial.seccomp, &[])?;
         let image = self.disks.acquire(&trial.image, &trial.image_type, MountFlags::RDONLY)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(image.as_str(), flags, Mode::empty())
-            .context(|| format!("open {image}"))?;
-        self.task(number, None, &[root.as_fd()], || {
-            run(&root, trial, &seccomp)?;
-            Ok(Reply::Done)
-        })
+        let tried = harmless(&image).and_then(|root| {
+            self.task(number, None, &[root.as_fd()], || {
+                run(&root, trial, &seccomp)?;
+                Ok(Reply::Done)
+            })
+        });
+        if tried.is_err() {
+            self.disks.release(&trial.image)?;
+        }
+        tried
     }
+}
+
+/// Returns the file system mounted at `path` as one without devices.
+fn harmless(path: &str) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, path, flags).context(|| format!("open {path}"))?;
+    sys::mount_setattr(tree.as_fd(), RDONLY | NOSUID | NODEV, 0, false)
+        .context(|| format!("change the mount of {path}"))?;
+    Ok(tree)
 }
 
 /// Runs the program to its end, or that of its time.
@@ -62,7 +74,8 @@ fn execute(root: &OwnedFd, trial: &Trial, seccomp: &Program) -> Result<Infallibl
     }
     sys::reset_signals();
     enter(root)?;
-    rustix::process::chdir(trial.directory.as_str()).context(|| "chdir".into())?;
+    // A container makes its own; at the root otherwise.
+    let _ = rustix::process::chdir(trial.directory.as_str());
     for (limit, value) in LIMITS {
         sys::set_rlimit(limit, value, value).context(|| "setrlimit".into())?;
     }
@@ -75,6 +88,10 @@ fn execute(root: &OwnedFd, trial: &Trial, seccomp: &Program) -> Result<Infallibl
     Err(sys::execve(&path, &arguments, &environment)).context(|| "execve".into())
 }
 
+/// `MOUNT_ATTR_*`, mount_setattr(2).
+const RDONLY: u64 = 1;
+const NOSUID: u64 = 2;
+const NODEV: u64 = 4;
 /// What it may have: no core file, seconds of processor time, bytes of memory of its own.
 const LIMITS: [(u32, u64); 3] =
     [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_CPU, 2), (libc::RLIMIT_DATA, 64 << 20)];
