@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -114,13 +115,26 @@ impl Engine {
 /// Deletes a tree in `tmp/`; what is left of it goes when the engine opens next.
 async fn delete(path: &Path) {
     let doomed = path.to_owned();
-    let deleted = tokio::task::spawn_blocking(move || fs::remove_dir_all(doomed)).await;
+    let deleted = tokio::task::spawn_blocking(move || delete_now(&doomed)).await;
     match deleted {
         Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
             warn!(path = %path.display(), %error, "cannot delete the files of a container");
         }
         _ => {}
     }
+}
+
+/// As [`delete`]. A supervisor that is about to end may still put a file there.
+fn delete_now(path: &Path) -> io::Result<()> {
+    for _ in 1..TRIES {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::sleep(PAUSE);
+            }
+            deleted => return deleted,
+        }
+    }
+    fs::remove_dir_all(path)
 }
 
 /// A container that is marked for removal, unless the removal fails.
@@ -142,3 +156,7 @@ impl Drop for Marked<'_> {
         }
     }
 }
+
+/// How often, and how long between: a second in all.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
