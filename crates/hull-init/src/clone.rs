@@ -81,7 +81,12 @@ impl Agent {
 }
 
 /// Calls `work` in the namespace of `child`, if it has one of its own.
-fn within(child: &Child, own: i32, kind: i32, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn within<T>(
+    child: &Child,
+    own: i32,
+    kind: i32,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     if own == 0 {
         return work();
     }

@@ -122,6 +122,10 @@ impl Agent {
             }
             Request::Join { connection, streams } => self.join(connection, streams).map(Some),
             Request::Refuse { connection } => self.refuse(connection).map(Some),
+            Request::StandIn(file) => self.stand_in(&file).map(Some),
+            Request::StandDown(file) => self.stand_down(&file).map(Some),
+            Request::Probe(file) => self.probe(&file).map(Some),
+            Request::Call { file, streams } => self.call(number, &file, streams),
             Request::Clock { clock_ns } => {
                 identity::set_clock(clock_ns)?;
                 done()
@@ -400,6 +404,9 @@ impl Agent {
             }
             self.streams.remove_owned(container.key, &self.poller);
             self.sockets.remove_owned(container.key);
+            if let Some(shares) = self.shares.as_mut().filter(|_| self.containers.is_empty()) {
+                shares.let_go();
+            }
             let result = container.unmount(&mut self.disks);
             if self.is_prepared() && self.containers.is_empty() {
                 // A rehearsal: what it made the kernel say is no other container's.

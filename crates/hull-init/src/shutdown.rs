@@ -43,6 +43,9 @@ impl Agent {
                 result = Err(failure);
             }
         }
+        if let Some(shares) = &mut self.shares {
+            shares.let_go();
+        }
         if let Err(failure) = self.disks.let_go() {
             result = Err(failure);
         }

@@ -1,8 +1,10 @@
 //! Unix sockets between host and container.
 //!
-//! A socket of the host that a container has is a socket of the agent's, mounted there: the host is
-//! told of each connection to it, and says which streams are to carry it. A socket that a
-//! container's process listens on is connected to when the host asks for it.
+//! A socket of the host that a container has is a socket of the agent's, mounted there or bound to
+//! the same file: the host is told of each connection to it, and says which streams are to carry it.
+//! A socket that a container's process listens on is connected to when the host asks for it.
+
+mod files;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,9 +16,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::agent::Agent;
-use crate::container::State;
 use crate::container::mounts::clone_path;
 use crate::container::paths::{descriptor_path, resolve};
+use crate::container::{Container, State};
 use crate::failure::{Context, Failure, Result};
 use crate::poller::Token;
 use crate::requests::check_path;
@@ -72,7 +74,16 @@ pub(crate) struct Listener {
     socket: OwnedFd,
     /// Number of what the host shares.
     share: u32,
-    path: String,
+    place: Place,
+}
+
+/// Where a socket is.
+#[derive(Debug)]
+enum Place {
+    /// At a path of the agent's, to be mounted.
+    Path(String),
+    /// At a file in a shared directory, by its number.
+    File(u64),
 }
 
 impl Listener {
@@ -86,28 +97,39 @@ impl Listener {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno).context(what),
         }
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket(flags).context(what)?;
-        let address = SocketAddrUnix::new(path.as_str()).context(what)?;
-        rustix::net::bind(&socket, &address).context(what)?;
+        let socket = bound(&path).context(what)?;
         let (uid, gid) = (Uid::from_raw(access.uid), Gid::from_raw(access.gid));
         rustix::fs::chown(path.as_str(), Some(uid), Some(gid)).context(what)?;
         let mode = Mode::from_raw_mode(access.mode & 0o777);
         rustix::fs::chmod(path.as_str(), mode).context(what)?;
         rustix::net::listen(&socket, BACKLOG).context(what)?;
-        Ok(Self { socket, share, path })
+        Ok(Self { socket, share, place: Place::Path(path) })
     }
 
     /// Returns a mount of it, attached to nothing.
     pub(crate) fn mount(&self) -> Result<OwnedFd> {
-        clone_path(&self.path).context(|| format!("mount the socket of share {}", self.share))
+        let what = || format!("mount the socket of share {}", self.share);
+        match &self.place {
+            Place::Path(path) => clone_path(path).context(what),
+            Place::File(_) => Err(Errno::INVAL).context(what),
+        }
+    }
+
+    /// The number of its file, if it is in a shared directory.
+    fn node(&self) -> Option<u64> {
+        match &self.place {
+            Place::Path(_) => None,
+            Place::File(node) => Some(*node),
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // The next one of that number replaces it.
-        let _ = rustix::fs::unlink(&self.path);
+        if let Place::Path(path) = &self.place {
+            // The next one of that number replaces it.
+            let _ = rustix::fs::unlink(path);
+        }
     }
 }
 
@@ -143,10 +165,11 @@ impl Agent {
                 Err(_) => return,
             };
             let (share, owner) = (owned.listener.share, owned.owner);
+            let node = owned.listener.node();
             let connection = self.sockets.last_connection.wrapping_add(1);
             self.sockets.last_connection = connection;
             self.sockets.waiting.insert(connection, Waiting { socket, owner });
-            self.event(&Event::Connected { share, connection });
+            self.event(&Event::Connected { share, node, connection });
         }
     }
 
@@ -183,10 +206,7 @@ impl Agent {
         streams: Duplex,
     ) -> Result<Option<Reply>> {
         check_path(path)?;
-        let found = self.container(container)?;
-        if found.state != State::Running {
-            return Err(Failure::invalid("the container is not running"));
-        }
+        let found = self.running(container)?;
         let owner = found.key;
         let root = found.view()?;
         if let Some(socket) = connect_at_once(&root, path) {
@@ -199,8 +219,7 @@ impl Agent {
         self.task(number, Some(container.into()), &keep, || {
             let failed = |errno| path_failure(path, errno);
             let target = resolve(&root, path).map_err(failed)?;
-            let address = SocketAddrUnix::new(descriptor_path(&target)).map_err(failed)?;
-            rustix::net::connect(&socket, &address).map_err(failed)?;
+            connect(&socket, &descriptor_path(&target)).map_err(failed)?;
             Ok(Reply::Done)
         })?;
         self.sockets.dialing.insert(number, Dialing { socket, owner, streams });
@@ -229,6 +248,14 @@ impl Agent {
         }
     }
 
+    fn running(&self, name: &str) -> Result<&Container> {
+        let found = self.container(name)?;
+        match found.state {
+            State::Running => Ok(found),
+            _ => Err(Failure::invalid("the container is not running")),
+        }
+    }
+
     fn carry(&mut self, socket: OwnedFd, streams: Duplex, owner: u32) -> Result<Reply> {
         self.check_stream(streams.input)?;
         self.check_stream(streams.output)?;
@@ -252,9 +279,19 @@ fn connect_at_once(root: &OwnedFd, path: &str) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let target = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
     let socket = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
-    let address = SocketAddrUnix::new(descriptor_path(&target)).ok()?;
-    rustix::net::connect(&socket, &address).ok()?;
+    connect(&socket, &descriptor_path(&target)).ok()?;
     Some(socket)
+}
+
+fn connect(socket: &OwnedFd, path: &str) -> rustix::io::Result<()> {
+    rustix::net::connect(socket, &SocketAddrUnix::new(path)?)
+}
+
+/// Returns a socket that is bound to `path`.
+fn bound(path: &str) -> rustix::io::Result<OwnedFd> {
+    let socket = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 fn socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {

@@ -16,6 +16,8 @@ use crate::message::Message;
 /// What a socket is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Protocol {
+    /// What sockets there are (sock_diag(7)).
+    Diagnostics,
     /// nftables and connection tracking.
     Netfilter,
     /// Interfaces, addresses and routes.
@@ -26,6 +28,7 @@ impl Protocol {
     /// Returns the number that socket(2) wants.
     pub fn number(self) -> u32 {
         match self {
+            Self::Diagnostics => netlink::SOCK_DIAG.as_raw().get(),
             Self::Netfilter => netlink::NETFILTER.as_raw().get(),
             Self::Route => 0,
         }
@@ -156,6 +159,7 @@ impl AsFd for Watch {
 /// socket(2).
 pub fn open(protocol: Protocol) -> io::Result<OwnedFd> {
     let protocol = match protocol {
+        Protocol::Diagnostics => Some(netlink::SOCK_DIAG),
         Protocol::Netfilter => Some(netlink::NETFILTER),
         // Number 0.
         Protocol::Route => None,

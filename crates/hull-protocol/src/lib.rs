@@ -11,11 +11,13 @@
 
 pub mod frame;
 pub mod message;
+pub mod sockets;
 pub mod trial;
 pub mod window;
 
 pub use frame::{Decoder, Frame, FrameError, Kind, MAX_PAYLOAD};
 pub use message::*;
+pub use sockets::*;
 pub use trial::Trial;
 pub use window::{INITIAL_WINDOW, RecvWindow, SendWindow};
 

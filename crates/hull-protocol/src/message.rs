@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::sockets::{Access, Duplex, SocketFile, SocketState};
+
 /// Number of a byte stream, chosen by the host, unique on a channel for as long as it is in use.
 pub type StreamId = u32;
 
@@ -109,6 +111,15 @@ pub enum Request {
     Join { connection: u32, streams: Duplex },
     /// Closes a connection of [`Event::Connected`].
     Refuse { connection: u32 },
+    /// Has the agent listen on a socket of the host in a shared directory.
+    StandIn(SocketFile),
+    /// Ends [`Request::StandIn`].
+    StandDown(SocketFile),
+    /// Says whether a process of the container listens on a socket file that the guest has made in a
+    /// shared directory. Replies [`Reply::Socket`].
+    Probe(SocketFile),
+    /// As [`Request::Dial`], for a socket file in a shared directory.
+    Call { file: SocketFile, streams: Duplex },
     /// Sets the wall clock: nanoseconds since 1970-01-01 UTC. Sent when the host's has jumped.
     Clock { clock_ns: u64 },
     /// Has the agent say nothing after the reply until [`Request::Speak`] or [`Request::Adopt`]: the
@@ -149,16 +160,6 @@ pub struct Target {
     pub container: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<String>,
-}
-
-/// The two directions of a connection. The end of one is the end of that direction; each has a
-/// window of its own.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Duplex {
-    /// To the guest.
-    pub input: StreamId,
-    /// From the guest.
-    pub output: StreamId,
 }
 
 /// What changes when a running container gets or loses a network.
@@ -307,15 +308,6 @@ pub struct Shared {
     pub fill: bool,
 }
 
-/// Who may connect to a socket.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Access {
-    pub uid: u32,
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
 /// What a container's root file system is made of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Rootfs {
@@ -385,6 +377,9 @@ pub enum Reply {
         processes: Vec<Process>,
     },
     Stat(Stat),
+    Socket {
+        state: SocketState,
+    },
 }
 
 /// Why a request failed.
@@ -434,12 +429,15 @@ pub enum Event {
     /// kept quiet, because a slow one would be part of every start. Comes in pieces, each of which
     /// fits into [`crate::frame::MAX_EVENT`].
     KernelLog { text: String },
-    /// A process has connected to a socket of the host ([`Shared::socket`]), and waits for
+    /// A process has connected to a socket of the host ([`Shared::socket`], [`Request::StandIn`]), and waits for
     /// [`Request::Join`] or [`Request::Refuse`]. The guest tells of a few, and accepts more when
     /// they are answered.
     Connected {
-        /// Number of the socket among [`Create::shares`].
+        /// Number of the socket among [`Create::shares`], or as [`SocketFile::share`].
         share: u32,
+        /// It is a file in a shared directory ([`SocketFile::node`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<u64>,
         connection: u32,
     },
     /// Something that the user should see in `hull logs --boot`.

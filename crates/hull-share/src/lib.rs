@@ -22,6 +22,7 @@
 //! | `emptied` | volumes that are empty for who uses them first |
 //! | `lease` | whether other machines use the same volume |
 //! | `locks` | who has locked what |
+//! | `sockets` | unix sockets, and who carries their connections |
 //! | `rest`, `state` | when nothing is under way; what a server of a copy of the guest needs to know |
 //! | `owner` | whose files are |
 //! | `quota` | how much a share may hold |
@@ -58,6 +59,8 @@ mod server;
 #[cfg(target_os = "linux")]
 mod session;
 #[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
 mod state;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -76,6 +79,21 @@ use thiserror::Error;
 
 #[cfg(target_os = "linux")]
 pub use rest::Resting;
+
+/// What concerns the file of a unix socket in a share. The number of the share and the one that the
+/// guest has for the file name it.
+#[derive(Debug)]
+pub enum SocketEvent {
+    /// The guest has made it, and this socket of the host is bound to it; it does not listen yet.
+    Made { share: u32, node: u64, socket: OwnedFd },
+    /// Nobody can connect to one that the guest has made any more.
+    Gone { share: u32, node: u64 },
+    /// The guest looks for one on which a process of the host listens, and waits for
+    /// [`Server::settle`].
+    Wanted { share: u32, node: u64 },
+    /// Nobody on the host listens on it any more. `waits`: the guest waits as before.
+    Deserted { share: u32, node: u64, waits: bool },
+}
 
 /// What a server knows of its guest, so that another server, perhaps in another process, can go on
 /// with a copy of that guest. Both have to be brought there in their order.
@@ -159,7 +177,7 @@ pub enum ServeError {
 
 /// Serves shares over the port of one machine until its other end closes, which ends its threads;
 /// dropping this does not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Server {
     #[cfg(target_os = "linux")]
     inner: std::sync::Arc<server::Server>,
@@ -183,6 +201,38 @@ impl Server {
     /// [`ServeError`]; what was served before still is, then.
     pub fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
         self.inner.set(shares)
+    }
+
+    /// Has unix sockets carried by whoever is told what happens to them: called once, before a program
+    /// of the guest's runs. `tell` must not wait for the server.
+    pub fn carry_sockets(&self, tell: impl Fn(SocketEvent) + Send + Sync + 'static) {
+        self.inner.ear().listen(tell);
+    }
+
+    /// Answers the guest, which waits because of [`SocketEvent::Wanted`] or
+    /// [`SocketEvent::Deserted`]: it has a socket for a file now if it `stands`.
+    pub fn settle(&self, share: u32, node: u64, stands: bool) {
+        if let Some(session) = self.inner.session(share) {
+            for (message, _under_way) in session.sockets.settle(node, stands) {
+                self.inner.send(&message);
+            }
+        }
+    }
+
+    /// Says that nobody on the host listens on a socket any more that was [`SocketEvent::Wanted`].
+    pub fn desert(&self, share: u32, node: u64) {
+        if let Some(session) = self.inner.session(share) {
+            session.sockets.desert(node);
+        }
+    }
+
+    /// Returns the file of a socket that the guest knows, open with `O_PATH`; `None` if it knows no
+    /// such file.
+    #[must_use]
+    pub fn socket(&self, share: u32, node: u64) -> Option<OwnedFd> {
+        let node = self.inner.session(share)?.nodes.find(node).ok()?;
+        let is_socket = node.kind() == rustix::fs::FileType::Socket;
+        rustix::io::fcntl_dupfd_cloexec(node.fd(), 0).ok().filter(|_| is_socket)
     }
 
     /// Has the server say nothing for as long as what this returns lives; `None` if something is on
@@ -238,6 +288,21 @@ impl Server {
     /// [`ServeError::Unsupported`].
     pub fn set(&self, _shares: &[Share]) -> Result<(), ServeError> {
         Err(ServeError::Unsupported)
+    }
+
+    /// Nobody is told of anything.
+    pub fn carry_sockets(&self, _tell: impl Fn(SocketEvent) + Send + Sync + 'static) {}
+
+    /// Nobody waits.
+    pub fn settle(&self, _share: u32, _node: u64, _stands: bool) {}
+
+    /// There is none.
+    pub fn desert(&self, _share: u32, _node: u64) {}
+
+    /// There is none.
+    #[must_use]
+    pub fn socket(&self, _share: u32, _node: u64) -> Option<OwnedFd> {
+        None
     }
 
     /// There is no server for this host yet.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
 use rustix::io::{Errno, Result};
 
+use crate::owner::Kept;
 use crate::raw;
 use crate::watch::{FileHandle, Watch};
 use crate::wire::ROOT;
@@ -27,6 +28,8 @@ pub(crate) struct Node {
     seen: Mutex<Option<Version>>,
     /// Somebody has locked a part of it.
     locked: AtomicBool,
+    /// What is kept of its owner where the file system has no place for that.
+    owner: Mutex<Option<Kept>>,
 }
 
 /// What tells one content of a file from another: time of its last change, and size.
@@ -66,6 +69,7 @@ impl Node {
             covered: AtomicBool::new(false),
             seen: Mutex::default(),
             locked: AtomicBool::new(false),
+            owner: Mutex::default(),
         };
         Ok((node, stat))
     }
@@ -126,6 +130,16 @@ impl Node {
 
     pub(crate) fn was_locked(&self) -> bool {
         self.locked.load(Ordering::Relaxed)
+    }
+
+    /// Who owns it, if that has been kept here.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps who owns it, for as long as the guest has it.
+    pub(crate) fn keep(&self, owner: Kept) {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
     }
 
     /// Returns a path that leads to the file itself, even if it is a symbolic link or has been
@@ -213,19 +227,32 @@ impl Nodes {
         (table.last, node)
     }
 
-    /// Takes a number back that was given `count` times.
-    pub(crate) fn forget(&self, number: u64, count: u64) {
+    /// Gives the guest a number once more that it has.
+    ///
+    /// # Errors
+    /// `ENOENT`: it has not.
+    pub(crate) fn again(&self, number: u64) -> Result<Arc<Node>> {
+        let mut table = self.lock();
+        let entry = table.nodes.get_mut(&number).ok_or(Errno::NOENT)?;
+        entry.lookups = entry.lookups.saturating_add(1);
+        Ok(Arc::clone(&entry.node))
+    }
+
+    /// Takes a number back that was given `count` times; says whether the guest has it no more.
+    pub(crate) fn forget(&self, number: u64, count: u64) -> bool {
         let mut table = self.lock();
         if number == ROOT {
-            return;
+            return false;
         }
         let Some(entry) = table.nodes.get_mut(&number) else {
-            return;
+            return false;
         };
         entry.lookups = entry.lookups.saturating_sub(count);
         if entry.lookups == 0 {
             table.remove(number, self.watch.as_deref());
+            return true;
         }
+        false
     }
 
     /// Takes all numbers back but the root's.

@@ -3,8 +3,8 @@
 //! A server that is root gives files the owners and modes that the guest says. Any other cannot:
 //! it keeps both in the extended attribute [`NAME`] of what has one (files and directories), and
 //! leaves the files to the user that it runs as, with all access for that user and without set-id
-//! bits, which would be for programs of the host. Links and the like then belong to the guest's
-//! root.
+//! bits, which would be for programs of the host. Of sockets, which mean something for as long as the
+//! guest has them, both are kept in memory. Links and the like then belong to the guest's root.
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Statx, Uid, XattrFlags, chmod, chownat};
 use rustix::io::{Errno, Result};
@@ -72,7 +72,7 @@ impl Owners {
         let mode = change.mode.unwrap_or(now.mode) & PERMISSIONS;
         let uid = change.uid.unwrap_or(now.uid);
         let gid = change.gid.unwrap_or(now.gid);
-        if !has_attributes(node) {
+        if !is_kept(node) {
             return Ok(());
         }
         let host = host_mode(node.kind(), mode);
@@ -154,7 +154,7 @@ fn change_real(node: &Node, change: Change) -> Result<()> {
 
 /// Content of [`NAME`]: `uid:gid:mode`, the mode in octal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Kept {
+pub(crate) struct Kept {
     uid: u32,
     gid: u32,
     mode: u32,
@@ -188,13 +188,15 @@ fn host_mode(kind: FileType, mode: u32) -> u32 {
     mode & 0o777 | own
 }
 
-fn has_attributes(node: &Node) -> bool {
-    matches!(node.kind(), FileType::RegularFile | FileType::Directory)
+fn is_kept(node: &Node) -> bool {
+    matches!(node.kind(), FileType::RegularFile | FileType::Directory | FileType::Socket)
 }
 
 fn kept(node: &Node) -> Option<Kept> {
-    if !has_attributes(node) {
-        return None;
+    match node.kind() {
+        FileType::RegularFile | FileType::Directory => {}
+        FileType::Socket => return node.kept(),
+        _ => return None,
     }
     let mut buffer = [0; 64];
     let length = rustix::fs::getxattr(node.path(), NAME, &mut buffer[..]).ok()?;
@@ -202,6 +204,10 @@ fn kept(node: &Node) -> Option<Kept> {
 }
 
 fn keep(node: &Node, kept: Kept) -> Result<()> {
+    if node.kind() == FileType::Socket {
+        node.keep(kept);
+        return Ok(());
+    }
     let text = format!("{}:{}:{:o}", kept.uid, kept.gid, kept.mode);
     match rustix::fs::setxattr(node.path(), NAME, text.as_bytes(), XattrFlags::empty()) {
         // A file system that cannot keep it: the guest is told that it has no such right.

@@ -22,6 +22,7 @@ use crate::emptied::User;
 use crate::lease::Lease;
 use crate::nodes::Node;
 use crate::session::{Outcome, Session};
+use crate::sockets::{Ear, Sockets};
 use crate::watch::Watch;
 use crate::wire::{Answer, BARRIER, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
 use crate::{ServeError, Share, State, raw, thread};
@@ -36,7 +37,11 @@ fn raise_limit() {
 }
 
 /// Opens the source of a share, whose changes are heard by `watch`.
-fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, ServeError> {
+fn open(
+    share: &Share,
+    watch: Option<&Arc<Watch>>,
+    sockets: Sockets,
+) -> Result<Arc<Session>, ServeError> {
     let failed =
         |source: Errno| ServeError::Open { path: share.source.clone(), source: source.into() };
     let user = share.emptied.as_ref().map(|emptied| {
@@ -55,7 +60,7 @@ fn open(share: &Share, watch: Option<&Arc<Watch>>) -> Result<Arc<Session>, Serve
             .map_err(|source| ServeError::Lease { path: path.clone(), source })
     });
     let cache = Cache::new(watch.cloned(), lease.transpose()?);
-    Ok(Arc::new(Session::new(root, share, cache, user)))
+    Ok(Arc::new(Session::new(root, share, cache, sockets, user)))
 }
 
 /// Whether a share has files that another one has, too: what a guest does in one would go unheard
@@ -69,11 +74,14 @@ fn overlaps(share: &Share, shares: &[Share]) -> bool {
     })
 }
 
-fn open_all(shares: &[Share]) -> Result<Served, ServeError> {
+fn open_all(shares: &[Share], ear: &Arc<Ear>) -> Result<Served, ServeError> {
     // Without it, the guest believes nothing.
     let watch = Watch::new().ok().map(Arc::new);
-    let open = |share| open(share, watch.as_ref().filter(|_| !overlaps(share, shares)));
-    Ok((shares.iter().map(open).collect::<Result<_, _>>()?, watch))
+    let open = |(number, share)| {
+        let sockets = Sockets::new(number, Arc::clone(ear));
+        open(share, watch.as_ref().filter(|_| !overlaps(share, shares)), sockets)
+    };
+    Ok(((0..).zip(shares).map(open).collect::<Result<_, _>>()?, watch))
 }
 
 /// What the threads share.
@@ -87,6 +95,7 @@ pub(crate) struct Server {
     under_way: UnderWay,
     /// The last [`BARRIER`] that the guest has come to.
     passed: AtomicU32,
+    ear: Arc<Ear>,
 }
 
 /// The shares, and who hears of changes in them.
@@ -105,6 +114,7 @@ impl Server {
             bell: Bell::new().map_err(ServeError::Thread)?,
             under_way: UnderWay::default(),
             passed: AtomicU32::new(0),
+            ear: Arc::default(),
             port,
         });
         for number in 0..THREADS {
@@ -122,13 +132,13 @@ impl Server {
 
     /// Opens the sources, which take the places of those before.
     pub(crate) fn set(&self, shares: &[Share]) -> Result<(), ServeError> {
-        self.serve(open_all(shares)?);
+        self.serve(open_all(shares, &self.ear)?);
         Ok(())
     }
 
     /// As [`Self::set`], for a guest that knows the shares already.
     pub(crate) fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
-        let served = open_all(shares)?;
+        let served = open_all(shares, &self.ear)?;
         state.restore(&served.0).map_err(|errno| ServeError::State(errno.into()))?;
         for session in &served.0 {
             session.cache.age();
@@ -140,6 +150,14 @@ impl Server {
     fn serve(&self, served: Served) {
         *lock(&self.served) = served;
         self.bell.ring();
+    }
+
+    pub(crate) fn ear(&self) -> &Ear {
+        &self.ear
+    }
+
+    pub(crate) fn session(&self, number: u32) -> Option<Arc<Session>> {
+        lock(&self.served).0.get(number as usize).cloned()
     }
 
     pub(crate) fn served(&self) -> Served {
@@ -212,8 +230,7 @@ impl Server {
             return Ok(());
         }
         answer.clear();
-        let session = lock(&self.served).0.get(number as usize).cloned();
-        let Some(session) = session else {
+        let Some(session) = self.session(number) else {
             self.send(answer.finish(number, header.unique, Err(Errno::NODEV)));
             return Ok(());
         };
@@ -222,8 +239,14 @@ impl Server {
         if session.locks.is_waited_for() {
             self.bell.ring();
         }
-        let Outcome::Answered(result) = outcome else {
-            return Ok(());
+        let result = match outcome {
+            Outcome::Answered(result) => result,
+            Outcome::Silent => return Ok(()),
+            Outcome::Held(socket) => {
+                let message = answer.finish(number, header.unique, Ok(())).to_vec();
+                let settled = session.sockets.hold(socket, message, self.under_way.one());
+                return settled.map_or(Ok(()), |message| lock(&self.output).write_all(&message));
+            }
         };
         let mut output = lock(&self.output);
         if session.cache.changes() != changes {
@@ -239,7 +262,7 @@ struct UnderWay(Arc<AtomicUsize>);
 
 /// One thing that is under way.
 #[derive(Debug)]
-struct Thing(Arc<AtomicUsize>);
+pub(crate) struct Thing(Arc<AtomicUsize>);
 
 impl UnderWay {
     fn one(&self) -> Thing {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustix::fs::Statx;
+use rustix::fs::{FileType, Statx};
 use rustix::io::{Errno, Result};
 
 use crate::Share;
@@ -13,7 +13,8 @@ use crate::locks::Locks;
 use crate::nodes::{Node, Nodes};
 use crate::owner::Owners;
 use crate::quota::Quota;
-use crate::wire::{Answer, Fields, Header, MAX_DATA, init, op};
+use crate::sockets::Sockets;
+use crate::wire::{Answer, Fields, Header, MAX_DATA, SOCKETS, init, op};
 
 /// A share and what its guest has been given of it.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) quota: Option<Quota>,
     pub(crate) cache: Cache,
     pub(crate) locks: Locks,
+    pub(crate) sockets: Sockets,
     read_only: bool,
     /// Goes with the session.
     _user: Option<User>,
@@ -35,10 +37,19 @@ pub(crate) enum Outcome {
     Answered(Result<()>),
     /// There is no answer, or not yet.
     Silent,
+    /// The answer is ready, and waits until it is settled whether the guest has a socket for the
+    /// file with this number.
+    Held(u64),
 }
 
 impl Session {
-    pub(crate) fn new(root: Node, share: &Share, cache: Cache, user: Option<User>) -> Self {
+    pub(crate) fn new(
+        root: Node,
+        share: &Share,
+        cache: Cache,
+        sockets: Sockets,
+        user: Option<User>,
+    ) -> Self {
         if let Some(watch) = cache.watch() {
             root.watch(watch);
         }
@@ -47,6 +58,7 @@ impl Session {
             nodes: Nodes::new(root, cache.watch().cloned()),
             cache,
             locks: Locks::default(),
+            sockets,
             handles: Handles::default(),
             owners: Owners::of_process(),
             read_only: share.read_only,
@@ -65,7 +77,7 @@ impl Session {
         match header.opcode {
             op::FORGET => {
                 if let Ok(count) = fields.u64() {
-                    self.nodes.forget(header.node, count);
+                    self.forget(header.node, count);
                 }
                 return Outcome::Silent;
             }
@@ -81,6 +93,13 @@ impl Session {
                 return Outcome::Silent;
             }
             op::SETLKW => return self.lock_or_wait(header, fields),
+            op::LOOKUP => match self.lookup(header, fields, answer) {
+                Ok(Some(socket)) => return Outcome::Held(socket),
+                result => return Outcome::Answered(result.map(drop)),
+            },
+            _ if header.node == SOCKETS => {
+                return Outcome::Answered(self.in_sockets(header, fields, answer));
+            }
             _ => {}
         }
         if self.read_only && changes(header.opcode) {
@@ -94,7 +113,6 @@ impl Session {
                 self.nodes.clear();
                 Ok(())
             }
-            op::LOOKUP => self.lookup(header, fields, answer),
             op::GETATTR => self.getattr(header, fields, answer),
             op::SETATTR => self.setattr(header, fields, answer),
             op::READLINK => self.readlink(header, answer),
@@ -150,21 +168,41 @@ impl Session {
         Ok(node)
     }
 
-    /// Gives the guest a file of a [`Self::directory`] (`struct fuse_entry_out`), and returns it.
+    /// Gives the guest a file of a [`Self::directory`] (`struct fuse_entry_out`), and returns its
+    /// number and it.
     pub(crate) fn entry(
         &self,
         directory: &Node,
         (node, mut stat): (Node, Statx),
         answer: &mut Answer,
-    ) -> Result<Arc<Node>> {
+    ) -> Result<(u64, Arc<Node>)> {
         let (number, node) = self.nodes.enter(node);
         let attributes = self.cache.entry(directory, &node, &mut stat)?;
-        let owner = self.owners.owner(&node, &stat);
-        // Number, generation, and for how long name and attributes may be believed.
-        answer.u64(number).u64(0).believed(self.cache.names(directory)).believed(attributes);
-        answer.zeros(4 + 4);
-        crate::fs::attributes(&stat, owner, answer);
-        Ok(node)
+        // Who connects to a socket is to ask whether anybody is there.
+        let name = self.cache.names(directory) && node.kind() != FileType::Socket;
+        self.known(number, &node, &stat, (name, attributes), answer);
+        Ok((number, node))
+    }
+
+    /// Appends a `struct fuse_entry_out`; name and attributes may be `believed`.
+    pub(crate) fn known(
+        &self,
+        number: u64,
+        node: &Node,
+        stat: &Statx,
+        believed: (bool, bool),
+        answer: &mut Answer,
+    ) {
+        // Number, generation, and for how long it may be believed.
+        answer.u64(number).u64(0).believed(believed.0).believed(believed.1).zeros(4 + 4);
+        crate::fs::attributes(stat, self.owners.owner(node, stat), answer);
+    }
+
+    /// Takes a number back.
+    fn forget(&self, number: u64, count: u64) {
+        if self.nodes.forget(number, count) {
+            self.sockets.forgotten(number);
+        }
     }
 
     fn init(&self, fields: &mut Fields<'_>, answer: &mut Answer) -> Result<()> {
@@ -198,7 +236,7 @@ impl Session {
         fields.skip(4)?;
         for _ in 0..count {
             let node = fields.u64()?;
-            self.nodes.forget(node, fields.u64()?);
+            self.forget(node, fields.u64()?);
         }
         Ok(())
     }

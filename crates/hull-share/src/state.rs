@@ -21,6 +21,10 @@ impl State {
             let waiting = session.locks.waiting();
             state.numbers.push(waiting.len() as u64);
             state.numbers.extend(waiting);
+            let sockets = session.sockets.all();
+            state.numbers.push(sockets.len() as u64);
+            let numbers = |(number, is_guests): (u64, bool)| [number, is_guests.into()];
+            state.numbers.extend(sockets.into_iter().flat_map(numbers));
         }
         Ok(state)
     }
@@ -72,6 +76,10 @@ impl State {
             for _ in 0..saved.number()? {
                 session.locks.give_up(saved.number()?);
             }
+            for _ in 0..saved.number()? {
+                let (number, is_guests) = (saved.number()?, saved.number()? != 0);
+                session.sockets.restore(number, session.nodes.find(number)?, is_guests);
+            }
         }
         Ok(())
     }
@@ -93,7 +101,7 @@ impl Saved {
 }
 
 /// Changes with the order of the numbers.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,8 @@ pub(crate) struct Header {
     pub(crate) node: u64,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// Who asks, in the namespace of whoever mounted it.
+    pub(crate) pid: u32,
 }
 
 impl Header {
@@ -37,9 +39,10 @@ impl Header {
             node: fields.u64()?,
             uid: fields.u32()?,
             gid: fields.u32()?,
+            pid: fields.u32()?,
         };
-        // The process's number, and the length of extensions that were not asked for.
-        fields.skip(8)?;
+        // The length of extensions that were not asked for.
+        fields.skip(4)?;
         Ok((header, fields))
     }
 }
@@ -307,6 +310,8 @@ const BELIEVED: u64 = 30;
 pub(crate) const LK_FLOCK: u32 = 1;
 /// `FUSE_ROOT_ID`.
 pub(crate) const ROOT: u64 = 1;
+/// The number of [`hull_protocol::SOCKETS_DIRECTORY`], which is no file's.
+pub(crate) const SOCKETS: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {

@@ -73,13 +73,24 @@ impl Address {
 /// Listens on `address`, mode 0600 from the first moment.
 ///
 /// # Errors
-/// socket(2), bind(2), listen(2).
+/// As [`bind`]; listen(2).
 pub fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let socket = bind(address, 0o600)?;
+    rustix::net::listen(&socket, 128)?;
+    listener(socket)
+}
+
+/// Makes a socket for streams and binds it to `address`, with the permission bits `mode` (less the
+/// process's mask) from the first moment.
+///
+/// # Errors
+/// socket(2), bind(2).
+pub fn bind(address: &Address, mode: u32) -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let mode = rustix::fs::Mode::from_raw_mode(mode as _);
     if cfg!(target_os = "linux") {
         // bind(2) gives the new inode the mode that the descriptor has (unix(7)).
         rustix::fs::fchmod(&socket, mode)?;
@@ -88,7 +99,14 @@ pub fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
     if cfg!(not(target_os = "linux")) {
         rustix::fs::chmod(address.path(), mode)?;
     }
-    listen(&socket, 128)?;
+    Ok(socket)
+}
+
+/// Returns `socket`, which listens, for tokio.
+///
+/// # Errors
+/// fcntl(2).
+pub fn listener(socket: OwnedFd) -> io::Result<tokio::net::UnixListener> {
     let listener = std::os::unix::net::UnixListener::from(socket);
     listener.set_nonblocking(true)?;
     tokio::net::UnixListener::from_std(listener)

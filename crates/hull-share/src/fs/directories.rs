@@ -79,8 +79,8 @@ impl Session {
     fn plus(&self, parent: &Node, name: &CStr, answer: &mut Answer) {
         let found = match name.to_bytes() {
             b"." | b".." => None,
-            // It may have gone meanwhile.
-            _ => parent.child(name).ok(),
+            // It may have gone meanwhile. Of sockets more is to be known before the guest is given them.
+            _ => parent.child(name).ok().filter(|(node, _)| node.kind() != FileType::Socket),
         };
         let before = answer.len();
         if found.is_none_or(|found| self.entry(parent, found, answer).is_err()) {

@@ -5,6 +5,7 @@ mod directories;
 mod files;
 mod locking;
 mod names;
+mod sockets;
 mod xattr;
 
 pub(crate) use attributes::attributes;

@@ -4,8 +4,8 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, OFlags, RenameFlags, linkat, mkdirat, mknodat, openat, readlinkat,
-    renameat_with, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, linkat, mkdirat, mknodat, openat,
+    readlinkat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::{Errno, Result};
 
@@ -15,23 +15,36 @@ use crate::handles::Handle;
 use crate::nodes::Node;
 use crate::owner::Owner;
 use crate::session::Session;
-use crate::wire::{Answer, Fields, Header};
+use crate::sockets;
+use crate::wire::{Answer, Fields, Header, SOCKETS};
 
 impl Session {
+    /// Returns the number of a socket that the guest may not know yet.
     pub(crate) fn lookup(
         &self,
         header: &Header,
         fields: &mut Fields<'_>,
         answer: &mut Answer,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
+        if header.node == SOCKETS {
+            return self.in_sockets(header, fields, answer).map(|()| None);
+        }
+        let name = fields.name()?;
+        if self.is_sockets(header, name) {
+            self.answer_sockets(answer);
+            return Ok(None);
+        }
         let parent = self.directory(header)?;
-        match parent.child(fields.name()?) {
+        match parent.child(name) {
             // That there is none may be believed, too.
             Err(Errno::NOENT) if self.cache.names(&parent) => {
                 answer.u64(0).u64(0).believed(true).zeros(8 + 4 + 4 + ATTRIBUTES);
-                Ok(())
+                Ok(None)
             }
-            child => self.entry(&parent, child?, answer).map(drop),
+            child => {
+                let (number, node) = self.entry(&parent, child?, answer)?;
+                Ok((!self.sockets.look(number, &node)).then_some(number))
+            }
         }
     }
 
@@ -56,8 +69,24 @@ impl Session {
             // It would be one of the host's.
             _ => return Err(Errno::PERM),
         }
-        let make = |parent: &Node, name: &CStr, mode| mknodat(parent.fd(), name, kind, mode, 0);
-        self.make(header, fields.name()?, (kind, mode), answer, make)
+        let mut socket = None;
+        let make = |parent: &Node, name: &CStr, mode: Mode| {
+            if kind == FileType::Socket && self.sockets.are_carried() {
+                match sockets::bind(parent, name, mode.as_raw_mode()) {
+                    Err(Errno::EXIST) => return Err(Errno::EXIST),
+                    bound => socket = bound.ok(),
+                }
+            }
+            match socket {
+                Some(_) => Ok(()),
+                None => mknodat(parent.fd(), name, kind, mode, 0),
+            }
+        };
+        let (number, node) = self.make(header, fields.name()?, (kind, mode), answer, make)?;
+        if kind == FileType::Socket {
+            self.sockets.made(number, &node, socket);
+        }
+        Ok(())
     }
 
     pub(crate) fn mkdir(
@@ -69,7 +98,7 @@ impl Session {
         let mode = fields.u32()?;
         fields.skip(4)?;
         let make = |parent: &Node, name: &CStr, mode| mkdirat(parent.fd(), name, mode);
-        self.make(header, fields.name()?, (FileType::Directory, mode), answer, make)
+        self.make(header, fields.name()?, (FileType::Directory, mode), answer, make).map(drop)
     }
 
     pub(crate) fn symlink(
@@ -80,7 +109,7 @@ impl Session {
     ) -> Result<()> {
         let (name, target) = (fields.name()?, fields.string()?);
         let make = |parent: &Node, name: &CStr, _| symlinkat(target, parent.fd(), name);
-        self.make(header, name, (FileType::Symlink, 0o777), answer, make)
+        self.make(header, name, (FileType::Symlink, 0o777), answer, make).map(drop)
     }
 
     /// Makes `name` by `make`, gives it to who asked for it, and to the guest.
@@ -90,8 +119,8 @@ impl Session {
         name: &CStr,
         (kind, mode): (FileType, u32),
         answer: &mut Answer,
-        make: impl FnOnce(&Node, &CStr, rustix::fs::Mode) -> Result<()>,
-    ) -> Result<()> {
+        make: impl FnOnce(&Node, &CStr, Mode) -> Result<()>,
+    ) -> Result<(u64, Arc<Node>)> {
         let parent = self.directory(header)?;
         let owner = Owner { uid: header.uid, gid: header.gid, mode };
         let owner = self.owners.in_directory(&parent, kind, owner)?;
@@ -111,7 +140,7 @@ impl Session {
             return Err(errno);
         }
         let stat = node.stat()?;
-        self.entry(&parent, (node, stat), answer).map(drop)
+        self.entry(&parent, (node, stat), answer)
     }
 
     pub(crate) fn create(
@@ -144,7 +173,7 @@ impl Session {
             self.owners.adopt(&node, owner)?;
         }
         let stat = node.stat()?;
-        let node = self.entry(&parent, (node, stat), answer)?;
+        let (_, node) = self.entry(&parent, (node, stat), answer)?;
         self.opened(&node, Handle::File { file, append }, OFlags::from_bits_retain(flags), answer)
     }
 
@@ -166,7 +195,7 @@ impl Session {
         let (node, _) = reopened(&file)?;
         self.owners.adopt(&node, owner)?;
         let stat = node.stat()?;
-        let node = self.entry(&parent, (node, stat), answer)?;
+        let (_, node) = self.entry(&parent, (node, stat), answer)?;
         self.opened(&node, Handle::File { file, append }, OFlags::from_bits_retain(flags), answer)
     }
 
@@ -190,7 +219,9 @@ impl Session {
         directory: bool,
     ) -> Result<()> {
         let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        unlinkat(self.node(header)?.fd(), fields.name()?, flags)
+        unlinkat(self.node(header)?.fd(), fields.name()?, flags)?;
+        self.sockets.unlinked();
+        Ok(())
     }
 
     pub(crate) fn rename(
@@ -208,7 +239,9 @@ impl Session {
         let (old, new) = (fields.name()?, fields.name()?);
         // Others' changes to the file are heard where it goes.
         self.cache.names(&to);
-        renameat_with(self.node(header)?.fd(), old, to.fd(), new, flags)
+        renameat_with(self.node(header)?.fd(), old, to.fd(), new, flags)?;
+        self.sockets.unlinked();
+        Ok(())
     }
 }
 
@@ -221,5 +254,5 @@ fn reopened(file: &rustix::fd::OwnedFd) -> Result<(Node, rustix::fs::Statx)> {
 
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Node::new(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
+    Node::new(rustix::fs::open(path, flags, Mode::empty())?)
 }

@@ -164,6 +164,9 @@ async fn answer(context: &Arc<Context>, operation: Operation) -> Result<Answered
         Reply::Stat(stat) => Answered::Stat(stat),
         Reply::Statistics(statistics) => Answered::Statistics(statistics),
         Reply::Started { pid } | Reply::Created { pid } => Answered::Started { pid },
+        Reply::Socket { .. } => {
+            return Err(Failure::new(FailureCode::Failed, "the guest speaks of a socket"));
+        }
     })
 }
 

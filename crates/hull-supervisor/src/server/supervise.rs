@@ -191,7 +191,7 @@ async fn start<L: Launcher>(
     };
     context.set_guest(guest.clone());
     let output = tokio::task::spawn_local(output::pump(context.clone(), outputs));
-    let sockets = Sockets::open(context, &guest, published);
+    let sockets = Sockets::open(context, &guest, published, shares.as_ref());
     let running = Running {
         guest,
         events,
@@ -346,8 +346,8 @@ impl Running {
             tokio::select! {
                 biased;
                 event = self.events.next() => match event {
-                    Some(Event::Connected { share, connection }) => {
-                        self.sockets.connected(context, share, connection);
+                    Some(Event::Connected { share, node, connection }) => {
+                        self.sockets.connected(context, share, node, connection);
                     }
                     Some(event) => {
                         if let Some(exit) = handle(context, event) {

@@ -29,14 +29,14 @@ impl Carrier {
     }
 
     /// Has the guest connect two streams by `request`, and carries `stream` over them until both
-    /// directions have ended. `turn` is given back when they are connected.
+    /// directions have ended. `turn` is given back when they are connected. Returns whether they were.
     pub(super) async fn carry(
         &self,
         guest: &Guest,
         stream: UnixStream,
         request: impl FnOnce(Duplex) -> Request,
         turn: Option<OwnedSemaphorePermit>,
-    ) {
+    ) -> bool {
         let mut input = guest.input();
         let outputs = guest.outputs(1);
         let streams = Duplex { input: input.id(), output: outputs.id(0) };
@@ -45,9 +45,10 @@ impl Carrier {
         if let Err(error) = connected {
             // Whoever has connected sees the end of the connection.
             tracing::debug!(error = chain(&error), "the guest does not connect");
-            return;
+            return false;
         }
         tokio::join!(up(&stream, &mut input), down(outputs, &stream));
+        true
     }
 }
 

@@ -1,18 +1,21 @@
-//! Unix sockets between host and container: those of the host that the container has, and those of
-//! the container that are published on the host. Each connection to one is another one on the other
-//! side, and a stream each way between.
+//! Unix sockets between host and container: those of the host that the container has, those of the
+//! container that are published on the host, and both in shared directories. Each connection to one is
+//! another one on the other side, and a stream each way between.
 
 mod carry;
+mod files;
 mod published;
 
 use std::io;
-use std::path::Path;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hull_guest::Guest;
 use hull_protocol::Request;
+use hull_share::Server;
 use hull_socket::Address;
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
@@ -30,13 +33,20 @@ pub(super) struct Sockets {
     carrier: Rc<Carrier>,
     tasks: JoinSet<()>,
     closing: watch::Sender<bool>,
+    shares: Option<Server>,
 }
 
 impl Sockets {
-    /// Lets the host connect to what the container publishes.
-    pub(super) fn open(context: &Context, guest: &Guest, published: Vec<Published>) -> Self {
+    /// Lets the host connect to what the container publishes, and both to what is in `shares`.
+    pub(super) fn open(
+        context: &Context,
+        guest: &Guest,
+        published: Vec<Published>,
+        shares: Option<&Server>,
+    ) -> Self {
         let mut sockets = Self {
             guest: guest.clone(),
+            shares: shares.cloned(),
             carrier: Rc::new(Carrier::new(MOST_CONNECTIONS)),
             tasks: JoinSet::new(),
             closing: watch::Sender::new(false),
@@ -49,25 +59,46 @@ impl Sockets {
                 .tasks
                 .spawn_local(published::serve(published, container, guest, carrier, closing));
         }
+        if let Some(server) = shares {
+            let container = context.launch.container.clone();
+            let (guest, carrier) = (guest.clone(), Rc::clone(&sockets.carrier));
+            let closing = sockets.closing.subscribe();
+            let files = files::Files::new(server.clone(), container, guest, carrier);
+            sockets.tasks.spawn_local(files.attend(closing));
+        }
         sockets
     }
 
-    /// Connects a process of the container to the socket of the host with number `share`.
-    pub(super) fn connected(&mut self, context: &Context, share: u32, connection: u32) {
+    /// Connects a process of the container to the socket of the host that is `share`, or in it by the
+    /// number `node`.
+    pub(super) fn connected(
+        &mut self,
+        context: &Context,
+        share: u32,
+        node: Option<u64>,
+        connection: u32,
+    ) {
         // Those that have ended.
         while self.tasks.try_join_next().is_some() {}
         if self.tasks.len() >= MOST_TASKS {
             // No agent of ours tells of so many that wait.
             return;
         }
-        let shares = &context.launch.shares;
-        let found = shares.get(share as usize).filter(|share| share.socket.is_some());
-        let source = found.map(|share| share.source.clone());
+        let source = match (node, &self.shares) {
+            (None, _) => {
+                let found = context.launch.shares.get(share as usize);
+                let found = found.filter(|share| share.socket.is_some());
+                found.map(|share| Source::Path(share.source.clone()))
+            }
+            (Some(node), Some(shares)) => shares.socket(share, node).map(Source::File),
+            (Some(_), None) => None,
+        };
         let (guest, carrier) = (self.guest.clone(), Rc::clone(&self.carrier));
+        let (shares, node) = (self.shares.clone(), node.unwrap_or_default());
         self.tasks.spawn_local(async move {
             let _slot = carrier.slot().await;
             let stream = match &source {
-                Some(source) => connect(source).await,
+                Some(source) => source.connect().await,
                 None => Err(io::ErrorKind::NotFound.into()),
             };
             match stream {
@@ -77,6 +108,9 @@ impl Sockets {
                 }
                 Err(error) => {
                     tracing::debug!(?source, %error, "cannot connect to a socket of the host");
+                    if let (Some(Source::File(_)), Some(shares)) = (&source, shares) {
+                        shares.desert(share, node);
+                    }
                     // The process sees its connection end.
                     let refused = guest.send(&Request::Refuse { connection }).done().await;
                     if let Err(error) = refused {
@@ -96,19 +130,35 @@ impl Sockets {
     }
 }
 
-/// Connects to a socket of the host, waiting if many do.
-async fn connect(path: &Path) -> io::Result<UnixStream> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let address = Address::of(path)?;
-        match UnixStream::connect(address.path()).await {
-            // Its queue is full: connect(2) does not wait, as the socket does not block.
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
-            {
-                sleep(POLL).await;
+/// A socket of the host.
+#[derive(Debug)]
+enum Source {
+    Path(PathBuf),
+    /// Its file, open with `O_PATH`.
+    File(OwnedFd),
+}
+
+impl Source {
+    /// Connects to it, waiting if many do.
+    async fn connect(&self) -> io::Result<UnixStream> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let address = match self {
+                Self::Path(path) => Address::of(path)?,
+                Self::File(file) => {
+                    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    Address::of(Path::new(&path))?
+                }
+            };
+            match UnixStream::connect(address.path()).await {
+                // Its queue is full: connect(2) does not wait, as the socket does not block.
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
+                {
+                    sleep(POLL).await;
+                }
+                connected => return connected,
             }
-            connected => return connected,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hull_guest::Guest;
-use hull_protocol::Request;
+use hull_protocol::{Duplex, Request};
 use hull_socket::{Address, Stale};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -107,11 +107,29 @@ pub(super) async fn serve(
     container: String,
     guest: Guest,
     carrier: Rc<Carrier>,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
 ) {
     let Published { listener, target, _file } = published;
+    let request = move |streams| {
+        let (container, path) = (container.clone(), target.clone());
+        Request::Dial { container, path, streams }
+    };
+    accept((listener, _file), &guest, carrier, request, closing, || {}).await;
+}
+
+/// Connects clients of `socket`, and what else is to go with it, by `request` until it is `closing`,
+/// and then waits for those that there are. `refused` is called when the guest did not connect.
+pub(super) async fn accept<T>(
+    socket: (UnixListener, T),
+    guest: &Guest,
+    carrier: Rc<Carrier>,
+    request: impl Fn(Duplex) -> Request + 'static,
+    mut closing: watch::Receiver<bool>,
+    refused: impl Fn() + 'static,
+) {
     let dials = semaphore(MOST_DIALS);
     let mut connections = JoinSet::new();
+    let (request, refused) = (Rc::new(request), Rc::new(refused));
     loop {
         let accepted = tokio::select! {
             // The sender may have gone as well.
@@ -119,7 +137,7 @@ pub(super) async fn serve(
             Some(_) = connections.join_next() => continue,
             accepted = async {
                 let slot = carrier.slot().await;
-                (listener.accept().await, slot)
+                (socket.0.accept().await, slot)
             } => accepted,
         };
         let (Ok((stream, _)), slot) = accepted else {
@@ -128,16 +146,17 @@ pub(super) async fn serve(
             continue;
         };
         let (guest, carrier, dials) = (guest.clone(), Rc::clone(&carrier), dials.clone());
-        let (container, path) = (container.clone(), target.clone());
+        let (request, refused) = (Rc::clone(&request), Rc::clone(&refused));
         connections.spawn_local(async move {
             let _slot = slot;
             // Each costs the guest a process until it has connected.
             let dial = dials.acquire_owned().await;
-            let request = |streams| Request::Dial { container, path, streams };
-            carrier.carry(&guest, stream, request, dial.ok()).await;
+            if !carrier.carry(&guest, stream, |streams| request(streams), dial.ok()).await {
+                refused();
+            }
         });
     }
-    drop((listener, _file));
+    drop(socket);
     while connections.join_next().await.is_some() {}
 }
 

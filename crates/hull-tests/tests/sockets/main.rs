@@ -1,5 +1,7 @@
 //! Unix sockets between host and containers, both ways.
 
+mod files;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -18,8 +20,8 @@ const IMAGE: &str = "python";
 /// Answers each connection, once its client has ended its own direction, with the number of bytes
 /// and the bytes.
 const SERVER: &str = "
-import os, socket, threading
-path = '/run/app.sock'
+import os, socket, sys, threading
+path = sys.argv[1] if len(sys.argv) > 1 else '/run/app.sock'
 if os.path.exists(path): os.unlink(path)
 server = socket.socket(socket.AF_UNIX)
 server.bind(path)
@@ -295,6 +297,11 @@ fn the_ssh_agent_in_a_container() {
     }
     let variable = home.hull(&["exec", "app", "sh", "-c", "echo $SSH_AUTH_SOCK"]).success();
     assert_eq!(variable, "/run/host-services/ssh-auth.sock");
+    // A copy of the container has it, too.
+    home.hull(&["fork", "--name", "copy", "app"]).success();
+    let keys = home.hull(&["exec", "copy", "/usr/bin/ssh-add", "-l"]).success();
+    assert!(keys.contains("the key"), "copy: {keys}");
+    home.hull(&["rm", "-f", "copy"]).success();
     // Without an agent the container still starts.
     drop(agent);
     home.hull(&["restart", "-t", "0", "app"]).success();
