@@ -133,7 +133,7 @@ impl Wanted {
         let name = Some(self.name.as_str()).filter(|name| *name != link.name);
         if name.is_some() || self.mtu.is_some() {
             let change = Change { name, mtu: self.mtu, ..Change::default() };
-            socket.change_link(link.index, change)?;
+            until_free(&self.name, || socket.change_link(link.index, change))?;
         }
         if !self.addresses.iter().any(|address| address.address.is_ipv6()) {
             // As in Docker: where there is no IPv6 there is no link-local address, either. A
@@ -163,6 +163,27 @@ fn find(socket: &mut Socket, mac: Mac) -> Result<Option<Link>> {
     Ok(links.into_iter().find(|link| link.mac == Some(mac)))
 }
 
+/// Gives an interface `name` by `change`. The kernel calls devices `eth0` and so on as they come: one that
+/// has the name and is not what it is meant for gives way.
+fn until_free(name: &str, mut change: impl FnMut() -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match change() {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) && tries < TRIES => {
+                tries += 1;
+                let mut socket = Socket::open(Protocol::Route)?;
+                let holder = socket.links()?.into_iter().find(|link| link.name == name);
+                if let Some(holder) = holder {
+                    let other = format!("plugged{}", holder.index);
+                    let given = Change { name: Some(&other), ..Change::default() };
+                    socket.change_link(holder.index, given)?;
+                }
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Sends what is for nobody near to `gateway`, through the interface `index`.
 fn add_default_route(socket: &mut Socket, index: u32, gateway: IpAddr) -> std::io::Result<()> {
     let everything = match gateway {
@@ -177,3 +198,6 @@ fn failed(what: &str, error: &std::io::Error) -> Failure {
     let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
     Failure::failed(format!("{what}: {}", errno_text(errno)))
 }
+
+/// How many devices may take a name before the one that it is for: more than there can be.
+const TRIES: u32 = 64;

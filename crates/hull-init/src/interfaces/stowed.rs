@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use hull_netlink::{Change, Mac, Protocol, Socket};
 use rustix::fs::{Mode, OFlags};
 
-use super::{failed, find};
+use super::{failed, find, until_free};
 use crate::failure::{Context, Failure, Result};
 use crate::sys;
 
@@ -58,8 +58,7 @@ impl Stowed {
             namespace: Some(self.home.as_fd()),
             ..Change::default()
         };
-        self.socket
-            .change_link(index, change)
+        until_free(name, || self.socket.change_link(index, change))
             .map_err(|error| failed("take an interface that was stowed", &error))
     }
 }
