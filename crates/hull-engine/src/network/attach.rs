@@ -40,14 +40,14 @@ impl Engine {
         }
         let before = attachments.clone();
         let mut networks = Vec::new();
-        for (number, attachment) in attachments.list.iter_mut().enumerate() {
-            if from.is_none() {
-                attachment.interface = format!("eth{number}");
-            }
+        for attachment in &mut attachments.list {
             networks.push(
                 self.lease(&container.id, attachment)
                     .map_err(|error| error.within("failed to set up container networking"))?,
             );
+        }
+        if from.is_none() {
+            networks = attachments.number(networks);
         }
         if let Some(StartFrom::Checkpoint { dir, .. }) = from {
             attachments.name_as(&Attachments::read(dir, &record.config));
@@ -90,8 +90,8 @@ impl Engine {
     }
 }
 
-/// Returns the container's interfaces; the default routes are through the networks with the highest
-/// priority, and of those through the first by name.
+/// Returns the container's interfaces; the default routes are through the first networks that lead
+/// anywhere, in the order of [`Attachment::rank`].
 pub(super) fn interfaces(
     record: &Record,
     attachments: &Attachments,
@@ -109,10 +109,7 @@ pub(super) fn interfaces(
         .collect();
     let mut order: Vec<usize> =
         (0..networks.len()).filter(|place| !networks[*place].internal).collect();
-    order.sort_by_key(|place| {
-        let priority = attachments.list[*place].config.gateway_priority;
-        (std::cmp::Reverse(priority), networks[*place].name.clone())
-    });
+    order.sort_by_key(|place| attachments.list[*place].rank(&networks[*place]));
     for v4 in [true, false] {
         let of = |place: &usize| {
             let mut gateways = networks[*place].subnets.iter().map(|subnet| subnet.gateway);

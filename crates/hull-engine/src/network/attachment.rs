@@ -1,12 +1,13 @@
 //! A container's networks on disk: `networks.json` in its directory.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use hull_network::Mac;
-use hull_network::model::DEFAULT;
+use hull_network::model::{DEFAULT, Network};
 use hull_plan::{ContainerConfig, EndpointConfig};
 use serde::{Deserialize, Serialize};
 use tracing::error;
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Attachments {
     pub(crate) list: Vec<Attachment>,
+    /// Number of the next interface.
+    #[serde(default)]
+    pub(super) next: u32,
 }
 
 /// A container in one network.
@@ -49,6 +53,15 @@ impl Attachment {
         let v4 = self.v4.map(IpAddr::V4);
         v4.into_iter().chain(self.v6.map(IpAddr::V6))
     }
+
+    /// What Docker sorts by that numbers interfaces and looks for a default gateway: the priority,
+    /// whether the network leads anywhere, by which protocols, and its name.
+    pub(crate) fn rank(&self, network: &Network) -> impl Ord + use<> {
+        let has = |v4: bool| network.subnets.iter().any(|net| net.gateway.is_ipv4() == v4);
+        let protocols = u8::from(has(true)) + 2 * u8::from(has(false));
+        let priority = Reverse(self.config.gateway_priority);
+        (priority, network.internal, Reverse(protocols), network.name.clone())
+    }
 }
 
 impl Attachments {
@@ -74,7 +87,21 @@ impl Attachments {
                 ..Attachment::default()
             });
         }
-        Self { list }
+        Self { list, next: 0 }
+    }
+
+    /// Puts them into Docker's order and numbers their interfaces; returns their `networks` in the same
+    /// order.
+    pub(crate) fn number(&mut self, networks: Vec<Network>) -> Vec<Network> {
+        let mut both: Vec<_> = std::mem::take(&mut self.list).into_iter().zip(networks).collect();
+        both.sort_by_cached_key(|(attachment, network)| attachment.rank(network));
+        for (number, (attachment, _)) in both.iter_mut().enumerate() {
+            attachment.interface = format!("eth{number}");
+        }
+        self.next = both.len() as u32;
+        let (list, networks) = both.into_iter().unzip();
+        self.list = list;
+        networks
     }
 
     /// Returns what a copy of a running container with these has: the same networks and interfaces, and
@@ -86,7 +113,7 @@ impl Attachments {
             interface: attachment.interface.clone(),
             ..Attachment::default()
         };
-        Self { list: self.list.iter().map(copy).collect() }
+        Self { list: self.list.iter().map(copy).collect(), next: self.next }
     }
 
     /// Calls the interfaces what they are called in a machine that was `saved` with others: those in
@@ -100,19 +127,22 @@ impl Attachments {
             attachment.interface =
                 before.map(|before| before.interface.clone()).unwrap_or_default();
         }
+        self.next = saved.next;
         for place in 0..self.list.len() {
             if self.list[place].interface.is_empty() {
-                self.list[place].interface = self.free_interface();
+                self.list[place].interface = self.next_interface();
             }
         }
     }
 
-    /// Returns the first name of an interface that is not in use.
-    pub(crate) fn free_interface(&self) -> String {
-        let is_free = |name: &String| !self.list.iter().any(|other| other.interface == *name);
-        let mut names = (0..=self.list.len()).map(|number| format!("eth{number}"));
-        // There are more names than interfaces.
-        names.find(is_free).unwrap_or_default()
+    /// Returns a name for one more interface: as in Docker, one that there has not been since the
+    /// container was started.
+    pub(crate) fn next_interface(&mut self) -> String {
+        let number = |one: &Attachment| one.interface.strip_prefix("eth")?.parse().ok();
+        let highest: Option<u32> = self.list.iter().filter_map(number).max();
+        let next = self.next.max(highest.map_or(0, |highest| highest + 1));
+        self.next = next + 1;
+        format!("eth{next}")
     }
 
     /// Reads those of the container in `dir`; what it asked for if it has none yet.

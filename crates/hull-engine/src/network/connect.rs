@@ -79,7 +79,7 @@ impl Engine {
         let mut attachment =
             Attachment { asked: network.name.clone(), config, ..Attachment::default() };
         if container.is_running() {
-            attachment.interface = before.free_interface();
+            attachment.interface = attachments.next_interface();
             self.lease(&container.id, &mut attachment)?;
             let has_way_out = before.list.iter().any(|other| {
                 self.inner.networks.find(&other.network).is_ok_and(|network| !network.internal)
