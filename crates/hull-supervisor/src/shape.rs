@@ -89,6 +89,6 @@ fn memory_mib(machine: &MachineLaunch) -> Result<u32, Failure> {
 }
 
 /// Network interfaces that a machine has room for.
-const SPARE_PORTS: u8 = 4;
+const SPARE_PORTS: u8 = 8;
 /// Kernel code and data, agent and initial file system.
 const FIXED_MIB: u64 = 64;

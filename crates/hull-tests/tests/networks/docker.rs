@@ -12,6 +12,7 @@ fn networks_are_dockers() {
     docker.load(Image::Busybox);
     home.load(Image::Busybox);
     same_as_docker(&docker, &home, include_str!("../scripts/networks.sh"));
+    same_as_docker(&docker, &home, include_str!("../scripts/networks-order.sh"));
 }
 
 #[test]

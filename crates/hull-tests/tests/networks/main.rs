@@ -6,6 +6,7 @@ mod docker;
 mod forks;
 mod hostile;
 mod names;
+mod pairs;
 mod ports;
 mod reach;
 mod user;
