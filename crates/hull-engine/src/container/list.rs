@@ -224,10 +224,6 @@ impl Query {
         let state = container.shown_state(live);
         let running = live.state.status.is_up();
         let has_exited = !running && live.state.started_at.is_some();
-        let network = match record.config.host.network_mode.as_str() {
-            "" | "default" => "bridge",
-            mode => mode,
-        };
         let isolation = match record.config.host.isolation.as_str() {
             "" | "default" => "vm",
             isolation => isolation,
@@ -248,8 +244,8 @@ impl Query {
                 || has_exited && self.exited.contains(&live.state.exit_code))
             && filters.matches("status", state.status.as_str())
             && filters.is_exactly("health", health)
-            && (filters.is_exactly("network", network)
-                || filters.contains("network") && is_in(container, filters.values("network")))
+            && (!filters.contains("network")
+                || is_in(container, record, filters.values("network")))
             && filters.is_exactly("isolation", isolation)
             && volume
             && (!filters.contains("publish")
@@ -268,10 +264,14 @@ impl Query {
 }
 
 /// Whether a container is in one of `networks`, names or identifiers.
-fn is_in(container: &Container, networks: &[String]) -> bool {
+fn is_in(container: &Container, record: &Record, networks: &[String]) -> bool {
+    let is = |name: &str| networks.iter().any(|network| network == name);
+    if record.config.host.network_mode == "none" {
+        return is("none");
+    }
     let attachments = container.attachments();
     let mut known = attachments.list.iter().flat_map(|one| [&one.asked, &one.network]);
-    known.any(|name| networks.contains(name))
+    known.any(|name| is(name))
 }
 
 const FILTERS: &[&str] = &[

@@ -193,6 +193,11 @@ fn parse(config: &SubnetConfig) -> Result<Subnet> {
         "" => ipam::first_host(range.unwrap_or(subnet)),
         text => inside("gateway", text, subnet)?,
     };
+    if !config.gateway.is_empty() && !ipam::is_host(subnet, gateway) {
+        return Err(Error::Forbidden(format!(
+            "failed to allocate gateway ({gateway}): Address already in use"
+        )));
+    }
     let reserved = config
         .reserved
         .iter()

@@ -52,12 +52,8 @@ impl Engine {
         }
         let fits = |network: &Network| {
             let kind = if network.is_predefined() { "builtin" } else { "custom" };
-            let contains = |key: &str, text: &str| {
-                !filters.contains(key)
-                    || filters.values(key).iter().any(|value| text.contains(value.as_str()))
-            };
-            contains("name", &network.name)
-                && contains("id", &network.id)
+            filters.matches("name", &network.name)
+                && filters.matches("id", &network.id)
                 && filters.is_exactly("driver", network.driver.name())
                 && filters.is_exactly("scope", "local")
                 && filters.is_exactly("type", kind)

@@ -17,23 +17,24 @@ pub use pool::{v4_pool, v6_pool};
 pub fn free_address(subnet: &Subnet, is_taken: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let range = subnet.range.unwrap_or(subnet.subnet);
     let (first, last) = bounds(range);
-    let (network, broadcast) = bounds(subnet.subnet);
     let is_free = |address: &IpAddr| {
         *address != subnet.gateway
             && !subnet.reserved.values().any(|reserved| reserved == address)
             && !is_taken(*address)
     };
-    // The first address is the network's; the last one of IPv4 means all of it.
-    let is_host = |bits: u128| {
-        let v4 = range.address.is_ipv4();
-        let small = broadcast - network < 3;
-        small && v4 || bits != network && !(v4 && bits == broadcast)
-    };
     (0..=MOST.min(last - first))
         .map(|offset| first + offset)
-        .filter(|bits| is_host(*bits))
         .map(|bits| with_bits(range.address, bits))
-        .find(is_free)
+        .find(|address| is_host(subnet.subnet, *address) && is_free(address))
+}
+
+/// Returns whether an address of a network is for a host: the first one is the network's, and the last
+/// one of IPv4 means all of it, unless it is a very small one.
+pub fn is_host(network: Cidr, address: IpAddr) -> bool {
+    let ((first, last), bits) = (bounds(network), bits(address));
+    let v4 = address.is_ipv4();
+    let small = last - first < 3;
+    small && v4 || bits != first && !(v4 && bits == last)
 }
 
 /// Returns the first address of a network for hosts.
@@ -44,15 +45,18 @@ pub fn first_host(network: Cidr) -> IpAddr {
 
 /// Returns the first and the last address of a network as numbers.
 fn bounds(network: Cidr) -> (u128, u128) {
-    let bits = |address: IpAddr| match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    };
     let width: u32 = if network.address.is_ipv4() { 32 } else { 128 };
     let first = bits(network.network());
     let size = width - u32::from(network.prefix).min(width);
     let hosts = 1_u128.checked_shl(size).map_or(u128::MAX, |count| count - 1);
     (first, first | hosts)
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 fn with_bits(like: IpAddr, bits: u128) -> IpAddr {
