@@ -1,6 +1,7 @@
 //! Sockets in shared directories.
 
 use std::fs::{self, Permissions};
+use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
@@ -74,7 +75,10 @@ fn a_container_connects_to_what_listens_in_a_bound_directory() {
     // One that goes while the container knows it.
     let listener = UnixListener::bind(path("fleeting")).expect("a socket");
     open_to_all(&path("fleeting"));
-    let client = std::thread::spawn(move || drop(listener.accept().expect("a client")));
+    let client = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        client.read_to_end(&mut Vec::new()).expect("a question");
+    });
     assert_eq!(ask_in(&home, "app", "/run/host/fleeting"), "");
     client.join().expect("a client");
     assert_eq!(ask_in(&home, "app", "/run/host/fleeting"), REFUSED);
