@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{bind, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -52,9 +52,12 @@ impl Sockets {
         };
         let address = SocketAddr::new(address, PORT);
         let udp = namespace.socket(udp)?;
+        // A network that has just gone may have had the address, and its server be about to end.
+        set_socket_reuseport(&udp, true)?;
         bind(&udp, &address)?;
         let tcp = namespace.socket(tcp)?;
         set_socket_reuseaddr(&tcp, true)?;
+        set_socket_reuseport(&tcp, true)?;
         bind(&tcp, &address)?;
         listen(&tcp, 64)?;
         Ok(Self { udp, tcp })

@@ -13,7 +13,7 @@ const NETWORKS: usize = 5;
 fn networks_of(number: usize) -> BTreeSet<usize> {
     match number {
         _ if number % 10 == 9 => (0..NETWORKS).collect(),
-        _ if number % 3 == 0 => [number % NETWORKS, (number + 1) % NETWORKS].into(),
+        _ if number.is_multiple_of(3) => [number % NETWORKS, (number + 1) % NETWORKS].into(),
         _ => [number % NETWORKS].into(),
     }
 }
