@@ -26,6 +26,10 @@ pub enum CloneError {
     Connection(#[source] io::Error),
     #[error("the machine's process did not answer in time")]
     Silent,
+    #[error("the machine's process {0} has been stopped by a signal")]
+    Stopped(u32),
+    #[error("the machine's process has open what a clone would share with it (epoll, io_uring)")]
+    Descriptors,
     #[error("the machine's process cannot be cloned")]
     Refused(#[source] io::Error),
     #[error("talking to the clone failed")]

@@ -92,6 +92,14 @@ pub(crate) fn prepare_tap(tap: &OwnedFd) -> io::Result<()> {
     }
 }
 
+/// Returns whether somebody has stopped the process `pid` (signal(7)), so that it does nothing until
+/// it is told to go on.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    // The name before it may hold anything.
+    stat.is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't'])))
+}
+
 /// Returns what changes with every boot of the host.
 pub(crate) fn host_boot() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())

@@ -29,6 +29,7 @@ use super::vmm_process::{Cloned, VmmProcess};
 /// What has to be known of a machine to make a clone of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Original {
+    pub(super) pid: Option<u32>,
     pub(super) numbers: Numbers,
     pub(super) nodes: Nodes,
     pub(super) ports: Ports,
@@ -58,6 +59,11 @@ impl QemuMachine {
         self.control.is_some() && cfg!(all(target_os = "linux", target_arch = "x86_64"))
     }
 
+    /// Returns whether somebody has stopped the machine's process by a signal: it does not answer.
+    pub fn is_stopped(&self) -> bool {
+        self.pid.is_some_and(platform::is_stopped)
+    }
+
     /// Returns a clone of the machine that listens where `connect` leads, which is called when all
     /// that is asked for there is ready: who answers waits for nobody. The host's process list has
     /// it as `name`. It has pages of its own from the beginning where `written` says, a file with
@@ -82,7 +88,7 @@ impl QemuMachine {
                 other => break other.and_then(asynchronous).map_err(CloneError::Connection)?,
             }
         };
-        ends.of(original, ask(&connection, name, &targets).await?)
+        ends.of(original, ask(&connection, original.pid, name, &targets).await?)
     }
 
     /// As [`Self::clone_of`], by a connection that the machine's owner has.
@@ -93,7 +99,7 @@ impl QemuMachine {
         exchanges: Exchanges,
     ) -> Result<Self, CloneError> {
         let (targets, ends) = ends(original, exchanges)?;
-        ends.of(original, ask(control, name, &targets).await?)
+        ends.of(original, ask(control, original.pid, name, &targets).await?)
     }
 
     /// Returns where a machine that is a clone has memory of its own by now, in the form that a clone
@@ -113,11 +119,12 @@ impl QemuMachine {
     /// [`CloneError`]; nothing but the name depends on it.
     pub async fn rename(&self, name: &str) -> Result<(), CloneError> {
         let control = self.control.as_ref().ok_or(CloneError::Unsuited)?;
-        ask(control, name, &[]).await.map(drop)
+        ask(control, self.pid, name, &[]).await.map(drop)
     }
 
     pub(super) fn original(&self) -> Original {
-        Original { numbers: self.numbers, nodes: self.nodes.clone(), ports: self.ports.clone() }
+        let (nodes, ports) = (self.nodes.clone(), self.ports.clone());
+        Original { pid: self.pid, numbers: self.numbers, nodes, ports }
     }
 }
 
@@ -174,7 +181,7 @@ impl Ends {
 
 /// Has the process at the other end of `control` listen to `listener`.
 pub(super) async fn listen(control: &UnixStream, listener: OwnedFd) -> Result<(), CloneError> {
-    ask(control, "", &[(LISTENER, listener)]).await.map(drop)
+    ask(control, None, "", &[(LISTENER, listener)]).await.map(drop)
 }
 
 /// Has the process at the other end of `control` use `fd` in place of its descriptor `number`.
@@ -183,7 +190,7 @@ pub(super) async fn exchange(
     number: RawFd,
     fd: OwnedFd,
 ) -> Result<(), CloneError> {
-    ask(control, "", &[(number, fd)]).await.map(drop)
+    ask(control, None, "", &[(number, fd)]).await.map(drop)
 }
 
 /// Returns whether the process at the other end of `control` answers at all.
@@ -196,9 +203,11 @@ pub(super) async fn is_loaded(control: &UnixStream) -> bool {
     matches!(timeout(PATIENCE, asked).await, Ok(Ok((error, ..))) if error != 0)
 }
 
-/// Sends a request and returns the process that was made, if one was asked for.
+/// Sends a request to the process `pid`, if that is known, and returns the process that was made, if
+/// one was asked for.
 async fn ask(
     connection: &UnixStream,
+    pid: Option<u32>,
     name: &str,
     targets: &[(RawFd, OwnedFd)],
 ) -> Result<Option<Cloned>, CloneError> {
@@ -214,14 +223,33 @@ async fn ask(
         }
         connection.async_io(Interest::READABLE, || receive(connection)).await
     };
-    let (error, pid, pidfd) = match timeout(PATIENCE, asked).await {
+    let answered = tokio::select! {
+        answered = timeout(PATIENCE, asked) => answered,
+        pid = stop(pid) => return Err(CloneError::Stopped(pid)),
+    };
+    let (error, pid, pidfd) = match answered {
         Ok(answer) => answer.map_err(CloneError::Connection)?,
         Err(_) => return Err(CloneError::Silent),
     };
-    if error != 0 {
-        return Err(CloneError::Refused(io::Error::from_raw_os_error(error)));
+    match error {
+        0 => {}
+        UNSHAREABLE => return Err(CloneError::Descriptors),
+        error => return Err(CloneError::Refused(io::Error::from_raw_os_error(error))),
     }
     Ok(pidfd.map(|pidfd| Cloned::new(pid, pidfd)))
+}
+
+/// Waits until a process stands still because somebody has stopped it, not for a moment only.
+async fn stop(pid: Option<u32>) -> u32 {
+    let Some(pid) = pid else {
+        return std::future::pending().await;
+    };
+    let mut times = 0;
+    while times < 2 {
+        sleep(LOOK).await;
+        times = if platform::is_stopped(pid) { times + 1 } else { 0 };
+    }
+    pid
 }
 
 /// Returns the bytes of a request: version, number of descriptors, what each is for, name.
@@ -293,6 +321,10 @@ const STDERR: RawFd = 2;
 /// A clone takes some milliseconds; a loaded machine may take many times that.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often it is looked whether a process that does not answer can.
+const LOOK: Duration = Duration::from_millis(250);
+/// What `hull-remap` says of descriptors that a fork would share.
+const UNSHAREABLE: i32 = rustix::io::Errno::BADFD.raw_os_error();
 
 #[cfg(test)]
 mod tests {
@@ -333,15 +365,31 @@ mod tests {
     async fn a_process_that_has_gone_is_told_apart_from_a_refusal() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let error = ask(&ours, "name", &[(CONTROL, null())]).await.unwrap_err();
+        let error = ask(&ours, None, "name", &[(CONTROL, null())]).await.unwrap_err();
         assert!(matches!(error, CloneError::Connection(_)), "{error:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_is_stopped_is_not_waited_for() {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        let mut process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        kill_process(Pid::from_child(&process), Signal::STOP).unwrap();
+        let targets = [(CONTROL, null())];
+        let asked = ask(&ours, Some(process.id()), "name", &targets).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        drop(theirs);
+        assert!(matches!(asked, Err(CloneError::Stopped(pid)) if pid == process.id()), "{asked:?}");
     }
 
     #[tokio::test]
     async fn too_many_descriptors_are_refused_before_anything_is_sent() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let targets: Vec<_> = (0..=MOST).map(|_| (FILE, null())).collect();
-        let error = ask(&ours, "name", &targets).await.unwrap_err();
+        let error = ask(&ours, None, "name", &targets).await.unwrap_err();
         assert!(matches!(error, CloneError::Connection(_)), "{error:?}");
         assert!(theirs.try_read(&mut [0]).is_err());
     }
@@ -370,7 +418,7 @@ mod tests {
             inodes
         });
         let targets = [(CONTROL, file.try_clone().unwrap().into()), (3, null())];
-        let error = ask(&ours, "name", &targets).await.unwrap_err();
+        let error = ask(&ours, None, "name", &targets).await.unwrap_err();
         let CloneError::Refused(error) = error else { panic!("{error:?}") };
         assert_eq!(error.raw_os_error(), Some(BUSY));
         let inode = file.metadata().unwrap().ino();

@@ -187,7 +187,7 @@ impl QemuMachine {
         streams: Streams,
     ) -> io::Result<Self> {
         let monitor = Monitor::negotiated(monitor)?;
-        let Original { numbers, nodes, ports } = original.clone();
+        let Original { numbers, nodes, ports, .. } = original.clone();
         let machine = Self::new(process, monitor, streams, numbers, nodes)?;
         Ok(Self { is_savable: true, ports, ..machine })
     }

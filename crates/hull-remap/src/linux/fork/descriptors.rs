@@ -46,6 +46,25 @@ pub(super) fn exchange_here(request: &Request) -> Result<()> {
     exchanged
 }
 
+/// Refuses what a fork would share with its parent and cannot be given another of: an epoll instance
+/// tells one of them of the other's descriptors, the rings of io_uring are in memory that both
+/// write, a watch of files or a timer tells one of them what both wait for. (What a signalfd says is
+/// the reader's own.)
+///
+/// # Errors
+/// `EBADFD`: there is something of that kind.
+pub(super) fn refuse_unshareable() -> Result<()> {
+    each_descriptor(|fd| {
+        let mut target = [0_u8; 32];
+        let target = link(fd, &mut target);
+        let known: [&[u8]; 2] = [b"anon_inode:[eventfd]", b"anon_inode:[signalfd]"];
+        match target.starts_with(b"anon_inode:") && !known.contains(&target) {
+            true => Err(Errno(libc::EBADFD)),
+            false => Ok(()),
+        }
+    })
+}
+
 /// Makes every eventfd one of the process's own, with the same count.
 pub(super) fn renew_eventfds() -> Result<()> {
     each_descriptor(|fd| {
@@ -106,13 +125,17 @@ fn identity(fd: c_int) -> Result<(u64, u64)> {
 }
 
 fn is_eventfd(fd: c_int) -> bool {
+    link(fd, &mut [0; 32]) == b"anon_inode:[eventfd]"
+}
+
+/// Returns the beginning of what the kernel calls what is open, as much as there is room for.
+fn link(fd: c_int, target: &mut [u8; 32]) -> &[u8] {
     let mut path = Path::new(b"/proc/self/fd/", fd);
-    let mut target = [0_u8; 32];
     // SAFETY: path and buffer are what is said of them.
     let length = unsafe {
         libc::readlink(path.as_c_str().as_ptr(), target.as_mut_ptr().cast(), target.len())
     };
-    usize::try_from(length).is_ok_and(|length| &target[..length] == b"anon_inode:[eventfd]")
+    &target[..usize::try_from(length).unwrap_or(0)]
 }
 
 /// Returns how far an eventfd has counted (`proc_pid_fdinfo(5)`).

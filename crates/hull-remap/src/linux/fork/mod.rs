@@ -8,7 +8,8 @@
 //! then: whoever asks has had the machine stopped.
 //!
 //! What a fork shares with its parent that it should not is exchanged before its threads go on:
-//! the descriptors that the request names (monitor, guest channel, disks), and all eventfds.
+//! the descriptors that the request names (monitor, guest channel, disks), and all eventfds. A
+//! process that has something else of that kind is not forked.
 //!
 //! `HULL_CONTROL_FD` is a connected socket of the process's owner. What is asked for there is a
 //! [`wire::Request`] with descriptors, answered by a [`wire::Answer`] with a pidfd of the fork. The
@@ -99,6 +100,11 @@ fn serve(connection: c_int, is_control: bool) -> Side {
             return Side::Parent;
         }
         Some((Target::Listener, listener)) => {
+            if let Err(error) = descriptors::refuse_unshareable() {
+                request.close();
+                wire::answer(connection, Err(error));
+                return Side::Parent;
+            }
             hear_no_more(&LISTENER, NONE);
             LISTENER.store(listener, Ordering::Relaxed);
             wire::answer(connection, Ok(None));
@@ -117,7 +123,7 @@ fn serve(connection: c_int, is_control: bool) -> Side {
         }
         _ => {}
     }
-    match threads::fork() {
+    match descriptors::refuse_unshareable().and_then(|()| threads::fork()) {
         Ok(Some(fork)) => {
             request.close();
             wire::answer(connection, Ok(Some(&fork)));
