@@ -3,17 +3,18 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use crate::cache::Cache;
+use crate::forget::{self, doubt_all, forget_all, forget_entry, forget_file};
 use crate::server::Server;
 use crate::session::Session;
 use crate::watch::{Heard, Watch};
-use crate::wire::{Answer, BARRIER, ROOT, notification, notify};
+use crate::wire::{Answer, BARRIER, notification};
 
 /// How the thread is woken.
 #[derive(Debug)]
@@ -65,8 +66,9 @@ pub(crate) fn attend(server: &Server) {
             if let Some(lease) = session.cache.lease() {
                 lease.look(Instant::now());
             }
-            if session.cache.was_old() && session.cache.is_agreed() {
-                forget_all(server, number, session);
+            let doubtful = session.doubtful.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(names) = doubtful.filter(|_| session.cache.is_agreed()) {
+                doubt_all(server, number, session, &names);
             }
         }
     }
@@ -140,7 +142,7 @@ impl Newcomers {
             // As for a change: what is being answered was found out while it could be believed.
             server.exclude(|| session.cache.change());
             if session.cache.is_agreed() {
-                forget_all(server, number, session);
+                doubt_all(server, number, session, &forget::known(session));
             }
             self.last = self.last.saturating_add(1);
             server.send(&notification(BARRIER, self.last, &[]));
@@ -194,33 +196,6 @@ fn tell(server: &Server, sessions: &[Arc<Session>], heard: Heard<'_>) {
             Heard::Open(_) => {}
         }
     }
-}
-
-/// Has a guest forget all files, and the names that everything else is below.
-fn forget_all(server: &Server, number: u32, session: &Session) {
-    for node in session.nodes.numbers() {
-        server.send(&forget_file(number, node));
-    }
-    let Ok(root) = session.nodes.find(ROOT) else {
-        return;
-    };
-    for entry in std::fs::read_dir(root.path()).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        server.send(&forget_entry(number, ROOT, name.as_encoded_bytes()));
-    }
-}
-
-/// `struct fuse_notify_inval_entry_out`.
-fn forget_entry(share: u32, directory: u64, name: &[u8]) -> Vec<u8> {
-    let head = (directory.to_le_bytes(), (name.len() as u32).to_le_bytes());
-    let fields = [&head.0[..], &head.1, &[0; 4], name, &[0]].concat();
-    notification(share, notify::INVAL_ENTRY, &fields)
-}
-
-/// `struct fuse_notify_inval_inode_out`: attributes, and content from the begin to the end.
-fn forget_file(share: u32, node: u64) -> Vec<u8> {
-    let fields = [&node.to_le_bytes()[..], &[0; 16]].concat();
-    notification(share, notify::INVAL_INODE, &fields)
 }
 
 /// How long a guest may take to forget.

@@ -23,19 +23,11 @@ pub(crate) struct Cache {
     agreed: AtomicBool,
     /// How often others have changed something.
     changes: AtomicU64,
-    /// The guest may know what is not so any more.
-    old: AtomicBool,
 }
 
 impl Cache {
     pub(crate) fn new(watch: Option<Arc<Watch>>, lease: Option<Lease>) -> Self {
-        Self {
-            watch,
-            lease,
-            agreed: AtomicBool::new(false),
-            changes: AtomicU64::new(0),
-            old: AtomicBool::new(false),
-        }
+        Self { watch, lease, agreed: AtomicBool::new(false), changes: AtomicU64::new(0) }
     }
 
     /// Who hears of changes, if anybody does.
@@ -55,16 +47,6 @@ impl Cache {
     /// Whether the guest forgets content only when it is told to.
     pub(crate) fn is_agreed(&self) -> bool {
         self.agreed.load(Ordering::Relaxed)
-    }
-
-    /// Says that others may have changed anything.
-    pub(crate) fn age(&self) {
-        self.old.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`Self::age`] was called since this was.
-    pub(crate) fn was_old(&self) -> bool {
-        self.old.swap(false, Ordering::Relaxed)
     }
 
     /// Counts changes by others: what was found out before the last one is not to be believed.

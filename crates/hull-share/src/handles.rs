@@ -18,17 +18,23 @@ pub(crate) enum Handle {
     },
     /// Who reads it holds it: where it is read from is its only state.
     Directory(Mutex<OwnedFd>),
+    /// What was open has gone.
+    Gone,
 }
 
 impl Handle {
+    /// The kind of what has gone, which has no descriptor.
+    pub(crate) const GONE: u64 = 3;
+
     /// Returns the file.
     ///
     /// # Errors
-    /// `EISDIR`.
+    /// `EISDIR`; `ESTALE`.
     pub(crate) fn file(&self) -> Result<&OwnedFd> {
         match self {
             Self::File { file, .. } => Ok(file),
             Self::Directory(_) => Err(Errno::ISDIR),
+            Self::Gone => Err(Errno::STALE),
         }
     }
 
@@ -38,16 +44,28 @@ impl Handle {
             Self::File { append: false, .. } => FILE,
             Self::File { append: true, .. } => APPENDED,
             Self::Directory(_) => DIRECTORY,
+            Self::Gone => Self::GONE,
         }
     }
 
-    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
+    /// Returns another descriptor of what is open; `None` if that has gone.
+    pub(crate) fn duplicate(&self) -> Result<Option<OwnedFd>> {
         match self {
-            Self::File { file, .. } => rustix::io::fcntl_dupfd_cloexec(file, 0),
+            Self::File { file, .. } => rustix::io::fcntl_dupfd_cloexec(file, 0).map(Some),
             Self::Directory(directory) => {
                 let directory = directory.lock().unwrap_or_else(PoisonError::into_inner);
-                rustix::io::fcntl_dupfd_cloexec(&*directory, 0)
+                rustix::io::fcntl_dupfd_cloexec(&*directory, 0).map(Some)
             }
+            Self::Gone => Ok(None),
+        }
+    }
+
+    /// Makes one of a new descriptor, which is of the `kind` that [`Self::kind`] said.
+    pub(crate) fn new(kind: u64, file: OwnedFd) -> Result<Self> {
+        match kind {
+            FILE | APPENDED => Ok(Self::File { file, append: kind == APPENDED }),
+            DIRECTORY => Ok(Self::Directory(Mutex::new(file))),
+            _ => Err(Errno::INVAL),
         }
     }
 
@@ -57,11 +75,7 @@ impl Handle {
         let mode = fcntl_getfl(&file)? & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC);
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let file = open(path, mode | OFlags::CLOEXEC, Mode::empty()).unwrap_or(file);
-        match kind {
-            FILE | APPENDED => Ok(Self::File { file, append: kind == APPENDED }),
-            DIRECTORY => Ok(Self::Directory(Mutex::new(file))),
-            _ => Err(Errno::INVAL),
-        }
+        Self::new(kind, file)
     }
 }
 

@@ -18,12 +18,13 @@
 //! | `nodes`, `handles` | what the guest has been given numbers for |
 //! | `fs` | the operations |
 //! | `cache` | what the guest may believe without asking |
-//! | `watch`, `attendant` | what others change, and telling the guest |
 //! | `emptied` | volumes that are empty for who uses them first |
+//! | `watch`, `attendant`, `forget` | what others change, and telling the guest |
 //! | `lease` | whether other machines use the same volume |
 //! | `locks` | who has locked what |
 //! | `sockets` | unix sockets, and who carries their connections |
 //! | `rest`, `state` | when nothing is under way; what a server of a copy of the guest needs to know |
+//! | `record` | the same on disk, for a guest that goes on another day |
 //! | `owner` | whose files are |
 //! | `quota` | how much a share may hold |
 
@@ -35,6 +36,8 @@ mod attendant;
 mod cache;
 #[cfg(target_os = "linux")]
 mod emptied;
+#[cfg(target_os = "linux")]
+mod forget;
 #[cfg(target_os = "linux")]
 mod fs;
 #[cfg(target_os = "linux")]
@@ -52,6 +55,7 @@ mod quota;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod raw;
+mod record;
 #[cfg(target_os = "linux")]
 mod rest;
 #[cfg(target_os = "linux")]
@@ -77,6 +81,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use record::{Deleted, Record};
 #[cfg(target_os = "linux")]
 pub use rest::Resting;
 
@@ -167,6 +172,14 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error("`{}` has been removed from the host while the guest used it", .0.display())]
+    Removed(PathBuf),
+    #[error("`{}` is no longer {}", .path.display(), if *.directory { "a directory" } else { "a file" })]
+    Changed { path: PathBuf, directory: bool },
+    #[error("what is shared is not what was shared then")]
+    Others,
+    #[error("somebody else has locked `{}`, which the guest had locked", .0.display())]
+    Locked(PathBuf),
     #[error("cannot copy what a guest has open")]
     State(#[source] io::Error),
     #[error("cannot start a thread")]
@@ -254,6 +267,23 @@ impl Server {
     pub fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
         self.inner.restore(shares, state)
     }
+
+    /// Serves a guest of another time, with the same `shares` and what it had open of them as far as
+    /// that is still there; `deleted` are what [`Resting::record`] said, or copies of that. Files are
+    /// found by their paths, and what was renamed since by what else is known of them. The guest
+    /// gets `ESTALE` for what has gone, and the locks that it had. Call it before the guest goes on:
+    /// it is told to forget all that it believes. Returns the open files that have gone.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was served before still is, then.
+    pub fn restore_record(
+        &self,
+        shares: &[Share],
+        record: &Record,
+        deleted: &[OwnedFd],
+    ) -> Result<Vec<PathBuf>, ServeError> {
+        self.inner.restore_record(shares, record, deleted)
+    }
 }
 
 /// What there is none of without a server.
@@ -268,6 +298,14 @@ impl Resting<'_> {
     /// # Errors
     /// None.
     pub fn save(&self) -> Result<State, ServeError> {
+        match self.0 {}
+    }
+
+    /// Is never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn record(&self) -> Result<(Record, Vec<Deleted>), ServeError> {
         match self.0 {}
     }
 }
@@ -318,6 +356,19 @@ impl Server {
     /// # Errors
     /// [`ServeError::Unsupported`].
     pub fn restore(&self, _shares: &[Share], _state: State) -> Result<(), ServeError> {
+        Err(ServeError::Unsupported)
+    }
+
+    /// There is no server for this host yet.
+    ///
+    /// # Errors
+    /// [`ServeError::Unsupported`].
+    pub fn restore_record(
+        &self,
+        _shares: &[Share],
+        _record: &Record,
+        _deleted: &[OwnedFd],
+    ) -> Result<Vec<PathBuf>, ServeError> {
         Err(ServeError::Unsupported)
     }
 }

@@ -154,6 +154,15 @@ impl Locks {
         waiting.chain(table.settled.iter().map(|(unique, _)| *unique)).collect()
     }
 
+    /// Returns who has locked ranges: its process, the open files that it has locked through, and
+    /// the file whose locks they are.
+    pub(crate) fn held(&self) -> Vec<(Owner, u32, Vec<u64>, Arc<OwnedFd>)> {
+        let table = self.table();
+        let held = table.held.iter();
+        held.map(|(owner, held)| (*owner, held.pid, held.handles.clone(), Arc::clone(&held.file)))
+            .collect()
+    }
+
     /// Answers a request that has waited elsewhere.
     pub(crate) fn give_up(&self, unique: u64) {
         self.table().settled.push((unique, Err(Errno::INTR)));

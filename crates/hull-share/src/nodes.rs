@@ -1,6 +1,6 @@
 //! Files that the guest's kernel knows by number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ impl Version {
 
 /// What tells one file of the host from another while it is held.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-struct Identity {
+pub(crate) struct Identity {
     device: (u32, u32),
     inode: u64,
     /// The same file under two mounts is two, since the mounts may allow different things.
@@ -76,6 +76,10 @@ impl Node {
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
     }
 
     pub(crate) fn kind(&self) -> FileType {
@@ -181,6 +185,8 @@ struct Table {
     numbers: HashMap<Identity, u64>,
     /// Numbers by what changes are told of, if they are.
     handles: HashMap<FileHandle, u64>,
+    /// Numbers of files that have gone.
+    lost: HashSet<u64>,
     last: u64,
 }
 
@@ -198,6 +204,7 @@ impl Nodes {
             nodes: HashMap::new(),
             numbers: HashMap::new(),
             handles: HashMap::new(),
+            lost: HashSet::new(),
             last: ROOT,
         };
         table.insert(ROOT, Arc::new(root), watch.is_some());
@@ -245,6 +252,7 @@ impl Nodes {
             return false;
         }
         let Some(entry) = table.nodes.get_mut(&number) else {
+            table.lost.remove(&number);
             return false;
         };
         entry.lookups = entry.lookups.saturating_sub(count);
@@ -262,6 +270,7 @@ impl Nodes {
         for number in numbers {
             table.remove(number, self.watch.as_deref());
         }
+        table.lost.clear();
     }
 
     /// Returns the number of the file that a change is told of.
@@ -286,9 +295,22 @@ impl Nodes {
         table.last = table.last.max(number);
     }
 
+    /// Says that the guest knows a file by `number` that has gone.
+    pub(crate) fn lose(&self, number: u64) {
+        let mut table = self.lock();
+        table.lost.insert(number);
+        table.last = table.last.max(number);
+    }
+
+    /// Returns the numbers of [`Self::lose`] that the guest still has.
+    pub(crate) fn lost(&self) -> Vec<u64> {
+        self.lock().lost.iter().copied().collect()
+    }
+
     /// Returns all numbers that the guest has.
     pub(crate) fn numbers(&self) -> Vec<u64> {
-        self.lock().nodes.keys().copied().collect()
+        let table = self.lock();
+        table.nodes.keys().chain(&table.lost).copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

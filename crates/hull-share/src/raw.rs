@@ -28,12 +28,6 @@ pub(crate) fn fanotify_mark(group: &OwnedFd, remove: bool, mask: u64, path: &str
 
 /// What names a file in its file system: type, then content, as `struct file_handle` has them.
 pub(crate) fn file_handle(file: BorrowedFd<'_>) -> Result<Box<[u8]>> {
-    #[repr(C)]
-    struct Handle {
-        length: u32,
-        kind: i32,
-        bytes: [u8; libc::MAX_HANDLE_SZ as usize],
-    }
     let mut handle = Handle {
         length: libc::MAX_HANDLE_SZ as u32,
         kind: 0,
@@ -54,6 +48,34 @@ pub(crate) fn file_handle(file: BorrowedFd<'_>) -> Result<Box<[u8]>> {
     } as c_int)?;
     let bytes = handle.bytes.get(..handle.length as usize).ok_or(Errno::OVERFLOW)?;
     Ok([&handle.kind.to_ne_bytes(), bytes].concat().into())
+}
+
+/// Opens what [`file_handle`] named, to do nothing but name it, in the file system of `top`, which is
+/// not opened with `O_PATH`. Needs `CAP_DAC_READ_SEARCH`.
+pub(crate) fn open_by_handle(top: &OwnedFd, name: &[u8]) -> Result<OwnedFd> {
+    let (kind, content) = name.split_first_chunk::<4>().ok_or(Errno::INVAL)?;
+    let mut handle = Handle {
+        length: u32::try_from(content.len()).map_err(|_| Errno::INVAL)?,
+        kind: i32::from_ne_bytes(*kind),
+        bytes: [0; libc::MAX_HANDLE_SZ as usize],
+    };
+    handle.bytes.get_mut(..content.len()).ok_or(Errno::INVAL)?.copy_from_slice(content);
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: `handle` has the layout of a `struct file_handle`, with as many bytes as it says.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, top.as_raw_fd(), &raw mut handle, flags)
+    } as c_int;
+    check(fd)?;
+    // SAFETY: the call has just made this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `struct file_handle`.
+#[repr(C)]
+struct Handle {
+    length: u32,
+    kind: i32,
+    bytes: [u8; libc::MAX_HANDLE_SZ as usize],
 }
 
 /// Returns how many bytes of what was sent over a socket its other end has not read (`SIOCOUTQ`).

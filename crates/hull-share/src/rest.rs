@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use rustix::io::Result;
 
 use crate::server::Server;
-use crate::{ServeError, State};
+use crate::{Deleted, Record, ServeError, State};
 
 /// A server that says nothing, of a guest that stands still, and that has answered all that the
 /// guest has asked for.
@@ -27,5 +27,14 @@ impl<'a> Resting<'a> {
     /// [`ServeError::State`]: there may be no more descriptors.
     pub fn save(&self) -> std::result::Result<State, ServeError> {
         State::save(&self.server.served().0).map_err(|errno| ServeError::State(errno.into()))
+    }
+
+    /// Returns what the guest knows of its shares, to be kept on disk for the day when it goes on,
+    /// and what it has open that has no name any more, whose contents are to be kept as well.
+    ///
+    /// # Errors
+    /// [`ServeError::State`]: there may be no more descriptors. [`ServeError::Removed`].
+    pub fn record(&self) -> std::result::Result<(Record, Vec<Deleted>), ServeError> {
+        Record::save(&self.server.served().0)
     }
 }

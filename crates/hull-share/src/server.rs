@@ -5,9 +5,9 @@
 //! request goes through no queue. One more thread attends to what no request asks for.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ use crate::session::{Outcome, Session};
 use crate::sockets::{Ear, Sockets};
 use crate::watch::Watch;
 use crate::wire::{Answer, BARRIER, Header, IN_HEADER, MAX_MESSAGE, PREFIX};
-use crate::{ServeError, Share, State, raw, thread};
+use crate::{Record, ServeError, Share, State, raw, thread};
 
 /// Has this process have as many files open as it may: the guest's kernel remembers thousands, and
 /// each is a descriptor here.
@@ -140,11 +140,21 @@ impl Server {
     pub(crate) fn restore(&self, shares: &[Share], state: State) -> Result<(), ServeError> {
         let served = open_all(shares, &self.ear)?;
         state.restore(&served.0).map_err(|errno| ServeError::State(errno.into()))?;
-        for session in &served.0 {
-            session.cache.age();
-        }
         self.serve(served);
         Ok(())
+    }
+
+    /// As [`Self::restore`], after a while.
+    pub(crate) fn restore_record(
+        &self,
+        shares: &[Share],
+        record: &Record,
+        deleted: &[OwnedFd],
+    ) -> Result<Vec<PathBuf>, ServeError> {
+        let served = open_all(shares)?;
+        let gone = record.restore(shares, &served.0, deleted)?;
+        self.serve(served);
+        Ok(gone)
     }
 
     fn serve(&self, served: Served) {

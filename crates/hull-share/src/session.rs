@@ -1,6 +1,6 @@
 //! One share: what the guest says about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{FileType, Statx};
 use rustix::io::{Errno, Result};
@@ -8,6 +8,7 @@ use rustix::io::{Errno, Result};
 use crate::Share;
 use crate::cache::Cache;
 use crate::emptied::User;
+use crate::forget::Names;
 use crate::handles::Handles;
 use crate::locks::Locks;
 use crate::nodes::{Node, Nodes};
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) cache: Cache,
     pub(crate) locks: Locks,
     pub(crate) sockets: Sockets,
+    /// What the guest knows from another time; `None`: it has been told to doubt it.
+    pub(crate) doubtful: Mutex<Option<Names>>,
     read_only: bool,
     /// Goes with the session.
     _user: Option<User>,
@@ -59,6 +62,7 @@ impl Session {
             cache,
             locks: Locks::default(),
             sockets,
+            doubtful: Mutex::default(),
             handles: Handles::default(),
             owners: Owners::of_process(),
             read_only: share.read_only,

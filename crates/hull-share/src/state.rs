@@ -2,11 +2,12 @@
 //! with a copy of that guest.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rustix::io::{Errno, Result};
 
 use crate::State;
+use crate::forget::{self, Names};
 use crate::handles::Handle;
 use crate::nodes::Node;
 use crate::session::Session;
@@ -25,6 +26,7 @@ impl State {
             state.numbers.push(sockets.len() as u64);
             let numbers = |(number, is_guests): (u64, bool)| [number, is_guests.into()];
             state.numbers.extend(sockets.into_iter().flat_map(numbers));
+            state.save_names(session);
         }
         Ok(state)
     }
@@ -36,6 +38,9 @@ impl State {
             self.numbers.extend([number, lookups, node.is_watched().into()]);
             self.files.push(rustix::io::fcntl_dupfd_cloexec(node.fd(), 0)?);
         }
+        let lost = session.nodes.lost();
+        self.numbers.push(lost.len() as u64);
+        self.numbers.extend(lost);
         Ok(())
     }
 
@@ -44,9 +49,23 @@ impl State {
         self.numbers.push(handles.len() as u64);
         for (number, handle) in handles {
             self.numbers.extend([number, handle.kind()]);
-            self.files.push(handle.duplicate()?);
+            self.files.extend(handle.duplicate()?);
         }
         Ok(())
+    }
+
+    /// What the guest calls files now: a copy of it has heard of no change after this.
+    fn save_names(&mut self, session: &Session) {
+        let names = forget::known(session);
+        self.numbers.push(names.len() as u64);
+        for (directory, name) in names {
+            self.numbers.extend([directory, name.len() as u64]);
+            self.numbers.extend(name.chunks(8).map(|bytes| {
+                let mut number = [0; 8];
+                number[..bytes.len()].copy_from_slice(bytes);
+                u64::from_le_bytes(number)
+            }));
+        }
     }
 
     /// Gives `sessions`, which are new and of the same shares, what was saved.
@@ -70,8 +89,15 @@ impl State {
                 session.nodes.restore(number, lookups, node);
             }
             for _ in 0..saved.number()? {
+                session.nodes.lose(saved.number()?);
+            }
+            for _ in 0..saved.number()? {
                 let (number, kind) = (saved.number()?, saved.number()?);
-                session.handles.restore(number, Handle::again(kind, saved.file()?)?);
+                let handle = match kind {
+                    Handle::GONE => Handle::Gone,
+                    kind => Handle::again(kind, saved.file()?)?,
+                };
+                session.handles.restore(number, handle);
             }
             for _ in 0..saved.number()? {
                 session.locks.give_up(saved.number()?);
@@ -80,6 +106,8 @@ impl State {
                 let (number, is_guests) = (saved.number()?, saved.number()? != 0);
                 session.sockets.restore(number, session.nodes.find(number)?, is_guests);
             }
+            let names = saved.names()?;
+            *session.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
         }
         Ok(())
     }
@@ -93,6 +121,21 @@ struct Saved {
 impl Saved {
     fn number(&mut self) -> Result<u64> {
         self.numbers.next().ok_or(Errno::INVAL)
+    }
+
+    fn names(&mut self) -> Result<Names> {
+        let mut names = Names::new();
+        for _ in 0..self.number()? {
+            let (directory, length) = (self.number()?, self.number()?);
+            let length = usize::try_from(length).map_err(|_| Errno::INVAL)?;
+            let mut name = Vec::new();
+            while name.len() < length {
+                name.extend(self.number()?.to_le_bytes());
+            }
+            name.truncate(length);
+            names.push((directory, name));
+        }
+        Ok(names)
     }
 
     fn file(&mut self) -> Result<OwnedFd> {

@@ -301,6 +301,8 @@ pub(crate) mod fopen {
 pub(crate) mod notify {
     pub(crate) const INVAL_INODE: u32 = 2;
     pub(crate) const INVAL_ENTRY: u32 = 3;
+    /// Flag of the latter: the name stays, but is looked up when it is used next.
+    pub(crate) const EXPIRE_ONLY: u32 = 1;
 }
 
 /// For how many seconds names and attributes may be believed whose changes are heard. What is not

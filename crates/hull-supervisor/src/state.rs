@@ -58,6 +58,16 @@ pub struct Origin {
     /// Key of the template.
     #[serde(default)]
     pub template: Option<String>,
+    /// What is not as it was when the container last ran, if it goes on.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl Origin {
+    /// Returns that of a machine that was booted because of `reason`.
+    pub fn cold(reason: Option<String>) -> Self {
+        Self { mode: Mode::Cold, reason, template: None, warnings: Vec::new() }
+    }
 }
 
 /// Where a machine comes from.

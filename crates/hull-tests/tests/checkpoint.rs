@@ -1,6 +1,7 @@
 //! Containers on disk, as they were at one moment.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hull_tests::{Home, eventually, eventually_none, kill, kill_daemon_during};
@@ -133,19 +134,51 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     machine.set_len(machine.metadata().unwrap().len() / 2).unwrap();
     let start = ["start", "--checkpoint-dir", dir, "--checkpoint", "one", "box"];
     refused(&start, "box");
-    fs::write(elsewhere.join("one/checkpoint.json"), "{}").unwrap();
+    // What another QEMU has saved is not for this one.
+    let about = elsewhere.join("one/checkpoint.json");
+    let mut checkpoint: serde_json::Value =
+        serde_json::from_slice(&fs::read(&about).unwrap()).unwrap();
+    checkpoint["about"]["shape"]["vmm"] = "1.2.3".into();
+    fs::write(&about, checkpoint.to_string()).unwrap();
+    refused(&start, "the checkpoint was made with 1.2.3 and version ");
+    fs::write(about, "{}").unwrap();
     refused(&start, "checkpoint one is damaged");
     home.hull(&["start", "box"]).success();
     assert_eq!(home.hull(&["exec", "box", "cat", "/file"]).success(), "later");
 
-    home.hull(&["run", "-d", "--name", "shared", "-v", "/data", &image, "sleep", "600"]).success();
-    let why = "with a volume mounted at /data: what it has open there is on the host";
-    refused(&["checkpoint", "create", "shared", "one"], why);
-    assert_eq!(home.hull(&["exec", "shared", "echo", "alive"]).success(), "alive");
-    home.hull(&["rm", "-f", "-v", "shared"]).success();
     home.hull(&["rm", "-f", "box"]).success();
     home.hull(&["system", "stop"]).success();
     eventually_none("a process is left", || home.processes());
+}
+
+#[test]
+fn a_source_that_dies_leaves_a_whole_checkpoint_or_none() {
+    let (_registry, home, image) = Home::with_busybox();
+    start(&home, &image, &[]);
+    for (is_machine, delay) in [(true, 30), (false, 60), (true, 150), (false, 400)] {
+        let supervisor = home.state("box")["supervisor_pid"].as_u64().unwrap() as u32;
+        let victim = if is_machine { home.machine_pid("box") } else { supervisor };
+        let mut create = home.command(&["checkpoint", "create", "--leave-running", "box", "one"]);
+        let create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        std::thread::sleep(Duration::from_millis(delay));
+        kill(victim);
+        let made = create.unwrap().wait().unwrap().success();
+        let listed = home.hull(&["checkpoint", "ls", "box"]).success();
+        assert_eq!(listed.contains("one"), made, "{listed}");
+        let exited = ["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box"];
+        eventually("its end is recorded", || home.hull(&exited).success() == "exited 137");
+        eventually("no copy is left", || home.pids("-name hull-fork").is_empty());
+        if made {
+            home.hull(&["start", "--checkpoint", "one", "box"]).success();
+            home.hull(&["checkpoint", "rm", "box", "one"]).success();
+        } else {
+            home.hull(&["start", "box"]).success();
+        }
+        count(&home);
+    }
+    home.hull(&["rm", "-f", "box"]).success();
+    let left = home.files("containers");
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hull_tests::{Home, eventually, eventually_some, kill};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A machine and its supervisor.
 type Pids = (u32, u32);
@@ -194,6 +195,34 @@ fn a_start_does_without_a_machine_that_was_killed_while_it_waited() {
     home.hull(&["system", "stop"]).success();
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     assert!(home.files("pool").is_empty(), "{:?}", home.files("pool"));
+}
+
+#[test]
+fn a_start_does_not_wait_for_machines_that_are_stopped() {
+    let (_registry, home, image) = Home::with_busybox();
+    let machines = waiting(&home).map(|(machine, _)| machine);
+    let signal = |signal| {
+        for machine in machines {
+            let pid = Pid::from_raw(machine as i32).unwrap();
+            // The start has ended the one that was ready.
+            let _ = kill_process(pid, signal);
+        }
+    };
+    signal(Signal::STOP);
+    let begin = Instant::now();
+    let mode = run(&home, &image, &[]);
+    let took = begin.elapsed();
+    signal(Signal::CONT);
+    assert_eq!(mode, "fork");
+    // Nobody would wait for less than that before it gave them up by the time alone.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    // What it is asked for too late comes to nothing.
+    waiting(&home);
+    eventually("nobody has a machine", || {
+        let machines = home.pids("-name hull-");
+        machines.len() == 2
+    });
+    assert_eq!(run(&home, &image, &[]), "pool");
 }
 
 #[test]

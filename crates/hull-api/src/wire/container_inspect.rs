@@ -103,6 +103,7 @@ fn start(origin: &Origin) -> Value {
         "Mode": origin.mode.as_str(),
         "Reason": origin.reason.as_deref().unwrap_or_default(),
         "Template": origin.template.as_deref().unwrap_or_default(),
+        "Warnings": origin.warnings,
     })
 }
 

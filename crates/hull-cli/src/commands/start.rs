@@ -63,7 +63,10 @@ async fn all(client: &Client<'_>, containers: &[String], query: &str) -> Result<
     for container in containers {
         let path = format!("/containers/{}/start{query}", encode(container));
         match client.post(&path, None).await {
-            Ok(_) => output::line(container)?,
+            Ok(_) => {
+                warn(client, container, query).await?;
+                output::line(container)?;
+            }
             Err(error) => {
                 output::error(&output::chain(&error));
                 if let Some(hint) = error.hint() {
@@ -78,6 +81,19 @@ async fn all(client: &Client<'_>, containers: &[String], query: &str) -> Result<
     }
     let text = format!("Error: failed to start containers: {}", failed.join(", "));
     Err(Failure::new(text))
+}
+
+/// Says what is not as it was when the checkpoint was made that `query` names.
+async fn warn(client: &Client<'_>, container: &str, query: &str) -> Result<(), Failure> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    let about = client.get(&format!("/containers/{}/json", encode(container))).await?;
+    let warnings = about["Hull"]["Start"]["Warnings"].as_array();
+    for warning in warnings.into_iter().flatten().filter_map(|warning| warning.as_str()) {
+        output::error(&format!("WARNING: {warning}"));
+    }
+    Ok(())
 }
 
 async fn attached(
@@ -108,7 +124,7 @@ async fn attached(
     let path = format!("/containers/{}/start{query}", encode(&attachment.id));
     let begin = async {
         client.post(&path, None).await?;
-        Ok(())
+        warn(client, &attachment.id, query).await
     };
     match attachment.run(client, hijacked, begin).await? {
         End::Detached => Ok(()),

@@ -45,7 +45,6 @@ impl Engine {
             if !container.is_running() {
                 return Err(Error::Conflict(format!("Container {} not running", container.id)));
             }
-            refuse_shares(&container.record())?;
             if place.exists() {
                 return Err(Error::Conflict(format!(
                     "checkpoint with name {} already exists for container {}",
@@ -124,11 +123,11 @@ impl Engine {
     }
 
     /// Starts a container that does not run as it was when a checkpoint was made, with the file
-    /// system that it had then.
+    /// system that it had then. Volumes and bind mounts are as they are now.
     ///
     /// # Errors
     /// No such container or checkpoint; as [`Engine::start`]; the checkpoint was made by another
-    /// QEMU or agent, or is damaged. The container is as it was before then.
+    /// QEMU or agent, or is damaged; a bind mount's source has gone. The container is as it was before then.
     pub async fn start_from_checkpoint(
         &self,
         container: &str,
@@ -138,7 +137,9 @@ impl Engine {
         let watch = Stopwatch::start();
         let container = self.inner.containers.find(container)?;
         let place = self.find_checkpoint(&container, name, dir)?;
+        let name = name.to_owned();
         self.detached(move |engine| async move {
+            check_mounts(&container.record(), &name)?;
             let network = engine.inner.settings.supervisor.clone();
             let from = StartFrom::Checkpoint { dir: place, network };
             let occasion = Occasion::From(from);
@@ -184,17 +185,16 @@ fn place(container: &Container, dir: Option<&Path>, name: &str) -> Result<PathBu
     Ok(home(container, dir).join(name))
 }
 
-/// Refuses a container with what the host shares: what it has open there is not the guest's, and may
-/// be something else by the time it goes on.
-fn refuse_shares(record: &Record) -> Result<()> {
-    let mut points = record.config.mount_points.iter();
-    match points.find(|point| point.kind != MountKind::Tmpfs) {
+/// Refuses to start without what is mounted: a directory that is made for the start has nothing of
+/// what the container had open.
+fn check_mounts(record: &Record, checkpoint: &str) -> Result<()> {
+    let binds = record.config.mount_points.iter().filter(|point| point.kind == MountKind::Bind);
+    match binds.into_iter().find(|point| !Path::new(&point.source).exists()) {
         None => Ok(()),
-        Some(point) => Err(Error::NotImplemented(format!(
-            "cannot checkpoint a container with a {} mounted at {}: what it has open there is on \
-             the host and would not be in the checkpoint (`hull fork` can copy it while it runs)",
-            point.kind.as_str(),
-            point.destination
+        Some(point) => Err(Error::InvalidParameter(format!(
+            "cannot start from checkpoint {checkpoint}: bind source path does not exist: {} \
+             (mounted at {})",
+            point.source, point.destination
         ))),
     }
 }

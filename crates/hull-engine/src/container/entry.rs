@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hull_network::protocol::Publish;
+use hull_supervisor::Origin;
 use hull_supervisor::health::Health;
-use hull_supervisor::{Mode, Origin};
 use tokio::sync::watch;
 
 use super::record::Record;
@@ -82,7 +82,7 @@ impl Live {
         self.supervisor_timings = run.timings;
         self.ports = run.ports;
         // Supervisors that were older than templates said nothing, and booted.
-        let booted = Origin { mode: Mode::Cold, reason: None, template: None };
+        let booted = Origin::cold(None);
         self.origin = run.start.or_else(|| run.started_at.map(|_| booted));
         self.has_started = true;
     }

@@ -32,8 +32,10 @@ impl Session {
     ) -> Result<()> {
         let handle = self.handles.find(fields.u64()?)?;
         let (offset, size) = (fields.u64()?, (fields.u32()? as usize).min(MAX_DATA));
-        let Handle::Directory(directory) = &*handle else {
-            return Err(Errno::NOTDIR);
+        let directory = match &*handle {
+            Handle::Directory(directory) => directory,
+            Handle::File { .. } => return Err(Errno::NOTDIR),
+            Handle::Gone => return Err(Errno::STALE),
         };
         let node = self.directory(header)?;
         let directory = directory.lock().unwrap_or_else(PoisonError::into_inner);

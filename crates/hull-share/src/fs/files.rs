@@ -99,8 +99,10 @@ impl Session {
         let (offset, size, flags) = (fields.u64()?, fields.u32()?, fields.u32()?);
         fields.skip(8 + 4 + 4)?;
         let data = fields.bytes(size as usize)?;
-        let Handle::File { file, append } = &*handle else {
-            return Err(Errno::BADF);
+        let (file, append) = match &*handle {
+            Handle::File { file, append } => (file, append),
+            Handle::Directory(_) => return Err(Errno::BADF),
+            Handle::Gone => return Err(Errno::STALE),
         };
         let offset = (!*append || flags & write::CACHE != 0).then_some(offset);
         self.limited(file, offset, u64::from(size), || match offset {
@@ -125,6 +127,7 @@ impl Session {
             Handle::Directory(directory) => {
                 sync(&directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
             }
+            Handle::Gone => Err(Errno::STALE),
         }
     }
 

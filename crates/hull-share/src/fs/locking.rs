@@ -1,11 +1,13 @@
 //! Locking files.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::{Errno, Result};
 
 use crate::locks::{Owner, Wanted};
+use crate::nodes::Node;
 use crate::raw::{self, Range};
 use crate::session::{Outcome, Session};
 use crate::wire::{Answer, Fields, Header, LK_FLOCK};
@@ -112,14 +114,18 @@ impl Session {
         }
         let file = match self.locks.file(request.owner) {
             Some(file) => file,
-            // Who may only read may lock for that only.
-            None => Arc::new(match node.open(OFlags::RDWR) {
-                Err(_) if kind == libc::F_RDLCK => node.open(OFlags::RDONLY)?,
-                other => other?,
-            }),
+            None => Arc::new(openable(&node, kind == libc::F_RDLCK)?),
         };
         let &Request { handle, owner, range, pid, .. } = request;
         Ok(Wanted::Range { owner, pid, handle, file, range })
+    }
+}
+
+/// Opens a file to lock ranges of it. Who may only read may lock for that only.
+pub(crate) fn openable(node: &Node, shared: bool) -> Result<OwnedFd> {
+    match node.open(OFlags::RDWR) {
+        Err(_) if shared => node.open(OFlags::RDONLY),
+        other => other,
     }
 }
 

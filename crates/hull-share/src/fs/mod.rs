@@ -9,3 +9,4 @@ mod sockets;
 mod xattr;
 
 pub(crate) use attributes::attributes;
+pub(crate) use locking::openable;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hull_share::Server;
+use hull_share::{Server, Share};
 use hull_vmm::qemu::QemuMachine;
 use hull_vmm::{CloneError, Disk, Machine, Slot};
 use tokio::time::timeout;
@@ -15,8 +15,8 @@ use crate::state::{Mode, Origin};
 use super::context::Context;
 use super::machine::{Greeted, Launched, name_of};
 use super::scratch::Spare;
+use super::shares;
 use super::zygote::{About, Zygote, ZygoteError};
-use super::{handover, shares};
 
 /// A writable disk that a machine has open.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) async fn clone(
     };
     Ok(Launched {
         machine,
-        origin: Origin { mode, reason, template },
+        origin: Origin { mode, reason, template, warnings: Vec::new() },
         writable,
         greeted: Some(Greeted { kernel, boot_log, channel: None }),
         shape: Some(shape),
@@ -100,9 +100,9 @@ async fn make(
     if let Some(running) = &zygote.about.running {
         if running.shares {
             let place = place.to_owned();
-            let get = move || handover::get(&place);
-            let resumed = shares::resume(&context.launch.shares, &mut machine, get).await;
-            shares = Some(resumed.map_err(ZygoteError::Shares)?);
+            let take = move |server: &Server, all: &[Share]| shares::take_over(server, all, &place);
+            let resumed = shares::resume(&context.launch.shares, &mut machine, take).await;
+            shares = Some(resumed.map_err(ZygoteError::Shares)?.0);
         }
     } else {
         machine.attach_disk(Slot::Image, &Disk::at(&context.launch.disks.image)).await?;

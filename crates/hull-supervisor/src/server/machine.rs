@@ -189,6 +189,7 @@ async fn fork_from(
         mode: Mode::Fork,
         reason: None,
         template: Some(template.key().as_str().to_owned()),
+        warnings: Vec::new(),
     };
     let greeted = Some(Greeted::of(template, None));
     let (shape, disks) = (Some(shape.clone()), opened);
@@ -229,7 +230,7 @@ async fn boot(
     let machine = qemu.boot(shape, configuration(context, disks)).await;
     let machine = machine.map_err(|error| Failure::new(FailureCode::Boot, chain(&error)))?;
     context.mark(|timings| &mut timings.vmm_spawned);
-    let origin = Origin { mode: Mode::Cold, reason: Some(reason), template: None };
+    let origin = Origin::cold(Some(reason));
     Ok(Launched {
         machine,
         origin,

@@ -14,6 +14,7 @@ mod handover;
 mod health;
 mod hub;
 mod identity;
+mod kept;
 mod log;
 mod machine;
 mod network;

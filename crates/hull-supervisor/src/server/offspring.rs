@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hull_guest::Guest;
 use hull_protocol::{Adopt, Request, Stdio, VERSION};
-use hull_share::{Resting, Server, State};
+use hull_share::{Server, State};
 use hull_vmm::{Disk, Machine, Shape, Slot};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -24,11 +24,10 @@ use super::cloned::OpenDisk;
 use super::connection::Client;
 use super::context::{Context, chain, failure};
 use super::handover::Offer;
-use super::identity;
 use super::restored::Checkpoint;
-use super::shares;
 use super::wiring::Wired;
 use super::zygote::{self, About, Running};
+use super::{identity, kept, shares};
 
 /// A client wants a copy of the machine in `dir`.
 #[derive(Debug)]
@@ -96,7 +95,7 @@ pub(super) struct Source<'a, M> {
 /// A copy that stands still.
 struct Frozen<M> {
     machine: M,
-    /// What the container has open of the host's directories, if it has any of them.
+    /// What the container has open of the host's directories, if it has any of them and is forked.
     shares: Option<State>,
 }
 
@@ -115,7 +114,7 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
             return;
         }
     };
-    let frozen = freeze(context, &mut source, &dir).await;
+    let frozen = freeze(context, &mut source, &dir, purpose).await;
     if purpose == (Purpose::Checkpoint { leave_running: false }) {
         let saved = match frozen {
             Ok(frozen) => save(frozen.machine, &dir, about).await,
@@ -192,6 +191,7 @@ async fn freeze<M: Machine>(
     context: &Context,
     source: &mut Source<'_, M>,
     dir: &Path,
+    purpose: Purpose,
 ) -> Result<Frozen<M>, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::new(FailureCode::Failed, format!("cannot copy the machine: {}", chain(error)))
@@ -212,8 +212,14 @@ async fn freeze<M: Machine>(
     let copy = |disk: &OpenDisk| zygote::copy(&disk.file, &zygote::disk(dir, disk.slot));
     let exchanges = source.disks.iter().map(copy).collect::<Result<_, _>>();
     let exchanges = exchanges.map_err(|error| failed(&error))?;
-    let saved = resting.as_ref().map(Resting::save).transpose();
-    let shares = saved.map_err(|error| failed(&error))?;
+    let shares = match (&resting, purpose) {
+        (None, _) => None,
+        (Some(resting), Purpose::Fork) => Some(resting.save().map_err(|error| failed(&error))?),
+        (Some(resting), Purpose::Checkpoint { .. }) => {
+            kept::save(resting, dir)?;
+            None
+        }
+    };
     let machine = source.machine.twin("hull-fork", exchanges).await;
     Ok(Frozen { machine: machine.map_err(|error| failed(&error))?, shares })
 }
@@ -262,17 +268,16 @@ async fn save<M: Machine>(mut machine: M, dir: &Path, about: About) -> Result<()
     machine.save_whole(target.into()).await.map_err(|error| failed(&error))?;
     machine.kill();
     machine.wait().await;
-    let disks: Vec<_> = about.disks.iter().map(|slot| zygote::disk(dir, *slot)).collect();
     let dir = dir.to_owned();
     let finish = move || -> io::Result<()> {
         let checkpoint = Checkpoint { protocol: VERSION, about, nics };
         let path = dir.join(paths::CHECKPOINT);
         fs::write(&path, serde_json::to_vec(&checkpoint).map_err(invalid)?)?;
         file.sync_all()?;
-        for path in disks.iter().chain([&path, &dir]) {
-            fs::File::open(path)?.sync_all()?;
+        for entry in fs::read_dir(&dir)? {
+            fs::File::open(entry?.path())?.sync_all()?;
         }
-        Ok(())
+        fs::File::open(&dir)?.sync_all()
     };
     match tokio::task::spawn_blocking(finish).await {
         Ok(finished) => finished.map_err(|error| failed(&error)),

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hull_protocol::VERSION;
+use hull_share::{Server, Share};
 use hull_template::sparse;
 use hull_vmm::qemu::QemuMachine;
 use hull_vmm::{Disk, Disks, Machine, NicPlace, Saved, Slot, Vmm};
@@ -20,8 +21,8 @@ use super::cloned::OpenDisk;
 use super::context::{Context, chain};
 use super::machine::{Greeted, Launched, configuration};
 use super::scratch::Spare;
-use super::wiring;
 use super::zygote::{self, About};
+use super::{kept, shares, wiring};
 
 /// What a checkpoint is of: `checkpoint.json` in its directory.
 #[derive(Debug, Deserialize, Serialize)]
@@ -87,6 +88,17 @@ pub(super) async fn restore(
     let open = |slot: &Slot| OpenDisk::open(*slot, &place.path(*slot));
     let opened = disks.iter().map(open).collect::<io::Result<_>>();
     let opened = opened.map_err(|error| io_failure(&error))?;
+    let mut warnings = Vec::new();
+    let mut shares = None;
+    if running.shares {
+        let (dir, scratch) = (dir.to_owned(), context.dir().to_owned());
+        let restore =
+            move |server: &Server, all: &[Share]| kept::restore(server, all, &dir, &scratch);
+        let resumed = shares::resume(&context.launch.shares, &mut machine, restore).await;
+        let (server, gone) = resumed?;
+        warnings.extend(gone.iter().map(|path| warning(path)));
+        shares = Some(server);
+    }
     // From here on the container is what it was then.
     place.keep().map_err(|error| io_failure(&error))?;
     machine.resume().await.map_err(|error| boot(&error))?;
@@ -94,14 +106,14 @@ pub(super) async fn restore(
     let reason = Some("start from a checkpoint".to_owned());
     Ok(Launched {
         machine,
-        origin: Origin { mode: Mode::Fork, reason, template },
+        origin: Origin { mode: Mode::Fork, reason, template, warnings },
         writable: running.writable,
         greeted: Some(Greeted { kernel, boot_log, channel: None }),
         shape: Some(shape),
         disks: opened,
         running: Some(running),
         wired,
-        shares: None,
+        shares,
     })
 }
 
@@ -148,6 +160,11 @@ impl Drop for Place<'_> {
         // It is not there any more if it has been kept.
         let _ = fs::remove_file(&self.new);
     }
+}
+
+/// Says of an open file that it has gone.
+fn warning(path: &Path) -> String {
+    format!("`{}`, which the container had open, has gone or is another file now", path.display())
 }
 
 fn damaged(dir: &Path, error: &io::Error) -> Failure {

@@ -1,16 +1,17 @@
 //! What the guest is given of the host's directories.
 
-use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hull_protocol::Shared;
-use hull_share::{Emptied, Resting, Server, Share, State};
+use hull_share::{Emptied, Resting, Server, Share};
 use hull_vmm::Machine;
 
 use crate::control::{Failure, FailureCode};
 use crate::launch::{EmptiedLaunch, ShareLaunch};
 
 use super::context::chain;
+use super::handover;
 
 /// Serves `shares` to the machine, by the `server` that it may have already, and returns the
 /// server; without any, nobody listens.
@@ -30,22 +31,24 @@ pub(super) fn serve(
     Ok(Some(server))
 }
 
-/// Serves `shares` to a machine whose guest knows them already, as `state` says. Blocks for some
+/// Serves `shares` to a machine whose guest knows them already, as `restore` has it. Takes some
 /// milliseconds.
-pub(super) async fn resume(
+pub(super) async fn resume<T: Send + 'static>(
     shares: &[ShareLaunch],
     machine: &mut impl Machine,
-    state: impl FnOnce() -> io::Result<State> + Send + 'static,
-) -> Result<Server, Failure> {
+    restore: impl FnOnce(&Server, &[Share]) -> Result<T, Failure> + Send + 'static,
+) -> Result<(Server, T), Failure> {
     let server = listen(machine)?;
     let shares = all(shares);
-    let restore = move || -> Result<Server, Failure> {
-        let state = state().map_err(|error| failed(chain(&error)))?;
-        server.restore(&shares, state).map_err(|error| failed(chain(&error)))?;
-        Ok(server)
-    };
+    let restore = move || restore(&server, &shares).map(|restored| (server, restored));
     let restored = tokio::task::spawn_blocking(restore).await;
     restored.map_err(|error| failed(error.to_string()))?
+}
+
+/// As [`resume`] has it, with the state that the server of the original offers in `place`.
+pub(super) fn take_over(server: &Server, shares: &[Share], place: &Path) -> Result<(), Failure> {
+    let state = handover::get(place).map_err(|error| failed(chain(&error)))?;
+    server.restore(shares, state).map_err(|error| failed(chain(&error)))
 }
 
 /// Stops `machine` at a moment when nothing is on its way between its guest and the server. What

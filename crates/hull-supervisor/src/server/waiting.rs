@@ -168,6 +168,7 @@ impl Launcher for Prepared {
                             mode: Mode::Pool,
                             reason: None,
                             template: waiting.template,
+                            warnings: Vec::new(),
                         },
                         writable,
                         greeted: Some(waiting.greeted),
@@ -197,6 +198,10 @@ async fn furnish(
 ) -> Result<(Slot, Vec<OpenDisk>), FurnishError> {
     let disks = &context.launch.disks;
     let machine = &mut waiting.machine;
+    if machine.is_stopped() {
+        // It would be waited for.
+        return Err(FurnishError::Stopped);
+    }
     let read = |path: &Path| {
         let path = path.to_owned();
         move |source| DiskError::Read { path, source }
@@ -238,6 +243,8 @@ enum FurnishError {
     Image(PathBuf),
     #[error("cannot let the machine go on")]
     Resume(#[from] QmpError),
+    #[error("the machine's process has been stopped by a signal")]
+    Stopped,
 }
 
 async fn make(place: &Place, launch: &WaitLaunch) -> Result<Waiting, Failure> {

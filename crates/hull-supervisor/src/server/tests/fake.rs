@@ -25,7 +25,7 @@ use crate::control::Failure;
 use crate::server::RunError;
 use crate::server::context::Context;
 use crate::server::machine::{Launched, Launcher};
-use crate::state::{Mode, Origin, State};
+use crate::state::{Origin, State};
 
 pub(super) const SOON: Duration = Duration::from_secs(5);
 
@@ -244,7 +244,7 @@ impl Launcher for FakeLauncher {
 
     async fn launch(&self, _: &Context) -> Result<Launched<FakeMachine>, Failure> {
         let machine = self.0.borrow_mut().take().unwrap();
-        let origin = Origin { mode: Mode::Cold, reason: None, template: None };
+        let origin = Origin::cold(None);
         let writable = Slot::Scratch;
         let (greeted, shape, disks, running, shares) = (None, None, Vec::new(), None, None);
         let wired = Vec::new();
