@@ -25,6 +25,14 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copied
 }
 
+/// Makes the empty file `target` a copy of `source` with the same holes, as [`copy`] does.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn copy_into(source: &File, target: &File) -> io::Result<()> {
+    copy_extents(source, target)
+}
+
 fn copy_extents(source: &File, target: &File) -> io::Result<()> {
     let size = source.metadata()?.len();
     target.set_len(size)?;

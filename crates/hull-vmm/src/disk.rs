@@ -115,6 +115,14 @@ pub enum DiskError {
         #[source]
         source: QmpError,
     },
+    #[error("cannot copy the machine's disk `{}`", .slot.name())]
+    Copy {
+        slot: Slot,
+        #[source]
+        source: QmpError,
+    },
+    #[error("cannot copy the machine's disk `{}`: {reason}", .slot.name())]
+    NotCopied { slot: Slot, reason: String },
     #[error("cannot detach the machine's disk `{}`", .slot.name())]
     Detach {
         slot: Slot,

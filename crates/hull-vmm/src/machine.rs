@@ -105,6 +105,35 @@ pub trait Machine {
         disk: &Disk,
     ) -> impl Future<Output = Result<(), DiskError>>;
 
+    /// Notes what the guest writes to the disk in `slot` from now on, while the caller copies the
+    /// disk's file to the file `path`, which must be empty and [`crate::disk::DISK_BYTES`] long.
+    /// When that is done, [`Machine::catch_up_copy`] has to follow, and [`Machine::finish_copy`]; or
+    /// [`Machine::abandon_copy`] at any time.
+    ///
+    /// # Errors
+    /// [`DiskError`]; then nothing has been begun.
+    fn begin_copy(
+        &mut self,
+        slot: Slot,
+        path: &Path,
+    ) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Writes what was noted to the copy, while the guest runs.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn catch_up_copy(&mut self, slot: Slot) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Completes the copy of the disk in `slot`, while the machine is paused; takes as long as the
+    /// guest's last writes do.
+    ///
+    /// # Errors
+    /// [`DiskError`]; the copy is of no use then, and nothing goes on.
+    fn finish_copy(&mut self, slot: Slot) -> impl Future<Output = Result<(), DiskError>>;
+
+    /// Ends what [`Machine::begin_copy`] has begun.
+    fn abandon_copy(&mut self, slot: Slot) -> impl Future<Output = ()>;
+
     /// Returns the network interfaces that it has.
     fn nics(&self) -> Vec<NicPlace>;
 

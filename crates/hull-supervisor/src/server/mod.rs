@@ -1,5 +1,6 @@
 //! The supervisor process.
 
+mod ahead;
 mod attach;
 mod clock;
 mod cloned;

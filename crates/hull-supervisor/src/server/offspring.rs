@@ -20,6 +20,7 @@ use crate::paths;
 use crate::state::Status;
 use crate::wire::invalid;
 
+use super::ahead::Ahead;
 use super::cloned::OpenDisk;
 use super::connection::Client;
 use super::context::{Context, chain, failure};
@@ -114,7 +115,9 @@ pub(super) async fn copy<M: Machine + Send + 'static>(
             return;
         }
     };
-    let frozen = freeze(context, &mut source, &dir, purpose).await;
+    let mut ahead = Ahead::begin(&mut source, &dir).await;
+    let frozen = freeze(context, &mut source, &dir, purpose, &mut ahead).await;
+    ahead.abandon(source.machine).await;
     if purpose == (Purpose::Checkpoint { leave_running: false }) {
         let saved = match frozen {
             Ok(frozen) => save(frozen.machine, &dir, about).await,
@@ -192,6 +195,7 @@ async fn freeze<M: Machine>(
     source: &mut Source<'_, M>,
     dir: &Path,
     purpose: Purpose,
+    ahead: &mut Ahead,
 ) -> Result<Frozen<M>, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::new(FailureCode::Failed, format!("cannot copy the machine: {}", chain(error)))
@@ -209,9 +213,11 @@ async fn freeze<M: Machine>(
     // What the guest has said when this is answered is all that it says.
     source.guest.send_last(&Request::Quiet).done().await.map_err(failure)?;
     let resting = shares::stop(source.machine, source.shares).await?;
-    let copy = |disk: &OpenDisk| zygote::copy(&disk.file, &zygote::disk(dir, disk.slot));
-    let exchanges = source.disks.iter().map(copy).collect::<Result<_, _>>();
-    let exchanges = exchanges.map_err(|error| failed(&error))?;
+    let mut exchanges = Vec::new();
+    for disk in source.disks {
+        let copied = ahead.finish(source.machine, disk, dir).await;
+        exchanges.push(copied.map_err(|error| failed(&error))?);
+    }
     let shares = match (&resting, purpose) {
         (None, _) => None,
         (Some(resting), Purpose::Fork) => Some(resting.save().map_err(|error| failed(&error))?),

@@ -87,6 +87,11 @@ pub(super) fn rehearsal(dir: &Path) -> PathBuf {
 pub(super) fn copy(file: &File, path: &Path) -> io::Result<Exchange> {
     // It may have no name any more.
     sparse::copy(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), path)?;
+    exchange(file, path)
+}
+
+/// Returns what a clone of the machine that has `file` open has open instead: its copy at `path`.
+pub(super) fn exchange(file: &File, path: &Path) -> io::Result<Exchange> {
     let new = File::options().read(true).write(true).open(path)?;
     Ok(Exchange { old: file.try_clone()?.into(), new: new.into() })
 }

@@ -65,6 +65,85 @@ impl Command for DeleteNode {
     type Reply = Empty;
 }
 
+/// Copies a disk while it is used.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Mirror {
+    pub(super) job_id: String,
+    pub(super) device: &'static str,
+    pub(super) target: String,
+    pub(super) sync: &'static str,
+    pub(super) auto_dismiss: bool,
+}
+
+impl Command for Mirror {
+    const NAME: &'static str = "blockdev-mirror";
+    type Reply = Empty;
+}
+
+/// Has a job do nothing until it is resumed.
+#[derive(Debug, Serialize)]
+pub(super) struct PauseJob {
+    pub(super) id: String,
+}
+
+impl Command for PauseJob {
+    const NAME: &'static str = "job-pause";
+    type Reply = Empty;
+}
+
+/// Has a job go on.
+#[derive(Debug, Serialize)]
+pub(super) struct ResumeJob {
+    pub(super) id: String,
+}
+
+impl Command for ResumeJob {
+    const NAME: &'static str = "job-resume";
+    type Reply = Empty;
+}
+
+/// Says how far jobs are.
+#[derive(Debug, Serialize)]
+pub(super) struct QueryJobs {}
+
+impl Command for QueryJobs {
+    const NAME: &'static str = "query-jobs";
+    type Reply = Vec<Job>;
+}
+
+/// A job and how far it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Job {
+    pub(super) id: String,
+    pub(super) status: String,
+    #[serde(default)]
+    pub(super) error: Option<String>,
+}
+
+/// Ends a job.
+#[derive(Debug, Serialize)]
+pub(super) struct CancelJob {
+    pub(super) device: String,
+    pub(super) force: bool,
+}
+
+impl Command for CancelJob {
+    const NAME: &'static str = "block-job-cancel";
+    type Reply = Empty;
+}
+
+/// Forgets a job that has ended.
+#[derive(Debug, Serialize)]
+pub(super) struct DismissJob {
+    pub(super) id: String,
+}
+
+impl Command for DismissJob {
+    const NAME: &'static str = "job-dismiss";
+    type Reply = Empty;
+}
+
 /// Leaves shared memory out of what is saved and loaded.
 #[derive(Debug, Serialize)]
 pub(super) struct IgnoreShared {

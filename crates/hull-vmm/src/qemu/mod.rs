@@ -6,6 +6,7 @@ mod clone;
 pub mod command;
 mod command_line;
 mod fork;
+mod mirror;
 mod nic;
 mod preload;
 pub mod probe;

@@ -35,7 +35,7 @@ use super::fork::Load;
 use super::nic::Ports;
 use super::qmp::{Early, Monitor, QmpError};
 use super::vmm_process::VmmProcess;
-use super::{Qemu, clone, save};
+use super::{Qemu, clone, mirror, save};
 
 /// A virtual machine in a QEMU process.
 #[derive(Debug)]
@@ -272,6 +272,28 @@ impl Machine for QemuMachine {
             return Err(DiskError::NotResumed);
         }
         self.nodes.exchange(&mut self.monitor, slot, disk).await
+    }
+
+    async fn begin_copy(&mut self, slot: Slot, path: &Path) -> Result<(), DiskError> {
+        if self.load.is_some() {
+            return Err(DiskError::NotResumed);
+        }
+        if slot.is_read_only() || !self.nodes.devices().has(slot) {
+            return Err(DiskError::NoSuchSlot(slot));
+        }
+        mirror::begin(&mut self.monitor, slot, path).await
+    }
+
+    async fn catch_up_copy(&mut self, slot: Slot) -> Result<(), DiskError> {
+        mirror::catch_up(&mut self.monitor, slot).await
+    }
+
+    async fn finish_copy(&mut self, slot: Slot) -> Result<(), DiskError> {
+        mirror::finish(&mut self.monitor, slot).await
+    }
+
+    async fn abandon_copy(&mut self, slot: Slot) {
+        mirror::abandon(&mut self.monitor, slot).await;
     }
 
     fn nics(&self) -> Vec<NicPlace> {

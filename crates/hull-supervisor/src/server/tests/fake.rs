@@ -309,6 +309,20 @@ impl Machine for FakeMachine {
         Ok(())
     }
 
+    async fn begin_copy(&mut self, slot: Slot, _path: &Path) -> Result<(), DiskError> {
+        Err(DiskError::NoSuchSlot(slot))
+    }
+
+    async fn catch_up_copy(&mut self, slot: Slot) -> Result<(), DiskError> {
+        Err(DiskError::NoSuchSlot(slot))
+    }
+
+    async fn finish_copy(&mut self, slot: Slot) -> Result<(), DiskError> {
+        Err(DiskError::NoSuchSlot(slot))
+    }
+
+    async fn abandon_copy(&mut self, _slot: Slot) {}
+
     async fn save(&mut self) -> Result<Vec<u8>, SaveError> {
         Err(SaveError::Unsuited)
     }
