@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use hull_tests::{Home, SmallDisk, eventually, kill, kill_daemon_during, skip};
+use hull_tests::{
+    Home, SmallDisk, eventually, eventually_none, kill, kill_daemon_during, run, skip,
+};
 
 const NO_POOL: &str = "[pool]\nsize = 0\n";
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
@@ -190,6 +192,33 @@ fn a_disk_that_fills_up_costs_the_template_and_not_the_start() {
     disk.resize(2000);
     start_forks(&home, &image);
     assert_clean(&home);
+    home.hull(&["system", "stop"]).success();
+}
+
+#[test]
+fn memory_that_the_host_refuses_is_an_error_and_leaves_nothing() {
+    let (_registry, home, image) = Home::configured_with_busybox("[pool]\nsize = 0\n");
+    home.hull(&["system", "stop"]).success();
+    // The daemon that it starts has no more, and none of what that starts has.
+    let inner = home.command(&["run", "--rm", "--network", "none", &image, "true"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 700000; exec \"$@\"", "sh"]);
+    limited.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let output = run(&mut limited, Duration::from_secs(120));
+    let errors = output.errors();
+    assert_eq!(output.code, 125, "{errors}");
+    assert!(errors.contains("Cannot allocate memory"), "{errors}");
+    assert_eq!(home.hull(&["ps", "-aq"]).success(), "");
+    assert!(home.files("containers").is_empty());
+    home.hull(&["system", "stop"]).success();
+    eventually_none("a process is left", || home.processes());
+    home.hull(&["run", "--rm", "--network", "none", &image, "true"]).success();
     home.hull(&["system", "stop"]).success();
 }
 
