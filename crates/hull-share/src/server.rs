@@ -151,7 +151,7 @@ impl Server {
         record: &Record,
         deleted: &[OwnedFd],
     ) -> Result<Vec<PathBuf>, ServeError> {
-        let served = open_all(shares)?;
+        let served = open_all(shares, &self.ear)?;
         let gone = record.restore(shares, &served.0, deleted)?;
         self.serve(served);
         Ok(gone)
