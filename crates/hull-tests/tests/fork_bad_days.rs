@@ -208,3 +208,32 @@ fn a_full_disk_costs_the_fork_and_not_the_source() {
     home.hull(&["rm", "-f", "source", "child-1", "child-2"]).success();
     home.hull(&["system", "stop"]).success();
 }
+
+#[test]
+fn a_full_disk_costs_the_checkpoint_and_not_the_source() {
+    let (_registry, home, image) = Home::configured_with_busybox("[pool]\nsize = 0\n");
+    start_counter(&home, &image);
+    // Machines are not on it: they cannot do without what they have mapped of a tmpfs.
+    let elsewhere = home.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a directory");
+    let disk = match SmallDisk::mount(&elsewhere, 20) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let dir = ["--checkpoint-dir", elsewhere.to_str().expect("UTF-8")];
+    let create = [&["checkpoint", "create", "--leave-running"], &dir[..], &["source", "one"]];
+    let create = create.concat();
+    let output = home.hull(&create);
+    assert_eq!(output.code, 1, "{} {}", output.text(), output.errors());
+    assert!(output.errors().contains("No space left on device"), "{}", output.errors());
+    let listed = || home.hull(&[&["checkpoint", "ls"], &dir[..], &["source"]].concat()).success();
+    assert_eq!(listed(), "CHECKPOINT NAME");
+    assert!(home.files("elsewhere").is_empty(), "{:?}", home.files("elsewhere"));
+    assert_counts(&home, "source");
+    assert_owned(&home);
+    disk.resize(1000);
+    home.hull(&create).success();
+    assert_eq!(listed(), "CHECKPOINT NAME\none");
+    home.hull(&["rm", "-f", "source"]).success();
+    home.hull(&["system", "stop"]).success();
+}
