@@ -55,14 +55,13 @@ pub(crate) fn late() -> Result<()> {
     Ok(())
 }
 
-/// Has the kernel not look after memory at fixed times: every look wakes a machine in which nothing
-/// happens. What a look would find is seen to when memory is asked for, or ten seconds later.
+/// Has the kernel not compact memory ahead of need: twice a second it would look whether to, which
+/// wakes a machine in which nothing happens. It still does when a large piece is asked for.
 fn let_idle() {
-    // The kernel's documentation, admin-guide/sysctl/vm.rst.
-    for (key, value) in [("compaction_proactiveness", "0"), ("stat_interval", "10")] {
-        if let Err(error) = fs::write(format!("/proc/sys/vm/{key}"), value) {
-            console::say(&format!("cannot set vm.{key}: {error}"));
-        }
+    // The kernel's documentation, admin-guide/sysctl/vm.rst. Not so `stat_interval`: what has been
+    // freed is merged, and goes back to the host, when the counters are looked at.
+    if let Err(error) = fs::write("/proc/sys/vm/compaction_proactiveness", "0") {
+        console::say(&format!("cannot set vm.compaction_proactiveness: {error}"));
     }
 }
 
