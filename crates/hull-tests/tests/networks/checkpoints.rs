@@ -56,13 +56,13 @@ fn a_container_is_on_its_networks_again() {
         home.hull(&["stop", "-t", "0", "web"]).success();
     }
 
-    // What was changed meanwhile holds: another network in place of the second, in the place of the
-    // first, and one more.
+    // What was changed meanwhile holds: one network has gone, another one is new, and gets a number
+    // that was not in use.
     home.hull(&["network", "disconnect", "lan", "web"]).success();
     home.hull(&["network", "connect", "new", "web"]).success();
     home.hull(&["start", "--checkpoint", "two", "web"]).success();
     let shown = sh(&home, "web", "ip -o -4 addr");
-    for (network, interface) in [("new", "eth0"), ("late", "eth1")] {
+    for (network, interface) in [("new", "eth2"), ("late", "eth1")] {
         let address = address(&home, "web", network);
         let line = shown.lines().find(|line| line.contains(&format!(" {interface} ")));
         assert!(line.is_some_and(|line| line.contains(&format!(" {address}/"))), "{shown}");
