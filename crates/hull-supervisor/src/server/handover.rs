@@ -3,8 +3,7 @@
 //! Two counts, the numbers, and then packets of descriptors, each of which is acknowledged: the
 //! kernel limits how many are on their way.
 
-use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::mem::MaybeUninit;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -12,11 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hull_share::State;
-use hull_socket::Address;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use hull_socket::{Address, descriptors};
 use tokio::task::JoinHandle;
 
 use crate::paths;
@@ -68,7 +63,7 @@ pub(super) fn get(dir: &Path) -> io::Result<State> {
     }
     while (state.files.len() as u64) < files {
         let before = state.files.len();
-        receive(&stream, &mut state.files)?;
+        descriptors::receive(&stream, &mut [0], &mut state.files)?;
         if state.files.len() == before {
             // Descriptors have run out, or the other one has gone.
             return Err(io::Error::other("a descriptor did not arrive"));
@@ -83,7 +78,7 @@ fn give(mut stream: UnixStream, state: &State) -> io::Result<()> {
     let counts = [state.numbers.len() as u64, state.files.len() as u64];
     let numbers = counts.iter().chain(&state.numbers).flat_map(|number| number.to_le_bytes());
     stream.write_all(&numbers.collect::<Vec<_>>())?;
-    for files in state.files.chunks(PACKET) {
+    for files in state.files.chunks(descriptors::MOST) {
         send(&stream, files)?;
         stream.read_exact(&mut [0])?;
     }
@@ -98,34 +93,9 @@ fn prepare(stream: &UnixStream) -> io::Result<()> {
 
 fn send(stream: &UnixStream, files: &[OwnedFd]) -> io::Result<()> {
     let fds: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PACKET))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    sendmsg(stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
+    descriptors::send(stream, &[0], &fds).map(drop)
 }
 
-fn receive(stream: &UnixStream, files: &mut Vec<OwnedFd>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PACKET))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(stream, &mut [IoSliceMut::new(&mut [0])], &mut control, RECEIVE)?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            files.extend(fds);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
-/// Nobody sends descriptors there.
-#[cfg(not(target_os = "linux"))]
-const RECEIVE: RecvFlags = RecvFlags::empty();
-/// Descriptors of a packet at most (`SCM_MAX_FD` of `net/scm.h`).
-const PACKET: usize = 253;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[cfg(test)]

@@ -3,16 +3,12 @@
 //! Under translation a process is worth more than its guest's state: it has translated what the
 //! guest executes. A clone shares all of it, until it is written.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
+use hull_socket::descriptors;
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -267,44 +263,26 @@ fn request(name: &str, targets: &[(RawFd, OwnedFd)]) -> [u8; REQUEST_BYTES] {
 }
 
 fn send(socket: &UnixStream, bytes: &[u8], targets: &[(RawFd, OwnedFd)]) -> io::Result<()> {
-    let fds: Vec<_> = targets.iter().map(|(_, fd)| fd.as_fd()).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fits = fds.len() <= MOST
-        && (fds.is_empty() || control.push(SendAncillaryMessage::ScmRights(&fds)));
-    if !fits {
+    if targets.len() > MOST {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let sent =
-        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    let fds: Vec<_> = targets.iter().map(|(_, fd)| fd.as_fd()).collect();
+    let sent = descriptors::send(socket, bytes, &fds)?;
     // So few bytes go into a socket's buffer at once or not at all.
     if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 /// Returns the answer: error number, process, and a descriptor of the process.
 fn receive(socket: &UnixStream) -> io::Result<(i32, i32, Option<OwnedFd>)> {
-    let mut bytes = [0; ANSWER_BYTES];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received =
-        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RECEIVE)?;
-    if received.bytes != ANSWER_BYTES {
+    let (mut bytes, mut fds) = ([0; ANSWER_BYTES], Vec::new());
+    if descriptors::receive(socket, &mut bytes, &mut fds)? != ANSWER_BYTES {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let pidfd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
     let number =
         |at: usize| i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    Ok((number(0), number(4), pidfd))
+    Ok((number(0), number(4), fds.pop()))
 }
 
-#[cfg(target_os = "linux")]
-const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
-/// Nobody sends descriptors there.
-#[cfg(not(target_os = "linux"))]
-const RECEIVE: RecvFlags = RecvFlags::empty();
 /// `hull-remap` has the same.
 const VERSION: i32 = 1;
 /// Descriptors of a request at most.
@@ -399,18 +377,11 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let file = File::open("/dev/null").unwrap();
         let answering = tokio::spawn(async move {
-            let mut bytes = [0; REQUEST_BYTES];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-            let mut control = RecvAncillaryBuffer::new(&mut space);
-            let receive = || {
-                let mut slices = [IoSliceMut::new(&mut bytes)];
-                Ok(rustix::net::recvmsg(&theirs, &mut slices, &mut control, RECEIVE)?)
-            };
+            let (mut bytes, mut fds) = ([0; REQUEST_BYTES], Vec::new());
+            let receive = || descriptors::receive(&theirs, &mut bytes, &mut fds);
             let received = theirs.async_io(Interest::READABLE, receive).await.unwrap();
-            assert_eq!(received.bytes, REQUEST_BYTES);
-            let message = control.drain().next().unwrap();
-            let RecvAncillaryMessage::ScmRights(fds) = message else { panic!("no descriptors") };
-            let inodes = fds.map(|fd| File::from(fd).metadata().unwrap().ino());
+            assert_eq!(received, REQUEST_BYTES);
+            let inodes = fds.into_iter().map(|fd| File::from(fd).metadata().unwrap().ino());
             let inodes: Vec<_> = inodes.collect();
             theirs.writable().await.unwrap();
             let refusal = [BUSY.to_ne_bytes(), [0; 4]].concat();
