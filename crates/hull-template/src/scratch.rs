@@ -17,7 +17,7 @@ pub fn format(path: &Path) -> io::Result<()> {
 /// guest that was booted with another one can use it.
 ///
 /// # Errors
-/// As [`format`], and if the size is too small or too large.
+/// As [`format()`], and if the size is too small or too large.
 pub fn format_with(path: &Path, size: u64) -> io::Result<()> {
     let mut uuid = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut uuid)?;
