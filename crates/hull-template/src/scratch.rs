@@ -13,7 +13,7 @@ pub fn format(path: &Path) -> io::Result<()> {
     format_with(path, hull_ext4::Options::SCRATCH_SIZE)
 }
 
-/// As [`format`], with a file system of `size` bytes. The disk has the size that all have, so that a
+/// As [`format()`], with a file system of `size` bytes. The disk has the size that all have, so that a
 /// guest that was booted with another one can use it.
 ///
 /// # Errors

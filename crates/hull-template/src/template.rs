@@ -108,7 +108,7 @@ impl Template {
     }
 
     /// Returns the image disk of a container to practise with: its program is
-    /// [`crate::image::PROGRAM`].
+    /// [`crate::image::COMMAND`].
     pub fn rehearsal(&self) -> PathBuf {
         self.dir.join(REHEARSAL)
     }
