@@ -12,7 +12,7 @@
 //! process that has something else of that kind is not forked.
 //!
 //! `HULL_CONTROL_FD` is a connected socket of the process's owner. What is asked for there is a
-//! [`wire::Request`] with descriptors, answered by a [`wire::Answer`] with a pidfd of the fork. The
+//! [`wire::Request`] with descriptors, answered by an `Answer` of that module with a pidfd of the fork. The
 //! owner can have a socket listened to, where others ask, have descriptors of the process itself
 //! exchanged, and have it called something else. A fork hears its own owner on a connection that
 //! came with the request. A process whose owner has gone ends.
