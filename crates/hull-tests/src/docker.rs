@@ -100,6 +100,17 @@ impl Docker {
     }
 }
 
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // The engine asks them to end and does not wait for long: a shim would be left with each.
+        let running = self.docker(&["ps", "-q"]).text();
+        if !running.is_empty() {
+            let ids = running.lines();
+            self.docker(&["rm", "-f"].into_iter().chain(ids).collect::<Vec<_>>());
+        }
+    }
+}
+
 fn client(socket: &std::path::Path, arguments: &[&str]) -> Command {
     let mut host = PathBuf::from("unix://").into_os_string();
     host.push(socket);
