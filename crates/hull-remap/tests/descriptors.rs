@@ -7,18 +7,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
 
 use std::ffi::CString;
-use std::io::{IoSlice, IoSliceMut, Read as _};
-use std::mem::MaybeUninit;
+use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use hull_socket::descriptors;
 use rustix::io::FdFlags;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
-};
 
 #[test]
 fn what_a_fork_would_share_is_refused() {
@@ -81,19 +77,10 @@ impl Process {
         for (place, number) in request.chunks_exact_mut(4).zip([1, 1, target]) {
             place.copy_from_slice(&number.to_ne_bytes());
         }
-        let fds = [fd.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut rights = SendAncillaryBuffer::new(&mut space);
-        assert!(rights.push(SendAncillaryMessage::ScmRights(&fds)));
-        sendmsg(&self.control, &[IoSlice::new(&request)], &mut rights, SendFlags::NOSIGNAL)
-            .unwrap();
+        descriptors::send(&self.control, &request, &[fd.as_fd()]).unwrap();
         let mut answer = [0; 8];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut rights = RecvAncillaryBuffer::new(&mut space);
-        let mut slices = [IoSliceMut::new(&mut answer)];
-        let received =
-            recvmsg(&self.control, &mut slices, &mut rights, RecvFlags::CMSG_CLOEXEC).unwrap();
-        assert_eq!(received.bytes, 8);
+        let read = descriptors::receive(&self.control, &mut answer, &mut Vec::new()).unwrap();
+        assert_eq!(read, 8);
         i32::from_ne_bytes(answer[..4].try_into().unwrap())
     }
 }
