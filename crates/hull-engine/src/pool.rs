@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use hull_plan::HostConfig;
 use hull_supervisor::Launch;
 use hull_supervisor::client::{self, ClientError, Waiting};
-use hull_supervisor::launch::{MachineLaunch, TemplatesLaunch, TrialLaunch, WaitLaunch};
+use hull_supervisor::launch::{Disks, MachineLaunch, TemplatesLaunch, TrialLaunch, WaitLaunch};
 use hull_supervisor::paths;
 use hull_vmm::{Arch, Artifact};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -51,8 +52,8 @@ struct Inside {
     wanted: Option<(MachineLaunch, TemplatesLaunch)>,
     /// What the last start found missing.
     missed: Option<MachineLaunch>,
-    /// What a clone tries of the image that it will be for: that of what was started last.
-    trial: Option<TrialLaunch>,
+    /// What was started last, whose image a clone will be for: its disks and specification.
+    started: Option<(Disks, Box<RawValue>)>,
     /// The last image for which no clone was ready, when one was for another.
     missed_image: Option<PathBuf>,
     /// Machines on this host can be cloned.
@@ -107,7 +108,7 @@ impl Inside {
         }
         self.waiting.retain(|member| !of_another(member));
         self.missed_image = None;
-        self.trial = trial(launch);
+        self.started = Some((launch.disks.clone(), launch.spec.clone()));
     }
 }
 
@@ -129,8 +130,8 @@ pub(crate) enum Taken {
     Zygote(PathBuf),
 }
 
-/// Returns what there is to try of the image of `launch`.
-fn trial(launch: &Launch) -> Option<TrialLaunch> {
+/// Returns what there is to try of the image of a container with these disks and this specification.
+fn trial(disks: &Disks, spec: &RawValue) -> Option<TrialLaunch> {
     #[derive(Deserialize)]
     struct Spec {
         process: Process,
@@ -142,11 +143,11 @@ fn trial(launch: &Launch) -> Option<TrialLaunch> {
         env: Vec<String>,
         cwd: String,
     }
-    let Process { args, env, cwd } = serde_json::from_str::<Spec>(launch.spec.get()).ok()?.process;
+    let Process { args, env, cwd } = serde_json::from_str::<Spec>(spec.get()).ok()?.process;
     let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
     Some(TrialLaunch {
-        image: launch.disks.image.clone(),
-        image_type: launch.disks.image_type.clone(),
+        image: disks.image.clone(),
+        image_type: disks.image_type.clone(),
         program: args.into_iter().next()?,
         path: path.unwrap_or_default().to_owned(),
         directory: cwd,
@@ -383,11 +384,12 @@ impl Engine {
             Missing::Machine => None,
             Missing::Clone(dir) => Some(dir),
         };
-        let (wanted, trial) = {
+        let (wanted, started) = {
             let inside = self.inner.pool.inside();
-            let trial = inside.trial.clone().filter(|trial| trial.image.exists());
-            (inside.wanted.clone(), trial.filter(|_| zygote.is_some()))
+            (inside.wanted.clone(), inside.started.clone())
         };
+        let started = started.filter(|(disks, _)| zygote.is_some() && disks.image.exists());
+        let trial = started.and_then(|(disks, spec)| trial(&disks, &spec));
         let (machine, templates) = match wanted {
             Some((machine, templates)) => (machine, Some(templates)),
             None => {
