@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hull_protocol::{Reply, Trial};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{MountFlags, OpenTreeFlags, open_tree};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountAttrFlags, MountFlags};
 
 use crate::agent::Agent;
+use crate::container::mounts::clone_path;
 use crate::container::program;
 use crate::container::seccomp::Program;
 use crate::container::spawn;
@@ -38,9 +39,11 @@ impl Agent {
 
 /// Returns the file system mounted at `path` as one without devices.
 fn harmless(path: &str) -> Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(CWD, path, flags).context(|| format!("open {path}"))?;
-    sys::mount_setattr(tree.as_fd(), RDONLY | NOSUID | NODEV, 0, false)
+    let tree = clone_path(path).context(|| format!("open {path}"))?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    sys::mount_setattr(tree.as_fd(), attributes.bits().into(), 0, false)
         .context(|| format!("change the mount of {path}"))?;
     Ok(tree)
 }
@@ -88,10 +91,6 @@ fn execute(root: &OwnedFd, trial: &Trial, seccomp: &Program) -> Result<Infallibl
     Err(sys::execve(&path, &arguments, &environment)).context(|| "execve".into())
 }
 
-/// `MOUNT_ATTR_*`, mount_setattr(2).
-const RDONLY: u64 = 1;
-const NOSUID: u64 = 2;
-const NODEV: u64 = 4;
 /// What it may have: no core file, seconds of processor time, bytes of memory of its own.
 const LIMITS: [(u32, u64); 3] =
     [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_CPU, 2), (libc::RLIMIT_DATA, 64 << 20)];

@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 
 use hull_protocol::Rootfs;
 use rustix::fs::{Mode, OFlags, XattrFlags};
-use rustix::mount::{MountFlags, OpenTreeFlags, UnmountFlags, mount, open_tree, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::rand::GetRandomFlags;
 
+use super::mounts::clone_path;
 use crate::console::phase;
 use crate::disks::Disks;
 use crate::failure::{Context, Failure, Result};
@@ -85,8 +86,7 @@ impl MountedRoot {
 
     /// Returns a bind mount of the root that is in no namespace yet.
     pub(crate) fn clone_tree(&self) -> rustix::io::Result<OwnedFd> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        open_tree(rustix::fs::CWD, self.path(), flags)
+        clone_path(&self.path())
     }
 
     /// Unmounts everything; what was written is on its disk then.
