@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -66,7 +66,7 @@ pub(crate) fn attend(server: &Server) {
             if let Some(lease) = session.cache.lease() {
                 lease.look(Instant::now());
             }
-            let doubtful = session.doubtful.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let doubtful = session.doubtful().take();
             if let Some(names) = doubtful.filter(|_| session.cache.is_agreed()) {
                 doubt_all(server, number, session, &names);
             }

@@ -79,6 +79,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use record::{Deleted, Record};
@@ -125,7 +126,7 @@ pub struct Share {
 
 /// A directory that is emptied when somebody begins to use it whom nobody else uses it with, and when the
 /// last one ends.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Emptied {
     /// A file that all who use it have locked.
     pub users: PathBuf,

@@ -74,6 +74,12 @@ impl Node {
         Ok((node, stat))
     }
 
+    /// Opens an open file once more, to do nothing but name it.
+    pub(crate) fn of(file: &OwnedFd) -> Result<(Self, Statx)> {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Self::new(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -1,6 +1,6 @@
 //! One share: what the guest says about it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, Statx};
 use rustix::io::{Errno, Result};
@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) cache: Cache,
     pub(crate) locks: Locks,
     pub(crate) sockets: Sockets,
-    /// What the guest knows from another time; `None`: it has been told to doubt it.
-    pub(crate) doubtful: Mutex<Option<Names>>,
+    /// See [`Self::doubtful`].
+    doubtful: Mutex<Option<Names>>,
     read_only: bool,
     /// Goes with the session.
     _user: Option<User>,
@@ -200,6 +200,11 @@ impl Session {
         // Number, generation, and for how long it may be believed.
         answer.u64(number).u64(0).believed(believed.0).believed(believed.1).zeros(4 + 4);
         crate::fs::attributes(stat, self.owners.owner(node, stat), answer);
+    }
+
+    /// What the guest knows from another time, until it has been told to doubt it.
+    pub(crate) fn doubtful(&self) -> MutexGuard<'_, Option<Names>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a number back.

@@ -2,7 +2,7 @@
 //! with a copy of that guest.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rustix::io::{Errno, Result};
 
@@ -107,7 +107,7 @@ impl State {
                 session.sockets.restore(number, session.nodes.find(number)?, is_guests);
             }
             let names = saved.names()?;
-            *session.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+            *session.doubtful() = Some(names);
         }
         Ok(())
     }

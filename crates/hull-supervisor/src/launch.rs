@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use hull_network::protocol::{Endpoint, Publish};
 use hull_protocol::Access;
+use hull_share::Emptied;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -131,17 +132,7 @@ pub struct ShareLaunch {
     pub lease: Option<PathBuf>,
     /// As in [`hull_share::Share::emptied`].
     #[serde(default)]
-    pub emptied: Option<EmptiedLaunch>,
-}
-
-/// [`hull_share::Emptied`].
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct EmptiedLaunch {
-    pub users: PathBuf,
-    pub top: PathBuf,
-    pub uid: u32,
-    pub gid: u32,
-    pub mode: u32,
+    pub emptied: Option<Emptied>,
 }
 
 /// A socket of the host, mode 0600, that leads to one in the container.

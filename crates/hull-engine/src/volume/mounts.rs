@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use hull_plan::{MountKind, MountPoint, Plan};
 use hull_protocol::Access;
-use hull_supervisor::launch::{EmptiedLaunch, ShareLaunch};
+use hull_share::Emptied;
+use hull_supervisor::launch::ShareLaunch;
 
 use super::Volume;
 use super::temporary::Temporary;
@@ -82,10 +83,10 @@ fn access(metadata: &fs::Metadata) -> Access {
 }
 
 /// Says how a volume of `type=tmpfs` is found by who uses it first.
-fn emptied(volume: &Volume) -> Option<EmptiedLaunch> {
+fn emptied(volume: &Volume) -> Option<Emptied> {
     let Temporary { uid, gid, mode, .. } = volume.temporary()?;
     let top = volume.mountpoint.clone();
-    Some(EmptiedLaunch { users: top.with_file_name("users"), top, uid, gid, mode })
+    Some(Emptied { users: top.with_file_name("users"), top, uid, gid, mode })
 }
 
 /// Returns where a volume is, and whether it is filled if it is empty.

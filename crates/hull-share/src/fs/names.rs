@@ -168,7 +168,7 @@ impl Session {
             }
             Err(errno) => return Err(errno),
         };
-        let (node, _) = reopened(&file)?;
+        let (node, _) = Node::of(&file)?;
         if is_new {
             self.owners.adopt(&node, owner)?;
         }
@@ -192,7 +192,7 @@ impl Session {
         let fixed = OFlags::TMPFILE | OFlags::CLOEXEC | exclusive;
         let host_mode = self.owners.creation_mode(FileType::RegularFile, mode);
         let file = openat(parent.fd(), ".", open | fixed, host_mode)?;
-        let (node, _) = reopened(&file)?;
+        let (node, _) = Node::of(&file)?;
         self.owners.adopt(&node, owner)?;
         let stat = node.stat()?;
         let (_, node) = self.entry(&parent, (node, stat), answer)?;
@@ -247,12 +247,3 @@ impl Session {
 
 /// `sizeof(struct fuse_attr)`.
 const ATTRIBUTES: usize = 88;
-
-/// Returns the node of an open file.
-fn reopened(file: &rustix::fd::OwnedFd) -> Result<(Node, rustix::fs::Statx)> {
-    use std::os::fd::AsRawFd as _;
-
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Node::new(rustix::fs::open(path, flags, Mode::empty())?)
-}

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
@@ -147,13 +147,6 @@ fn entries(root: &Node, directory: &Path) -> std::io::Result<std::fs::ReadDir> {
         return Err(Errno::NOTDIR.into());
     }
     std::fs::read_dir(node.path())
-}
-
-/// Opens a file again that [`super::Deleted`] was about, to do nothing but name it.
-pub(super) fn again(file: &OwnedFd) -> Result<Node> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(Node::new(rustix::fs::open(path, flags, Mode::empty())?)?.0)
 }
 
 /// Names that are looked at for what was renamed; a start does not wait longer.

@@ -2,12 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, OFlags, Timespec, Timestamps, utimensat};
 use rustix::io::Errno;
 
-use super::find::{again, find};
+use super::find::find;
 use super::{File, Handle, Known, Ranges, Record};
 use crate::forget;
 use crate::fs::openable;
@@ -120,7 +120,7 @@ impl Known {
         let path =
             |node: &super::Node| Some((node.number, self.files.get(node.file)?.path.as_deref()?));
         let names = forget::names(self.nodes.iter().filter_map(path));
-        *session.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+        *session.doubtful() = Some(names);
     }
 
     fn lock(&self, top: &Path, session: &Session) -> Result<()> {
@@ -163,7 +163,7 @@ impl Known {
 impl File {
     /// Returns the file without a name, which `kept` is.
     fn unnamed(&self, session: &Session, kept: &OwnedFd) -> rustix::io::Result<Node> {
-        let node = again(kept)?;
+        let (node, _) = Node::of(kept)?;
         if node.kind() != self.kind() {
             return Err(Errno::INVAL);
         }

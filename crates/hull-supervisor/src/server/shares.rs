@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hull_protocol::Shared;
-use hull_share::{Emptied, Resting, Server, Share};
+use hull_share::{Resting, Server, Share};
 use hull_vmm::Machine;
 
 use crate::control::{Failure, FailureCode};
-use crate::launch::{EmptiedLaunch, ShareLaunch};
+use crate::launch::ShareLaunch;
 
 use super::context::chain;
 use super::handover;
@@ -80,18 +80,13 @@ pub(super) async fn stop<'a>(
     Err(failed("the container's volumes and bind mounts are in use all the time".to_owned()))
 }
 
-fn emptied(launch: &EmptiedLaunch) -> Emptied {
-    let EmptiedLaunch { users, top, uid, gid, mode } = launch.clone();
-    Emptied { users, top, uid, gid, mode }
-}
-
 fn all(shares: &[ShareLaunch]) -> Vec<Share> {
     let share = |share: &ShareLaunch| Share {
         source: share.source.clone(),
         read_only: share.read_only,
         limit: share.limit,
         lease: share.lease.clone(),
-        emptied: share.emptied.as_ref().map(emptied),
+        emptied: share.emptied.clone(),
     };
     // The guest counts without sockets, too.
     shares.iter().filter(|share| share.socket.is_none()).map(share).collect()
