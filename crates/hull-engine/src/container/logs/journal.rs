@@ -38,14 +38,10 @@ impl Journal {
     }
 
     async fn read(&self, live: Option<watch::Receiver<Live>>) -> Result<()> {
-        let lines = self.options.tail.map_or_else(|| "all".to_owned(), |tail| tail.to_string());
-        let mut arguments = vec![format!("--lines={lines}")];
         let Some(mut live) = live else {
-            self.synchronize().await;
-            return self.send_all(&arguments).await.map(drop);
+            return self.send_rest(None).await;
         };
-        arguments.push("--follow".into());
-        let mut records = self.start(&arguments)?;
+        let mut records = self.start(&[self.tail(), "--follow".into()])?;
         let mut last = None;
         loop {
             tokio::select! {
@@ -71,28 +67,26 @@ impl Journal {
         }
     }
 
-    /// Sends what came after the record `last`.
+    /// Sends what there is, or came after the record `last`.
     async fn send_rest(&self, last: Option<String>) -> Result<()> {
         self.synchronize().await;
-        let mut arguments = vec!["--lines=all".to_owned()];
-        match last {
-            Some(cursor) => arguments.push(format!("--after-cursor={cursor}")),
-            None => {
-                let tail = self.options.tail.map(|tail| format!("--lines={tail}"));
-                arguments = vec![tail.unwrap_or_else(|| "--lines=all".into())];
+        let mut records = match last {
+            Some(cursor) => {
+                self.start(&["--lines=all".into(), format!("--after-cursor={cursor}")])?
             }
-        }
-        self.send_all(&arguments).await.map(drop)
-    }
-
-    async fn send_all(&self, arguments: &[String]) -> Result<Result<(), Stop>> {
-        let mut records = self.start(arguments)?;
+            None => self.start(&[self.tail()])?,
+        };
         while let Some(record) = records.next().await? {
             if self.send(&record).await.is_err() {
-                return Ok(Err(Stop));
+                return Ok(());
             }
         }
-        records.end().await.map(Ok)
+        records.end().await
+    }
+
+    /// How many records are asked for.
+    fn tail(&self) -> String {
+        self.options.tail.map_or_else(|| "--lines=all".into(), |tail| format!("--lines={tail}"))
     }
 
     /// Waits until the journal has what it was sent before. Who may not ask for that reads what is
