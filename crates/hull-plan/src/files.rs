@@ -209,7 +209,7 @@ fn extra_host(text: &str) -> Result<(&str, Option<IpAddr>), Error> {
 }
 
 /// Name that the container has: its own, or the first digits of its identifier.
-pub(crate) fn hostname<'a>(config: &'a ContainerConfig, id: &'a str) -> &'a str {
+pub fn hostname<'a>(config: &'a ContainerConfig, id: &'a str) -> &'a str {
     match config.hostname.as_str() {
         "" => id.get(..12).unwrap_or(id),
         name => name,

@@ -33,7 +33,7 @@ pub use config::{
 };
 pub use environment::overlay as overlay_environment;
 pub use error::Error;
-pub use files::{NetworkFacts, network_files, network_lines};
+pub use files::{NetworkFacts, hostname, network_files, network_lines};
 pub use health::Healthcheck;
 pub use limits::{
     DEFAULT_CPUS, DEFAULT_MEMORY, DEFAULT_SHM_SIZE, VmSize, discard_unsupported, parse_nano_cpus,

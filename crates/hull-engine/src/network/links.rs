@@ -63,14 +63,11 @@ impl Engine {
                     "Cannot link to /{name}, as it does not belong to the default network"
                 ));
             };
-            let own_hostname = || other.id[..12].to_owned();
             all.push(Linked {
                 alias,
                 parent: record.name.clone(),
                 name,
-                hostname: Some(config.hostname)
-                    .filter(|hostname| !hostname.is_empty())
-                    .unwrap_or_else(own_hostname),
+                hostname: hull_plan::hostname(&config, &other.id).to_owned(),
                 addresses: attachment.addresses().collect(),
                 env: config.env,
                 exposed_ports: config.exposed_ports,
