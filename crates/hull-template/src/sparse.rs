@@ -17,7 +17,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let target = File::options().write(true).create_new(true).open(to)?;
     let copied = rustix::fs::fchmod(&target, rustix::fs::Mode::from_raw_mode(0o600))
         .map_err(io::Error::from)
-        .and_then(|()| copy_extents(&source, &target));
+        .and_then(|()| copy_into(&source, &target));
     if copied.is_err() {
         // What is half a copy is of no use.
         let _ = std::fs::remove_file(to);
@@ -30,10 +30,6 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// If a file cannot be read or written.
 pub fn copy_into(source: &File, target: &File) -> io::Result<()> {
-    copy_extents(source, target)
-}
-
-fn copy_extents(source: &File, target: &File) -> io::Result<()> {
     let size = source.metadata()?.len();
     target.set_len(size)?;
     let mut end = 0;
