@@ -98,6 +98,8 @@ run network inspect -f '{{len .Containers}}' vv
 run network rm vv
 run start c1
 run network prune -f --filter nonsense=1
+# All have been there for longer than a second, however fast this goes.
+sleep 1.1
 run network prune -f --filter label!=a --filter until=1s | sort
 run network prune -f --filter label=a
 run network prune -f --filter label=a
