@@ -1,20 +1,23 @@
 //! Network interfaces: configured over netlink as soon as their device is there.
 
+mod apart;
 mod settle;
-mod stowed;
 
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use hull_netlink::{Change, Cidr, Link, Mac, Protocol, Route, Socket, Watch};
 use hull_protocol::{Interface, Reply};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType};
 
-use self::stowed::Stowed;
+use self::apart::Apart;
 use crate::agent::Agent;
 use crate::console::phase;
 use crate::failure::{Context, Failure, Result, errno_text};
 use crate::poller::Token;
+use crate::sys;
 
 /// Interfaces that were asked for before their device was there.
 #[derive(Debug, Default)]
@@ -22,18 +25,37 @@ pub(crate) struct Interfaces {
     waiting: Vec<(u32, Wanted)>,
     /// Open while somebody waits.
     watch: Option<Watch>,
-    stowed: Option<Stowed>,
+    apart: Option<Apart>,
 }
 
 impl Interfaces {
-    /// Hides the interface with the hardware address `mac` from containers.
-    pub(crate) fn stow(&mut self, mac: &str) -> Result<()> {
+    /// Has the interface with the hardware address `mac` forget what it was configured with. If
+    /// `is_spare`, containers may come that must not see it.
+    pub(crate) fn stow(&mut self, mac: &str, is_spare: bool) -> Result<()> {
         let mac = parse_mac(mac)?;
-        let stowed = match self.stowed.take() {
-            Some(stowed) => stowed,
-            None => Stowed::new()?,
+        let mut socket = open()?;
+        let link = find(&mut socket, mac)?;
+        let link = link.ok_or_else(|| Failure::not_found(format!("no interface is {mac}")))?;
+        forget(&mut socket, &link).map_err(|error| failed("stow an interface", &error))?;
+        if is_spare && self.apart.is_none() {
+            self.apart = Some(Apart::make()?);
+        }
+        Ok(())
+    }
+
+    /// Goes where there are no interfaces.
+    fn isolate(&mut self) -> Result<()> {
+        let apart = match self.apart.take() {
+            Some(apart) => apart,
+            None => Apart::make()?,
         };
-        self.stowed.insert(stowed).put(mac)
+        self.apart.insert(apart).enter()
+    }
+
+    /// Returns the network namespace of containers, if it is not the one that processes were in
+    /// before the guest was told who it is.
+    fn isolation(&self) -> Option<BorrowedFd<'_>> {
+        self.apart.as_ref().and_then(Apart::entered)
     }
 }
 
@@ -57,17 +79,15 @@ impl Agent {
         let wanted = Wanted::parse(request)?;
         if let Some(from) = &request.from {
             let from = parse_mac(from)?;
-            let missing = || Failure::not_found(format!("no interface {from} has been stowed"));
-            let stowed = self.interfaces.stowed.as_mut().ok_or_else(missing)?;
-            stowed.take(from, &wanted.name, wanted.mac)?;
-            return match wanted.configure()? {
+            return match wanted.configure(from)? {
                 true => Ok(Some(Reply::Done)),
-                false => Err(missing()),
+                false => Err(Failure::not_found(format!("no interface {from} has been stowed"))),
             };
         }
         // Watched before it is looked for: it cannot appear unseen.
         if self.interfaces.watch.is_none() {
-            let watch = Watch::links().map_err(|error| failed("watch the interfaces", &error))?;
+            let watch = self.interfaces.where_devices_appear(Watch::links)?;
+            let watch = watch.map_err(|error| failed("watch the interfaces", &error))?;
             self.poller
                 .add(&watch, Token::Links, EventFlags::IN)
                 .context(|| "watch the interfaces".into())?;
@@ -78,6 +98,16 @@ impl Agent {
         Ok(None)
     }
 
+    /// Has all containers of the guest where there are no interfaces.
+    pub(crate) fn isolate(&mut self) -> Result<()> {
+        self.interfaces.isolate()?;
+        if let (Some(shells), Some(network)) = (&mut self.shells, self.interfaces.isolation()) {
+            let what = |error| Failure::failed(format!("keep a network namespace: {error}"));
+            shells.isolate(network.try_clone_to_owned().map_err(what)?);
+        }
+        Ok(())
+    }
+
     /// Looks which of the interfaces that are waited for can be configured.
     pub(crate) fn links_changed(&mut self) {
         if let Some(watch) = &self.interfaces.watch {
@@ -85,7 +115,7 @@ impl Agent {
         }
         let waiting = std::mem::take(&mut self.interfaces.waiting);
         for (number, wanted) in waiting {
-            match wanted.configure() {
+            match self.interfaces.fetch(&wanted).and_then(|()| wanted.configure(wanted.mac)) {
                 Ok(true) => {
                     phase("interface configured");
                     self.respond(number, Ok(Reply::Done));
@@ -117,11 +147,11 @@ impl Wanted {
         })
     }
 
-    /// Configures the interface; returns whether its device is there.
-    fn configure(&self) -> Result<bool> {
-        let open = |error| failed("open a netlink socket", &error);
-        let mut socket = Socket::open(Protocol::Route).map_err(open)?;
-        let Some(link) = find(&mut socket, self.mac)? else {
+    /// Configures the interface, which has the hardware address `device` until then; returns whether
+    /// it is there.
+    fn configure(&self, device: Mac) -> Result<bool> {
+        let mut socket = open()?;
+        let Some(link) = find(&mut socket, device)? else {
             return Ok(false);
         };
         self.apply(&mut socket, &link)
@@ -131,26 +161,49 @@ impl Wanted {
 
     fn apply(&self, socket: &mut Socket, link: &Link) -> std::io::Result<()> {
         let name = Some(self.name.as_str()).filter(|name| *name != link.name);
-        if name.is_some() || self.mtu.is_some() {
-            let change = Change { name, mtu: self.mtu, ..Change::default() };
+        let mac = Some(self.mac).filter(|mac| Some(*mac) != link.mac);
+        if name.is_some() || mac.is_some() || self.mtu.is_some() {
+            let change = Change { name, mac, mtu: self.mtu, ..Change::default() };
             until_free(&self.name, || socket.change_link(link.index, change))?;
         }
-        if !self.addresses.iter().any(|address| address.address.is_ipv6()) {
-            // As in Docker: where there is no IPv6 there is no link-local address, either. A
-            // kernel without IPv6 has no such file.
-            let path = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", self.name);
-            let _ = std::fs::write(path, "1");
-        }
+        // As in Docker: where there is no IPv6 there is no link-local address, either.
+        let has_v6 = self.addresses.iter().any(|address| address.address.is_ipv6());
+        allow_ipv6(&self.name, has_v6);
         // Before it is up: an address of IPv6 that comes later would wait for a link-local one.
         for address in &self.addresses {
             socket.add_address(link.index, *address)?;
         }
         socket.change_link(link.index, Change { up: Some(true), ..Change::default() })?;
+        let any = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+        // A device that cannot say has none.
+        let _ = sys::look_at_carrier(any.as_fd(), &self.name);
         for gateway in &self.gateways {
             add_default_route(socket, link.index, *gateway)?;
         }
         Ok(())
     }
+}
+
+/// Takes an interface down, and from it all that a container may find or have made of it.
+fn forget(socket: &mut Socket, link: &Link) -> std::io::Result<()> {
+    // Routes and neighbours go with that.
+    socket.change_link(link.index, Change { up: Some(false), ..Change::default() })?;
+    for address in socket.v4_addresses(link.index)? {
+        socket.remove_address(link.index, address)?;
+    }
+    allow_ipv6(&link.name, false);
+    Ok(())
+}
+
+/// Whether an interface has addresses of IPv6; those that it has go. A kernel without IPv6 has no
+/// such file.
+fn allow_ipv6(name: &str, allowed: bool) {
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    let _ = std::fs::write(path, if allowed { "0" } else { "1" });
+}
+
+fn open() -> Result<Socket> {
+    Socket::open(Protocol::Route).map_err(|error| failed("open a netlink socket", &error))
 }
 
 fn parse_mac(text: &str) -> Result<Mac> {

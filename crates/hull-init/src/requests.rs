@@ -46,6 +46,9 @@ impl Agent {
         }
         match request {
             Request::Configure(identity) => {
+                if identity.isolated {
+                    self.isolate()?;
+                }
                 if let Some(shells) = &mut self.shells {
                     shells.yield_to(&identity.sysctls)?;
                 }
@@ -113,7 +116,7 @@ impl Agent {
             Request::Try(trial) => self.try_image(number, &trial),
             Request::Interface(interface) => self.configure_interface(number, &interface),
             Request::Stow { mac } => {
-                self.interfaces.stow(&mac)?;
+                self.interfaces.stow(&mac, self.containers.is_empty())?;
                 done()
             }
             Request::Settle(settle) => self.settle_networks(&settle).map(Some),

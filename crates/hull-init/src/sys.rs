@@ -381,16 +381,42 @@ pub(crate) fn set_clock(seconds: i64, nanoseconds: i64) -> Result<()> {
 
 /// Sets a network interface up.
 pub(crate) fn interface_up(socket: BorrowedFd<'_>, name: &str) -> Result<()> {
-    // SAFETY: an all-zero ifreq is valid.
-    let mut request: libc::ifreq = unsafe { zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(15)) {
-        *to = from as c_char;
-    }
+    let mut request = interface_request(name);
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as _;
     // SAFETY: SIOCSIFFLAGS reads a `struct ifreq`.
     let result =
         unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
     check(result as c_long).map(drop)
+}
+
+/// Has the kernel look at the carrier of an interface that has just been set up, as `ethtool` does
+/// (`ETHTOOL_GLINK`). By itself it does so within a second, and says until then that there is none.
+pub(crate) fn look_at_carrier(socket: BorrowedFd<'_>, name: &str) -> Result<()> {
+    /// `struct ethtool_value`.
+    #[repr(C)]
+    struct Value {
+        command: u32,
+        data: u32,
+    }
+    const ETHTOOL_GLINK: u32 = 0x0a;
+    const SIOCETHTOOL: c_long = 0x8946;
+    let mut value = Value { command: ETHTOOL_GLINK, data: 0 };
+    let mut request = interface_request(name);
+    request.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: SIOCETHTOOL reads a `struct ifreq`, and writes the `struct ethtool_value` that it
+    // points to, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw const request) };
+    check(result as c_long).map(drop)
+}
+
+/// Returns a request about the interface called `name`.
+fn interface_request(name: &str) -> libc::ifreq {
+    // SAFETY: an all-zero ifreq is valid.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(15)) {
+        *to = from as c_char;
+    }
+    request
 }
 
 /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): a session keyring of the process's own.

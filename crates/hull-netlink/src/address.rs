@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use crate::message::{Message, flags};
-use crate::socket::Socket;
+use crate::message::{Attributes, Message, flags};
+use crate::socket::{Answer, Socket};
 
 /// An address and how many of its first bits are its network's.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -110,6 +110,40 @@ impl Socket {
         };
         self.request(&message).map(drop)
     }
+
+    /// Returns the addresses of IPv4 that the interface `index` has.
+    ///
+    /// # Errors
+    /// What the kernel refuses it with.
+    pub fn v4_addresses(&mut self, index: u32) -> io::Result<Vec<Cidr>> {
+        let any = Cidr { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 };
+        let message = Message::new(GET_ADDRESS, flags::DUMP, &header(0, any));
+        let answers = self.request(&message)?;
+        Ok(answers.iter().filter_map(|answer| parse_v4(answer, index)).collect())
+    }
+
+    /// Takes an address from the interface `index`, unless it has it not.
+    ///
+    /// # Errors
+    /// What the kernel refuses it with.
+    pub fn remove_address(&mut self, index: u32, address: Cidr) -> io::Result<()> {
+        let message =
+            body(Message::new(REMOVE_ADDRESS, flags::ACK, &header(index, address)), address);
+        match self.request(&message) {
+            Err(error) if error.raw_os_error() != Some(NO_SUCH_ADDRESS) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns the address of IPv4 that an answer says the interface `index` has.
+fn parse_v4(answer: &Answer, index: u32) -> Option<Cidr> {
+    let header = answer.payload.get(..8).filter(|_| answer.kind == NEW_ADDRESS)?;
+    if header[0] != INET || header[4..] != index.to_ne_bytes() {
+        return None;
+    }
+    let octets: [u8; 4] = Attributes(&answer.payload[8..]).find(LOCAL)?.try_into().ok()?;
+    Some(Cidr { address: IpAddr::from(octets), prefix: header[1] })
 }
 
 /// `struct ifaddrmsg`.
@@ -143,8 +177,12 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
 /// `AF_INET`, `AF_INET6`.
 pub(crate) const INET: u8 = 2;
 pub(crate) const INET6: u8 = 10;
-/// `RTM_NEWADDR`.
+/// `RTM_*ADDR`.
 const NEW_ADDRESS: u16 = 20;
+const REMOVE_ADDRESS: u16 = 21;
+const GET_ADDRESS: u16 = 22;
+/// `EADDRNOTAVAIL`.
+const NO_SUCH_ADDRESS: i32 = 99;
 /// `IFA_*` of `linux/if_addr.h`.
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;

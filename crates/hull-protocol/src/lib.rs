@@ -22,7 +22,7 @@ pub use trial::Trial;
 pub use window::{INITIAL_WINDOW, RecvWindow, SendWindow};
 
 /// Version of the frames and messages in this crate; both ends must have the same.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// Name of the virtio-serial port that carries the channel, as seen in
 /// `/sys/class/virtio-ports/*/name` in the guest.

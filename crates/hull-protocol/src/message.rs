@@ -99,8 +99,8 @@ pub enum Request {
     /// Configures the network interface with a hardware address. Replies when it has been done;
     /// the device may be plugged in after the request.
     Interface(Box<Interface>),
-    /// Hides the interface with this hardware address from containers, and forgets what it was
-    /// configured with, until [`Interface::from`] names it.
+    /// Has the interface with this hardware address forget what it was configured with, and rest,
+    /// until [`Interface::from`] names it.
     Stow { mac: String },
     /// Changes what a running container knows of its networks.
     Settle(Box<Settle>),
@@ -202,6 +202,10 @@ pub struct Configure {
     /// Kernel parameters of the whole guest (`net.*` and others that have no namespace here).
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
+    /// Containers are in a network namespace without the interfaces that rest
+    /// ([`Request::Stow`]).
+    #[serde(default)]
+    pub isolated: bool,
 }
 
 /// What a running container becomes in a clone of its machine.

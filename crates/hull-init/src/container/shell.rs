@@ -28,6 +28,8 @@ pub(crate) struct Shells {
     waiting: Vec<Shell>,
     /// What [`Pattern::shared_sysctls`] were before.
     sysctls: BTreeMap<String, String>,
+    /// The network namespace of containers, if it is not the one that they have been made in.
+    network: Option<OwnedFd>,
 }
 
 /// A process that waits in a container without a root.
@@ -40,6 +42,8 @@ pub(crate) struct Shell {
     memory_events: Option<OwnedFd>,
     namespaces: Vec<OwnedFd>,
     process: Waiting,
+    /// The network namespace that it moves to.
+    network: Option<OwnedFd>,
 }
 
 /// What a container goes on with of its [`Shell`].
@@ -71,7 +75,8 @@ pub(crate) struct Keys {
 impl Shells {
     /// Makes a container after `pattern` for each of `keys`.
     pub(crate) fn make(pattern: Pattern, keys: &[Keys], poller: &Poller) -> Result<Self> {
-        let mut shells = Self { pattern, waiting: Vec::new(), sysctls: BTreeMap::new() };
+        let mut shells =
+            Self { pattern, waiting: Vec::new(), sysctls: BTreeMap::new(), network: None };
         for (key, value) in shells.pattern.shared_sysctls() {
             shells.sysctls.insert(key.clone(), read_sysctl(key)?);
             write_sysctl(key, value)?;
@@ -99,10 +104,21 @@ impl Shells {
         if !self.sysctls.is_empty() && !self.pattern.shares_sysctls(spec) {
             self.give_up()?;
         }
-        Ok(match self.pattern.fits(spec, request) {
+        let mut shell = match self.pattern.fits(spec, request) {
             true => self.waiting.pop(),
             false => None,
-        })
+        };
+        if let (Some(shell), Some(network)) = (&mut shell, &self.network) {
+            let network = network.try_clone();
+            let what = |error| Failure::failed(format!("keep a network namespace: {error}"));
+            shell.network = Some(network.map_err(what)?);
+        }
+        Ok(shell)
+    }
+
+    /// Has those that are taken from now on move to another network namespace.
+    pub(crate) fn isolate(&mut self, network: OwnedFd) {
+        self.network = Some(network);
     }
 
     /// Makes way for kernel parameters of the guest: those in `sysctls` are not what they were for
@@ -149,7 +165,7 @@ impl Shell {
             Ok((process, namespaces)) => {
                 let memory_events = cgroup.watch("memory.events");
                 let limits = pattern.linux.resources.clone().unwrap_or_default();
-                Ok(Self { keys, cgroup, limits, memory_events, namespaces, process })
+                Ok(Self { keys, cgroup, limits, memory_events, namespaces, process, network: None })
             }
             Err(failure) => {
                 cgroup.kill();
@@ -171,12 +187,13 @@ impl Shell {
         Ok(())
     }
 
-    /// Tells the process what it is to become: `message` is the request as the host sent it. It
-    /// goes on with everything for which it needs no root.
+    /// Tells the process what it is to become: `message` is the request as the host sent it. With it
+    /// goes the network namespace that it moves to, if any. It goes on with everything for which it needs no root.
     pub(crate) fn assign(&self, message: &[u8], stdio: &Stdio) -> Result<()> {
         let wanted = wanted(stdio).into_iter().enumerate();
         let wanted = wanted.fold(0, |bits, (at, wanted)| bits | u8::from(wanted) << at);
-        control::hand(&self.process.control, &[wanted], message, &[])
+        let network: Vec<_> = self.network.iter().map(AsFd::as_fd).collect();
+        control::hand(&self.process.control, &[wanted], message, &network)
             .context(|| "tell a container made ahead what it is".into())
     }
 

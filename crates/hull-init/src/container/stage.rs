@@ -96,6 +96,16 @@ impl Stage {
         Some(clone(rustix::fs::CWD, &path))
     }
 
+    /// Moves to another network namespace. Not for it are kernel parameters, and
+    /// the sysfs that shows interfaces.
+    fn isolate(mut self, network: &OwnedFd) -> Result<Self> {
+        sys::setns(network.as_fd(), libc::CLONE_NEWNET)
+            .context(|| "change the network namespace".into())?;
+        self.sysctls.clear();
+        self.mounts.retain(|mount| mount.kind != "sysfs");
+        Ok(self)
+    }
+
     /// Waits for the root.
     pub(crate) fn root(&self, control: &OwnedFd) -> Result<Root> {
         let mut fresh = [0];
@@ -137,10 +147,15 @@ pub(crate) fn run(
     if control::staged(&control).is_err() {
         sys::exit_now(1);
     }
-    let Some((length, _)) = control::take(&control, &mut message) else {
+    let Some((length, network)) = control::take(&control, &mut message) else {
         sys::exit_now(0);
     };
-    match assigned(&message[..length], stdio, stage, &control) {
+    let isolated = match network.first() {
+        Some(network) => stage.isolate(network),
+        None => Ok(stage),
+    };
+    let assigned = isolated.and_then(|stage| assigned(&message[..length], stdio, stage, &control));
+    match assigned {
         Ok(never) => match never {},
         Err(failure) => process::report(control.as_fd(), &failure),
     }

@@ -24,6 +24,7 @@ pub(super) fn fresh(hostname: &str, sysctls: BTreeMap<String, String>) -> io::Re
         clock_ns: wall_clock(),
         hostname: hostname.to_owned(),
         sysctls,
+        isolated: false,
     })
 }
 

@@ -26,6 +26,7 @@ use super::machine::{Launched, Launcher};
 use super::network::{Configuring, Joining, Membership};
 use super::offspring::{self, Source};
 use super::sockets::{Published, Sockets};
+use super::wiring::Wired;
 use super::{output, shares, wiring};
 
 /// Runs the container and returns how it ended, after its machine has. The state on disk says
@@ -167,7 +168,9 @@ async fn start<L: Launcher>(
     let stdio = create.stdio.clone();
     let begun = match running {
         None => {
-            let identity = identity::of(&context.launch).map_err(internal)?;
+            let mut identity = identity::of(&context.launch).map_err(internal)?;
+            // What is ready for those that have a network is not for others to see.
+            identity.isolated = joining.is_none() && wired.iter().any(Wired::is_spare);
             let configured = guest.send(&Request::Configure(identity));
             Begun::Created { configured, created: guest.send(&Request::Create(Box::new(create))) }
         }

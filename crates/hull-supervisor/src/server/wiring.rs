@@ -23,7 +23,7 @@ pub(super) struct Wired {
     /// By which the guest knows it.
     pub(super) mac: String,
     /// Identifier of the network that it was in when its machine was copied; `None`: it has been
-    /// in none, and the guest has stowed it.
+    /// in none, and rests.
     pub(super) network: Option<String>,
 }
 
@@ -35,6 +35,11 @@ impl Wired {
             mac: interface.endpoint.mac.to_string(),
             network: Some(interface.endpoint.network.id.clone()),
         }
+    }
+
+    /// Whether no container has had it.
+    pub(super) fn is_spare(&self) -> bool {
+        self.network.is_none()
     }
 
     /// Whether it can become `interface`.
@@ -64,7 +69,7 @@ pub(super) async fn plug(
     match wired {
         Some(wired) => {
             machine.rewire_nic(&wired.id, &interface.name, tap).await.map_err(failed)?;
-            if wired.network.is_some() {
+            if !wired.is_spare() {
                 pending.push(guest.send(&Request::Stow { mac: wired.mac.clone() }));
             }
             request.from = Some(wired.mac);
@@ -82,7 +87,7 @@ pub(super) async fn plug(
 
 /// Unplugs those of `wired` that the container of a machine that was copied has no use for.
 pub(super) async fn unplug(machine: &mut impl Machine, wired: Vec<Wired>) -> Result<(), Failure> {
-    for wired in wired.into_iter().filter(|wired| wired.network.is_some()) {
+    for wired in wired.into_iter().filter(|wired| !wired.is_spare()) {
         let unplugged = machine.unplug_nic(&wired.id).await;
         unplugged.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))?;
     }

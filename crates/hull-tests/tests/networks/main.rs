@@ -9,6 +9,7 @@ mod names;
 mod pairs;
 mod ports;
 mod reach;
+mod ready;
 mod user;
 
 use std::io::{Read as _, Write as _};
