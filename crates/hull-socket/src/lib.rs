@@ -86,10 +86,9 @@ pub fn listen(address: &Address) -> io::Result<tokio::net::UnixListener> {
 /// # Errors
 /// socket(2), bind(2).
 pub fn bind(address: &Address, mode: u32) -> io::Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
+    use rustix::net::{SocketAddrUnix, bind};
 
-    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    let socket = stream_socket()?;
     let mode = rustix::fs::Mode::from_raw_mode(mode as _);
     if cfg!(target_os = "linux") {
         // bind(2) gives the new inode the mode that the descriptor has (unix(7)).
@@ -117,14 +116,31 @@ pub fn listener(socket: OwnedFd) -> io::Result<tokio::net::UnixListener> {
 /// # Errors
 /// socket(2), connect(2); `WouldBlock` if too many wait there to be accepted.
 pub fn connect(address: &Address) -> io::Result<std::os::unix::net::UnixStream> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+    use rustix::net::{SocketAddrUnix, connect};
 
-    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    let stream = std::os::unix::net::UnixStream::from(socket);
+    let stream = std::os::unix::net::UnixStream::from(stream_socket()?);
     stream.set_nonblocking(true)?;
     connect(&stream, &SocketAddrUnix::new(address.path())?)?;
     Ok(stream)
+}
+
+/// Makes a socket that no program inherits, not even one that is started at this moment.
+#[cfg(target_os = "linux")]
+fn stream_socket() -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+    let flags = SocketFlags::CLOEXEC;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+/// Makes a socket that no program inherits that is started later.
+#[cfg(not(target_os = "linux"))]
+fn stream_socket() -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketType, socket};
+
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 /// What [`remove_stale`] has found.
