@@ -15,6 +15,7 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Index of the bridge that it is a port of.
     pub master: Option<u32>,
+    pub is_bridge: bool,
 }
 
 /// What to change of an interface; `None`: leave it.
@@ -143,7 +144,12 @@ fn parse(answer: &Answer) -> Option<Link> {
         name: String::from_utf8_lossy(name).into_owned(),
         mac: attributes.find(ADDRESS).and_then(|mac| Some(Mac(mac.try_into().ok()?))),
         master: attributes.number(MASTER),
+        is_bridge: kind(attributes).is_some_and(|kind| kind.strip_suffix(&[0]) == Some(b"bridge")),
     })
+}
+
+fn kind(attributes: Attributes<'_>) -> Option<&[u8]> {
+    Attributes(attributes.find(LINK_INFO)?).find(INFO_KIND)
 }
 
 /// `RTM_*LINK`.

@@ -1,7 +1,7 @@
 //! A socket to the kernel.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -128,7 +128,15 @@ impl Watch {
     /// # Errors
     /// socket(2), bind(2).
     pub fn links() -> io::Result<Self> {
-        let fd = open(Protocol::Route)?;
+        Self::on(open(Protocol::Route)?)
+    }
+
+    /// Begins to watch the interfaces of the network namespace that `fd`, a socket of
+    /// [`Protocol::Route`], was opened in.
+    ///
+    /// # Errors
+    /// bind(2).
+    pub fn on(fd: OwnedFd) -> io::Result<Self> {
         bind(&fd, &SocketAddrNetlink::new(0, GROUP_LINK))?;
         Ok(Self(fd))
     }
@@ -144,6 +152,12 @@ impl Watch {
                 Err(_) => return changed,
             }
         }
+    }
+}
+
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

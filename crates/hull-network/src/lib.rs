@@ -29,12 +29,16 @@ mod link;
 pub mod model;
 #[cfg(target_os = "linux")]
 pub mod namespace;
+#[cfg(target_os = "linux")]
+mod pktinfo;
 pub mod protocol;
 pub mod proxy;
 #[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]
 pub mod service;
+#[cfg(target_os = "linux")]
+mod task;
 mod wire;
 
 pub use hull_netlink::{Cidr, Mac};

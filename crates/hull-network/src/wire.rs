@@ -24,6 +24,12 @@ impl Wire {
         Self { stream, bytes: Vec::new(), fds: Vec::new() }
     }
 
+    /// Returns the connection, for looking at it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn connection(&self) -> io::Result<OwnedFd> {
+        self.stream.as_fd().try_clone_to_owned()
+    }
+
     /// Sends a message with descriptors.
     pub(crate) async fn send(
         &mut self,

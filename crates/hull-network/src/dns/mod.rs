@@ -1,4 +1,4 @@
-//! Names: a server on every gateway, which knows the containers and asks the host's resolvers for
+//! Names: a server on all gateways, which knows the containers and asks the host's resolvers for
 //! the rest.
 
 mod message;
@@ -7,5 +7,5 @@ mod server;
 mod upstream;
 
 pub(crate) use names::Names;
-pub(crate) use server::{Knowledge, Server, Sockets};
+pub(crate) use server::Server;
 pub(crate) use upstream::Upstream;

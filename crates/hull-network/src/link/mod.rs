@@ -67,6 +67,25 @@ impl Links {
         }
     }
 
+    /// Removes bridges that are not those of `known` and that no interface is plugged into. Returns
+    /// whether there are others that are not of `known`.
+    pub(crate) fn sweep<'a>(
+        &mut self,
+        known: impl IntoIterator<Item = &'a Segment>,
+    ) -> io::Result<bool> {
+        let known: Vec<String> = known.into_iter().map(bridge_name).collect();
+        let all = self.socket.links()?;
+        let mut others = false;
+        for bridge in all.iter().filter(|link| link.is_bridge && !known.contains(&link.name)) {
+            if all.iter().any(|link| link.master == Some(bridge.index)) {
+                others = true;
+            } else {
+                self.socket.remove_link(bridge.index)?;
+            }
+        }
+        Ok(others)
+    }
+
     /// Makes a tap for an endpoint of `container` on its network's bridge, which is there. It is gone when all who
     /// have the descriptor have closed it.
     pub(crate) fn tap(

@@ -1,7 +1,6 @@
 //! Ports of the host that lead to containers.
 
 mod listen;
-mod pktinfo;
 mod tcp;
 mod udp;
 
@@ -11,19 +10,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use tokio::task::AbortHandle;
-
 use crate::ipam::is_link_local;
 use crate::namespace::{Namespace, SocketKind};
+use crate::pktinfo;
 use crate::protocol::{Endpoint, Publish, Transport};
+use crate::task::Task;
 
 pub(crate) use listen::{Bound, Conflict, bind};
 pub(crate) use tcp::dial;
 
-/// Ports that are served until this is dropped; connections that exist go with it.
+/// Ports that are served until this is dropped, and free from then on; connections that exist go
+/// with it.
 #[derive(Debug)]
 pub(crate) struct Ports {
-    tasks: Vec<AbortHandle>,
+    _tasks: Vec<Task>,
     targets: Vec<Target>,
 }
 
@@ -46,17 +46,17 @@ impl Ports {
                 tasks.push(match publish.transport {
                     Transport::Tcp => {
                         let listener = tokio::net::TcpListener::from_std(socket.into())?;
-                        tokio::task::spawn_local(tcp::serve(listener, target, dialer))
+                        Task::spawn(tcp::serve(listener, target, dialer))
                     }
                     Transport::Udp => {
                         pktinfo::enable(&socket)?;
                         let socket = tokio::net::UdpSocket::from_std(socket.into())?;
-                        tokio::task::spawn_local(udp::serve(socket, target, dialer))
+                        Task::spawn(udp::serve(socket, target, dialer))
                     }
                 });
             }
         }
-        Ok(Self { tasks: tasks.iter().map(|task| task.abort_handle()).collect(), targets })
+        Ok(Self { _tasks: tasks, targets })
     }
 
     /// Has the ports lead to an address that the container has, if it no longer has the one that
@@ -74,12 +74,6 @@ impl Ports {
                 target.set(SocketAddr::new(*address, old.port()));
             }
         }
-    }
-}
-
-impl Drop for Ports {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::net::SendFlags;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::task::AbortHandle;
 
-use super::pktinfo::{self, Received};
 use super::{Dialer, Target};
+use crate::pktinfo::{self, Received};
 use crate::protocol::Transport;
+use crate::task::Task;
 
 /// Carries datagrams until it is dropped.
 pub(super) async fn serve(socket: UdpSocket, target: Target, dialer: Dialer) {
@@ -84,7 +84,7 @@ struct Flow {
     server: Rc<UdpSocket>,
     /// When either side has said something.
     last: Rc<Cell<Instant>>,
-    answers: AbortHandle,
+    _answers: Task,
 }
 
 impl Flow {
@@ -100,14 +100,7 @@ impl Flow {
         let server = Rc::new(server);
         let last = Rc::new(Cell::new(Instant::now()));
         let answers = answers(Rc::clone(&server), Rc::clone(socket), client, Rc::clone(&last));
-        let answers = tokio::task::spawn_local(answers).abort_handle();
-        Ok(Self { server, last, answers })
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        self.answers.abort();
+        Ok(Self { server, last, _answers: Task::spawn(answers) })
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn converse(stream: UnixStream, shared: Rc<Shared>) {
             shared.quit.notify_one();
             continue;
         }
-        let (answer, taps) = answer(&shared, &mut membership, ask)
+        let (answer, taps) = answer(&shared, &mut membership, &wire, ask)
             .unwrap_or_else(|Refusal { message, hint }| (Answer::Failed { message, hint }, vec![]));
         if let Err(error) = wire.send(&answer, &taps).await {
             tracing::warn!(%error, "a member has gone");
@@ -54,6 +54,7 @@ impl Drop for Membership {
 fn answer(
     shared: &Rc<Shared>,
     membership: &mut Option<Membership>,
+    wire: &Wire,
     ask: Ask,
 ) -> Result<(Answer, Vec<OwnedFd>), Refusal> {
     let mut state = shared.state.borrow_mut();
@@ -61,7 +62,7 @@ fn answer(
         (Ask::Join(join), None) => {
             // With the namespace, for the service that comes next.
             let mut fds = Vec::from(state.handles()?);
-            let (number, taps, ports) = state.join(join)?;
+            let (number, taps, ports) = state.join(join, wire.connection()?)?;
             fds.extend(taps);
             *membership = Some(Membership { shared: Rc::clone(shared), number });
             shared.changed.notify_waiters();

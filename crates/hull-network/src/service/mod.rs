@@ -1,6 +1,7 @@
 //! The service: one process per state directory, outside of the namespace.
 
 mod member;
+mod orphans;
 mod state;
 
 use std::cell::RefCell;
@@ -21,7 +22,9 @@ use tokio::task::LocalSet;
 
 use crate::namespace::{Namespace, NamespaceError};
 use crate::protocol::Files;
+use crate::task::Task;
 
+use orphans::Orphans;
 use state::State;
 
 /// Serves the containers of the state directory `home` until there have been none for a while, or
@@ -51,9 +54,12 @@ pub fn run(
     let served = LocalSet::new().block_on(&runtime, async {
         let listener = listen(&files).map_err(ServiceError::Listen)?;
         drop(ready);
-        let namespace = open_namespace(program, home, kept, &files)?;
-        let state = State::new(namespace).map_err(ServiceError::Netlink)?;
-        serve(listener, Rc::new(Shared::new(state))).await;
+        let mut namespace = open_namespace(program, home, kept, &files)?;
+        let orphans = Orphans::watch(&mut namespace).map_err(ServiceError::Netlink)?;
+        let state = State::new(namespace).map_err(ServiceError::Start)?;
+        let shared = Rc::new(Shared::new(state));
+        let _orphans = Task::spawn(orphans.sweep(Rc::clone(&shared)));
+        serve(listener, shared).await;
         Ok(())
     });
     // Still under the lock: nobody else's files are removed.
@@ -86,6 +92,8 @@ pub enum ServiceError {
     Netlink(#[source] io::Error),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
+    #[error("cannot set up the network namespace")]
+    Start(#[source] io::Error),
 }
 
 /// What all connections share.

@@ -8,8 +8,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use hull_netlink::{Protocol, Socket};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::dns::{Knowledge, Names, Server, Sockets, Upstream};
+use crate::dns::{Names, Server, Upstream};
 use crate::egress::{Carrier, apply_rules};
 use crate::link::{Links, TapError, bridge_name};
 use crate::namespace::Namespace;
@@ -23,19 +24,12 @@ pub(super) struct State {
     links: Links,
     rules: Socket,
     names: Rc<RefCell<Names>>,
-    knowledge: Rc<Knowledge>,
+    _server: Server,
     /// Networks with members, by identifier.
-    networks: BTreeMap<String, Network>,
+    networks: BTreeMap<String, Segment>,
     members: BTreeMap<u64, Member>,
     next: u64,
     carrier: Option<Carrier>,
-}
-
-/// A network that has a bridge.
-#[derive(Debug)]
-struct Network {
-    segment: Segment,
-    _servers: Vec<Server>,
 }
 
 #[derive(Debug)]
@@ -43,6 +37,8 @@ struct Member {
     container: String,
     endpoints: Vec<Endpoint>,
     ports: Option<Ports>,
+    /// The connection that it has joined by.
+    connection: OwnedFd,
 }
 
 /// Why a member is refused what it asks for, in words for the user.
@@ -101,11 +97,12 @@ impl State {
         let names = Rc::new(RefCell::new(Names::default()));
         let namespace = Rc::new(RefCell::new(namespace));
         let upstream = Upstream::new("/etc/resolv.conf", Rc::clone(&namespace));
+        let server = Server::start(&mut namespace.borrow_mut(), Rc::clone(&names), upstream)?;
         let mut state = Self {
             namespace,
             links,
             rules,
-            knowledge: Rc::new(Knowledge::new(Rc::clone(&names), upstream)),
+            _server: server,
             names,
             networks: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -141,19 +138,21 @@ impl State {
         self.members.is_empty()
     }
 
-    /// Takes a container in; returns its number, its taps and its ports.
+    /// Takes a container in that has come by `connection`; returns its number, its taps and its ports.
     pub(super) fn join(
         &mut self,
         join: Join,
+        connection: OwnedFd,
     ) -> Result<(u64, Vec<OwnedFd>, Vec<Publish>), Refusal> {
+        self.dismiss();
         let Join { container, endpoints, ports, again } = join;
         let bound = publish::bind(&ports)?;
         let ports = bound.iter().map(|(publish, _)| publish.clone()).collect();
         self.next += 1;
         let number = self.next;
         // Known before anything is made, so that what is made for a refused one goes.
-        let member =
-            Member { container: container.clone(), endpoints: endpoints.clone(), ports: None };
+        let (known, has) = (container.clone(), endpoints.clone());
+        let member = Member { container: known, endpoints: has, ports: None, connection };
         self.members.insert(number, member);
         let made = self
             .make(&container, &endpoints, again)
@@ -176,6 +175,7 @@ impl State {
 
     /// Connects a member to one more network.
     pub(super) fn connect(&mut self, number: u64, endpoint: Endpoint) -> Result<OwnedFd, Refusal> {
+        self.dismiss();
         let Some(member) = self.members.get_mut(&number) else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
@@ -239,6 +239,24 @@ impl State {
         Ok((address, socket))
     }
 
+    /// Lets those go whose end of the connection has been closed, but of whom that has not been read
+    /// yet: who comes next may have their names, addresses and ports.
+    fn dismiss(&mut self) {
+        let gone: Vec<u64> = self
+            .members
+            .iter()
+            .filter(|(_, member)| has_closed(&member.connection))
+            .map(|(number, _)| *number)
+            .collect();
+        gone.into_iter().for_each(|number| self.leave(number));
+    }
+
+    /// Removes bridges that a service before has left and that no container is on any more. Returns
+    /// whether there are others that nobody has told this one of.
+    pub(super) fn sweep(&mut self) -> io::Result<bool> {
+        self.links.sweep(self.networks.values())
+    }
+
     /// Lets a member go.
     pub(super) fn leave(&mut self, number: u64) {
         self.names.borrow_mut().remove(number);
@@ -277,14 +295,8 @@ impl State {
         }
         let mut namespace = self.namespace.borrow_mut();
         self.links.bridge(&mut namespace, segment)?;
-        let mut servers = Vec::new();
-        for gateway in &segment.gateways {
-            let sockets = Sockets::open(&mut namespace, gateway.address)?;
-            servers.push(Server::start(sockets, &self.knowledge)?);
-        }
         drop(namespace);
-        let network = Network { segment: segment.clone(), _servers: servers };
-        self.networks.insert(segment.id.clone(), network);
+        self.networks.insert(segment.id.clone(), segment.clone());
         if !segment.internal {
             self.apply_rules()?;
             self.carrier.get_or_insert_with(|| Carrier::start(&self.namespace));
@@ -315,9 +327,8 @@ impl State {
 
     /// Lets the bridges of networks that are not internal reach the outside, and no others.
     fn apply_rules(&mut self) -> io::Result<()> {
-        let networks = self.networks.values().map(|network| &network.segment);
-        let open: Vec<String> =
-            networks.filter(|segment| !segment.internal).map(bridge_name).collect();
+        let networks = self.networks.values().filter(|segment| !segment.internal);
+        let open: Vec<String> = networks.map(bridge_name).collect();
         apply_rules(&mut self.rules, &open)
     }
 
@@ -325,4 +336,11 @@ impl State {
         let mut endpoints = self.members.values().flat_map(|member| &member.endpoints);
         endpoints.any(|endpoint| endpoint.network.id == segment.id)
     }
+}
+
+/// Returns whether the other end of a connection has been closed.
+fn has_closed(connection: &OwnedFd) -> bool {
+    let mut one = [PollFd::new(connection, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut one, Some(&now)).is_ok() && one[0].revents().contains(PollFlags::HUP)
 }

@@ -161,6 +161,13 @@ impl Membership {
         Ok(Configuring(vec![guest.send(&Request::Settle(Box::new(request)))]))
     }
 
+    /// Leaves the networks: what the container had there is free for whoever joins next.
+    pub(super) async fn end(mut self) {
+        self.task.abort();
+        // That it was aborted is what it says.
+        let _ = (&mut self.task).await;
+    }
+
     async fn leave(&self, network: &str) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
         let _ = self.changes.send(Change::Disconnect(network.to_owned(), reply)).await;

@@ -432,6 +432,10 @@ impl Running {
             let _ = timeout(SHUTDOWN_PATIENCE, ended).await;
         }
         context.clear_guest();
+        // Before anyone learns of the end: a restart may follow at once.
+        if let Some(membership) = self.membership {
+            membership.end().await;
+        }
         machine.kill();
         machine.wait().await;
         let _ = timeout(LAST_WORDS, self.console).await;

@@ -13,7 +13,7 @@ use rustix::net::addr::{SocketAddrArg as _, SocketAddrOpaque};
 use rustix::net::{AddressFamily, sockopt};
 
 /// Has the kernel tell of every datagram on `socket` where it came to.
-pub(super) fn enable(socket: impl AsFd) -> io::Result<()> {
+pub(crate) fn enable(socket: impl AsFd) -> io::Result<()> {
     let socket = socket.as_fd();
     let (level, name) = match sockopt::socket_domain(socket)? {
         AddressFamily::INET6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
@@ -35,15 +35,15 @@ pub(super) fn enable(socket: impl AsFd) -> io::Result<()> {
 
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Received {
-    pub(super) length: usize,
-    pub(super) from: SocketAddr,
+pub(crate) struct Received {
+    pub(crate) length: usize,
+    pub(crate) from: SocketAddr,
     /// Where it came to, if the kernel has said so.
-    pub(super) to: Option<IpAddr>,
+    pub(crate) to: Option<IpAddr>,
 }
 
 /// Receives a datagram from a socket that does not block.
-pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut name = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control([0; CONTROL]);
@@ -67,7 +67,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
 }
 
 /// Sends a datagram from the address `from` of this host.
-pub(super) fn send(
+pub(crate) fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     to: SocketAddr,
