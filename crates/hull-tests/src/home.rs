@@ -248,7 +248,7 @@ impl Drop for Home {
 }
 
 /// Returns the binary under test: `HULL_BIN`, else what `make build` made.
-fn hull() -> PathBuf {
+pub fn hull() -> PathBuf {
     if let Some(path) = env::var_os("HULL_BIN") {
         return path.into();
     }

@@ -22,7 +22,7 @@ mod user;
 pub use chaos::{eventually, eventually_none, eventually_some, kill, kill_daemon_during};
 pub use command::{Output, run, run_with_input};
 pub use docker::Docker;
-pub use home::Home;
+pub use home::{Home, hull};
 pub use images::{Image, archive, layout};
 pub use mount::SmallDisk;
 pub use pty::Pty;

@@ -1,12 +1,13 @@
 //! What is left, and what comes back, when processes are killed.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hull_tests::{Home, eventually, eventually_none};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{idle, is_served, sh};
+use crate::{idle, is_served, links, sh};
 
 #[test]
 fn networks_survive_the_death_of_their_processes() {
@@ -73,19 +74,8 @@ fn containers_that_come_and_go_leave_nothing() {
     idle(&home, &image, "stays", "bridge", &["-p", "127.0.0.1::80"]);
     let service = home.pids("network-service");
     let descriptors = || {
-        let of = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        let of = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
         service.iter().map(of).collect::<Vec<_>>()
-    };
-    // Names of interfaces in the namespace, without the way out, which comes by itself.
-    let links = || {
-        let door = home.pids("network-door")[0].to_string();
-        let mut inside = std::process::Command::new("nsenter");
-        inside.args(["--target", &door, "--user", "--preserve-credentials", "--net"]);
-        let shown = inside.args(["cat", "/proc/net/dev"]).output().unwrap();
-        let shown = String::from_utf8(shown.stdout).unwrap();
-        let names =
-            shown.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
-        names.filter(|name| name != "egress0").collect::<Vec<_>>()
     };
     let cycle = || {
         home.hull(&["network", "create", "--ipv6", "fleeting"]).success();
@@ -97,7 +87,19 @@ fn containers_that_come_and_go_leave_nothing() {
         home.hull(&["network", "rm", "fleeting"]).success();
     };
     cycle();
-    eventually("the first goes", || links().len() == 3);
+    let links = || links(home.path());
+    eventually("only the bridge and tap of one are there", || links().len() == 2);
+    // Of containers: machines that wait are replaced as they are used.
+    let stays = home.hull(&["inspect", "-f", "{{.ID}}", "stays"]).success();
+    let is_of_others = |line: &str| {
+        let waits = ["--wait", "-name hull-pool", "-name hull-ready"];
+        let is_machine = line.contains("-name hull-") || line.contains(" supervisor ");
+        is_machine && !line.contains(&stays[..12]) && !waits.iter().any(|word| line.contains(word))
+    };
+    let processes = || {
+        let found = home.processes().into_iter();
+        found.filter(|(_, line)| is_of_others(line)).collect::<Vec<_>>()
+    };
     let (first, open) = (links(), descriptors());
     for _ in 0..cycles {
         cycle();
@@ -106,6 +108,12 @@ fn containers_that_come_and_go_leave_nothing() {
         links().into_iter().filter(|link| !first.contains(link)).collect::<Vec<_>>()
     });
     eventually("no descriptor of the service is left", || descriptors() == open);
+    eventually_none("no process is left", processes);
+    eventually_none("nothing of a container is left on the disk", || {
+        let found = fs::read_dir(home.path().join("containers")).unwrap().flatten();
+        let found = found.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        found.filter(|name| *name != stays).collect::<Vec<_>>()
+    });
     // The lowest addresses are free again.
     let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
     let taken = home.hull(&["inspect", "-f", format, "stays"]).success();

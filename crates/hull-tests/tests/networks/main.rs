@@ -5,6 +5,7 @@ mod checkpoints;
 mod docker;
 mod forks;
 mod hostile;
+mod members;
 mod names;
 mod pairs;
 mod ports;
@@ -14,6 +15,9 @@ mod user;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::{fs, str};
 
 use hull_tests::Home;
 
@@ -23,6 +27,21 @@ pub(crate) fn idle(home: &Home, image: &str, name: &str, network: &str, more: &[
     arguments.extend(more);
     arguments.extend([image, "sleep", "600"]);
     home.hull(&arguments).success();
+}
+
+/// Returns the interfaces in the namespace of the state directory `home`, without the loopback one and
+/// the way out, which comes by itself.
+pub(crate) fn links(home: &Path) -> Vec<String> {
+    // Not any process of that name: machines that wait have namespaces of their own for a moment.
+    let door = fs::read_to_string(home.join("networks/door")).expect("a network service");
+    let mut inside = Command::new("nsenter");
+    inside.args(["--target", door.trim(), "--user", "--preserve-credentials", "--net"]);
+    let shown = inside.args(["cat", "/proc/net/dev"]).output().expect("nsenter");
+    let shown = str::from_utf8(&shown.stdout).expect("names of interfaces");
+    let names = shown.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+    let names: Vec<_> = names.collect();
+    assert!(names.iter().any(|name| name == "lo"), "no loopback interface");
+    names.into_iter().filter(|name| !matches!(name.as_str(), "lo" | "egress0")).collect()
 }
 
 pub(crate) fn address(home: &Home, container: &str, network: &str) -> String {
