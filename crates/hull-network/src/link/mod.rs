@@ -59,16 +59,9 @@ impl Links {
         Ok(index)
     }
 
-    /// Removes the bridge of a network, if it is there.
-    pub(crate) fn remove_bridge(&mut self, segment: &Segment) -> io::Result<()> {
-        match self.socket.link(&bridge_name(segment))? {
-            Some(link) => self.socket.remove_link(link.index),
-            None => Ok(()),
-        }
-    }
-
     /// Removes bridges that are not those of `known` and that no interface is plugged into. Returns
-    /// whether there are others that are not of `known`.
+    /// whether there are others that are not of `known`: a service before this one has made them, and
+    /// their containers have not come back yet.
     pub(crate) fn sweep<'a>(
         &mut self,
         known: impl IntoIterator<Item = &'a Segment>,
@@ -103,19 +96,37 @@ impl Links {
         let link = self.socket.link(&name)?.ok_or_else(missing)?;
         // Before it is a port of the bridge: nothing passes unseen.
         filter::attach(&mut self.socket, link.index, &filter::program(endpoint))?;
+        self.plug(link.index, bridge, &endpoint.network)?;
+        Ok(tap)
+    }
+
+    /// Has the tap of an endpoint of `container`, which a service before this one has made, on its
+    /// network's bridge, which is there.
+    pub(crate) fn replug(&mut self, container: &str, segment: &Segment) -> io::Result<()> {
+        let bridge = self.socket.link(&bridge_name(segment))?;
+        let tap = self.socket.link(&tap_name(container, segment))?;
+        match (bridge, tap) {
+            (Some(bridge), Some(tap)) if tap.master != Some(bridge.index) => {
+                self.plug(tap.index, bridge.index, segment)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn plug(&mut self, tap: u32, bridge: u32, segment: &Segment) -> io::Result<()> {
         let change = Change {
-            up: Some(!endpoint.network.isolated),
-            mtu: Some(endpoint.network.mtu),
+            up: Some(!segment.isolated),
+            mtu: Some(segment.mtu),
             master: Some(bridge),
             ..Change::default()
         };
-        self.socket.change_link(link.index, change)?;
-        if endpoint.network.isolated {
+        self.socket.change_link(tap, change)?;
+        if segment.isolated {
             // Up when it is isolated: nothing passes before.
             let change = Change { up: Some(true), isolated: Some(true), ..Change::default() };
-            self.socket.change_link(link.index, change)?;
+            self.socket.change_link(tap, change)?;
         }
-        Ok(tap)
+        Ok(())
     }
 
     /// Takes the tap of an endpoint off its bridge.

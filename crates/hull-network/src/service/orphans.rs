@@ -12,7 +12,8 @@ use crate::namespace::{Namespace, SocketKind};
 
 use super::Shared;
 
-/// Bridges that nobody has told this service of.
+/// Changes to interfaces, after which bridges that nobody has told this service of may have no more
+/// containers.
 #[derive(Debug)]
 pub(super) struct Orphans(AsyncFd<Watch>);
 
@@ -25,15 +26,11 @@ impl Orphans {
         Ok(Self(unsafe { AsyncFd::register_with_interest(watch, Interest::READABLE) }?))
     }
 
-    /// Removes each when the last container on it has gone. Containers that live on tell of theirs.
+    /// Removes each such bridge when the last container on it has gone. Containers that live on tell of
+    /// theirs.
     pub(super) async fn sweep(self, shared: Rc<Shared>) {
         loop {
-            let swept = shared.state.borrow_mut().sweep();
-            match swept {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "cannot remove a bridge"),
-            }
+            shared.state.borrow_mut().sweep_orphans();
             let Ok(mut changed) = self.0.readable().await else { return };
             changed.clear_ready();
             self.0.get_ref().has_changed();

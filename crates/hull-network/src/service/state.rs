@@ -30,6 +30,8 @@ pub(super) struct State {
     members: BTreeMap<u64, Member>,
     next: u64,
     carrier: Option<Carrier>,
+    /// There are bridges that no member is on.
+    has_orphans: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl State {
             members: BTreeMap::new(),
             next: 0,
             carrier: None,
+            has_orphans: true,
         };
         state.apply_rules()?;
         let mut namespace = state.namespace.borrow_mut();
@@ -251,10 +254,19 @@ impl State {
         gone.into_iter().for_each(|number| self.leave(number));
     }
 
-    /// Removes bridges that a service before has left and that no container is on any more. Returns
-    /// whether there are others that nobody has told this one of.
-    pub(super) fn sweep(&mut self) -> io::Result<bool> {
-        self.links.sweep(self.networks.values())
+    /// Removes bridges that no member is on and nobody else, either.
+    fn sweep(&mut self) {
+        match self.links.sweep(self.networks.values()) {
+            Ok(others) => self.has_orphans = others,
+            Err(error) => tracing::warn!(%error, "cannot remove a bridge"),
+        }
+    }
+
+    /// Has [`State::sweep`] done if there may be bridges that a service before has left.
+    pub(super) fn sweep_orphans(&mut self) {
+        if self.has_orphans {
+            self.sweep();
+        }
     }
 
     /// Lets a member go.
@@ -280,7 +292,9 @@ impl State {
         let mut taps = Vec::new();
         for endpoint in endpoints {
             self.network(&endpoint.network).map_err(TapError::from)?;
-            if !again {
+            if again {
+                self.links.replug(container, &endpoint.network)?;
+            } else {
                 let mut namespace = self.namespace.borrow_mut();
                 taps.push(self.links.tap(&mut namespace, container, endpoint)?);
             }
@@ -314,9 +328,8 @@ impl State {
                 continue;
             }
             self.networks.remove(&segment.id);
-            if let Err(error) = self.links.remove_bridge(&segment) {
-                tracing::warn!(%error, "cannot remove a bridge");
-            }
+            // Not if somebody is on it who has yet to come back from the service before this one.
+            self.sweep();
             if !segment.internal
                 && let Err(error) = self.apply_rules()
             {
