@@ -25,7 +25,8 @@ use hull_tests::Home;
 pub(crate) fn idle(home: &Home, image: &str, name: &str, network: &str, more: &[&str]) {
     let mut arguments = vec!["run", "-d", "--name", name, "--network", network];
     arguments.extend(more);
-    arguments.extend([image, "sleep", "600"]);
+    // Longer than any number of cycles takes.
+    arguments.extend([image, "sleep", "86400"]);
     home.hull(&arguments).success();
 }
 

@@ -103,6 +103,25 @@ fn what_a_member_had_is_the_next_ones_at_once() {
     });
 }
 
+/// Kills the service and returns when `member` knows.
+async fn kill_service(home: &Home, member: &mut Member) {
+    for service in home.pids("network-service") {
+        kill(service);
+    }
+    member.lost().await;
+}
+
+/// Has the member that has joined by `join` join another service.
+async fn joined_again(home: &Home, member: &Member, join: &Join) -> Joined {
+    let again = Join { again: true, ..join.clone() };
+    member.join_again(&hull(), home.path(), again).await.expect("to join again")
+}
+
+/// Returns whether the network with this number has a bridge.
+fn has_bridge(home: &Home, number: u32) -> bool {
+    links(home.path()).contains(&format!("b{number:06x}000000"))
+}
+
 #[test]
 fn what_a_dead_service_has_left_goes_with_its_containers() {
     let home = Home::new();
@@ -111,21 +130,40 @@ fn what_a_dead_service_has_left_goes_with_its_containers() {
         let mut member = joined(home.path(), stays.clone()).await;
         let gone = joined(home.path(), join(1, network(1), &[])).await;
         let lives_on = joined(home.path(), join(2, network(2), &[])).await;
-        for service in home.pids("network-service") {
-            kill(service);
-        }
-        member.member.lost().await;
+        kill_service(&home, &mut member.member).await;
         // This one ends with the service, the other one when there is another.
         drop(gone);
-        let again = Join { again: true, ..stays };
-        let next = member.member.join_again(&hull(), home.path(), again).await.unwrap();
-        let has = |number: u32| links(home.path()).contains(&format!("b{number:06x}000000"));
+        let next = joined_again(&home, &member.member, &stays).await;
+        let has = |number| has_bridge(&home, number);
         eventually("the bridge of the first goes", || !has(1));
         assert!(has(0) && has(2));
         drop(lives_on);
         eventually("the bridge of the other goes", || !has(2));
         assert_eq!(links(home.path()).len(), 2);
         drop((next, member));
+        eventually_none("nothing is left", || links(home.path()));
+        quit(home.path()).await;
+    });
+}
+
+#[test]
+fn a_bridge_stays_for_those_who_have_not_come_back_to_it() {
+    let home = Home::new();
+    block_on(async {
+        let [first, second] = [0, 1].map(|number| join(number, network(0), &[]));
+        let mut leaves = joined(home.path(), first.clone()).await;
+        let stays = joined(home.path(), second.clone()).await;
+        kill_service(&home, &mut leaves.member).await;
+        // Nobody has told the new service of the one that stays when the other one leaves.
+        drop(joined_again(&home, &leaves.member, &first).await);
+        drop(leaves);
+        let other = joined(home.path(), join(2, network(2), &[])).await;
+        assert!(has_bridge(&home, 0));
+        let back = joined_again(&home, &stays.member, &second).await;
+        drop(other);
+        eventually("the bridge of another goes", || !has_bridge(&home, 2));
+        assert!(has_bridge(&home, 0));
+        drop((back, stays));
         eventually_none("nothing is left", || links(home.path()));
         quit(home.path()).await;
     });
