@@ -11,6 +11,7 @@ mod pairs;
 mod ports;
 mod reach;
 mod ready;
+mod side_by_side;
 mod user;
 
 use std::io::{Read as _, Write as _};
