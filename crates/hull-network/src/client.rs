@@ -67,15 +67,22 @@ impl Member {
         join: Join,
         kept: &[OwnedFd],
     ) -> Result<Joined, ClientError> {
-        let wire = start_or_dial(program, home, kept).await?;
-        let mut member = Self { wire, namespace: Vec::new() };
-        match member.ask(&Ask::Join(join)).await? {
-            (Answer::Joined { ports }, mut fds) if fds.len() >= 2 => {
-                let taps = fds.split_off(2);
-                member.namespace = fds;
-                Ok(Joined { member, taps, ports })
+        let ask = Ask::Join(join);
+        let mut lives = LIVES;
+        loop {
+            let wire = start_or_dial(program, home, kept).await?;
+            let mut member = Self { wire, namespace: Vec::new() };
+            match member.ask(&ask).await {
+                Ok((Answer::Joined { ports }, mut fds)) if fds.len() >= 2 => {
+                    let taps = fds.split_off(2);
+                    member.namespace = fds;
+                    return Ok(Joined { member, taps, ports });
+                }
+                Ok(_) => return Err(ClientError::Unexpected),
+                // It was about to die. What it has done for this one has died with it.
+                Err(ClientError::Lost(_)) if lives > 1 => lives -= 1,
+                Err(error) => return Err(error),
             }
-            _ => Err(ClientError::Unexpected),
         }
     }
 
@@ -225,6 +232,8 @@ async fn start(program: &Path, home: &Path, kept: &[OwnedFd], files: &Files) -> 
     Ok(())
 }
 
+/// How many services may die while one joins.
+const LIVES: u32 = 3;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(5);
