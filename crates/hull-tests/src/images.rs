@@ -16,6 +16,7 @@ pub enum Image {
     Nasty,
     Python,
     Redis,
+    Services,
 }
 
 impl Image {
@@ -28,6 +29,7 @@ impl Image {
             Self::Nasty => "nasty",
             Self::Python => "python",
             Self::Redis => "redis",
+            Self::Services => "services",
         }
     }
 }

@@ -11,6 +11,7 @@ mod pairs;
 mod ports;
 mod reach;
 mod ready;
+mod services;
 mod side_by_side;
 mod user;
 
