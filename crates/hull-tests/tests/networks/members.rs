@@ -168,3 +168,21 @@ fn a_bridge_stays_for_those_who_have_not_come_back_to_it() {
         quit(home.path()).await;
     });
 }
+
+#[test]
+fn who_joins_while_the_service_dies_joins_the_next() {
+    let home = Home::new();
+    block_on(async {
+        let mut all = vec![joined(home.path(), join(0, network(0), &[])).await];
+        for number in 1..=10 {
+            let pids = home.pids("network-service");
+            // The connection is made to the one that is dying, or to none.
+            let joining = joined(home.path(), join(number, network(number), &[]));
+            let (next, ()) = tokio::join!(joining, async { pids.into_iter().for_each(kill) });
+            all.push(next);
+        }
+        drop(all);
+        eventually_none("nothing is left", || links(home.path()));
+        quit(home.path()).await;
+    });
+}
