@@ -44,6 +44,7 @@ impl Guest {
             clock_ns: now.as_nanos() as u64,
             hostname: hostname.into(),
             sysctls: BTreeMap::new(),
+            isolated: false,
         }))
         .await;
     }
