@@ -16,12 +16,16 @@ pub struct Link {
     /// Index of the bridge that it is a port of.
     pub master: Option<u32>,
     pub is_bridge: bool,
+    /// What somebody has noted of it.
+    pub alias: Option<String>,
 }
 
 /// What to change of an interface; `None`: leave it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change<'a> {
     pub name: Option<&'a str>,
+    /// What to note of it: at most 255 bytes.
+    pub alias: Option<&'a str>,
     pub up: Option<bool>,
     /// Bytes.
     pub mtu: Option<u32>,
@@ -93,6 +97,9 @@ impl Socket {
         if let Some(name) = change.name {
             message = message.put_text(NAME, name);
         }
+        if let Some(alias) = change.alias {
+            message = message.put_text(ALIAS, alias);
+        }
         if let Some(mtu) = change.mtu {
             message = message.put_u32(MTU, mtu);
         }
@@ -137,14 +144,18 @@ fn header(index: u32, up: Option<bool>) -> [u8; 16] {
 fn parse(answer: &Answer) -> Option<Link> {
     let header = answer.payload.get(..16).filter(|_| answer.kind == NEW_LINK)?;
     let attributes = Attributes(&answer.payload[16..]);
-    let name = attributes.find(NAME)?;
-    let name = name.strip_suffix(&[0]).unwrap_or(name);
+    let text = |kind| {
+        let text = attributes.find(kind)?;
+        let text = text.strip_suffix(&[0]).unwrap_or(text);
+        Some(String::from_utf8_lossy(text).into_owned())
+    };
     Some(Link {
         index: u32::from_ne_bytes(header[4..8].try_into().ok()?),
-        name: String::from_utf8_lossy(name).into_owned(),
+        name: text(NAME)?,
         mac: attributes.find(ADDRESS).and_then(|mac| Some(Mac(mac.try_into().ok()?))),
         master: attributes.number(MASTER),
         is_bridge: kind(attributes).is_some_and(|kind| kind.strip_suffix(&[0]) == Some(b"bridge")),
+        alias: text(ALIAS),
     })
 }
 
@@ -161,6 +172,7 @@ const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
 const MASTER: u16 = 10;
+const ALIAS: u16 = 20;
 const LINK_INFO: u16 = 18;
 const NAMESPACE_FD: u16 = 28;
 const INFO_KIND: u16 = 1;

@@ -1,5 +1,6 @@
 //! Bridges and the taps on them.
 
+mod closer;
 mod filter;
 mod tap;
 
@@ -7,8 +8,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use hull_netlink::{Change, Cidr, LinkKind, Mac, Protocol, Socket};
+use hull_netlink::{Change, Cidr, Link, LinkKind, Mac, Protocol, Socket};
 use thiserror::Error;
+
+use self::closer::Closer;
 
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Segment};
@@ -30,11 +33,26 @@ pub fn spare_tap(program: &Path, home: &Path) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub(crate) struct Links {
     socket: Socket,
+    closer: Closer,
+}
+
+/// A tap on a bridge.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    fd: OwnedFd,
+    index: u32,
+}
+
+impl Tap {
+    /// Returns its descriptor for a machine.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
 }
 
 impl Links {
     pub(crate) fn new(namespace: &mut Namespace) -> io::Result<Self> {
-        Ok(Self { socket: namespace.netlink(Protocol::Route)? })
+        Ok(Self { socket: namespace.netlink(Protocol::Route)?, closer: Closer::start()? })
     }
 
     /// Makes the bridge of a network, unless it is there.
@@ -79,38 +97,49 @@ impl Links {
         Ok(others)
     }
 
-    /// Makes a tap for an endpoint of `container` on its network's bridge, which is there. It is gone when all who
-    /// have the descriptor have closed it.
+    /// Makes a tap for an endpoint of `container` on its network's bridge, which is there. It is gone
+    /// when all who have the descriptor have closed it.
     pub(crate) fn tap(
         &mut self,
         namespace: &mut Namespace,
         container: &str,
         endpoint: &Endpoint,
-    ) -> Result<OwnedFd, TapError> {
+    ) -> Result<Tap, TapError> {
         let bridge = self.socket.link(&bridge_name(&endpoint.network))?;
         let missing = || io::Error::from(io::ErrorKind::NotFound);
         let bridge = bridge.ok_or_else(missing)?.index;
-        let name = tap_name(container, &endpoint.network);
-        let tap = namespace.tun().map_err(TapError::Tun)?;
-        tap::name(&tap, &name)?;
-        let link = self.socket.link(&name)?.ok_or_else(missing)?;
+        let fd = namespace.tun().map_err(TapError::Tun)?;
+        // The one that the container had before may not be gone yet.
+        let name = tap::name(&fd, &format!("t{}-%d", first(container, 8)))?;
+        let index = self.socket.link(&name)?.ok_or_else(missing)?.index;
         // Before it is a port of the bridge: nothing passes unseen.
-        filter::attach(&mut self.socket, link.index, &filter::program(endpoint))?;
-        self.plug(link.index, bridge, &endpoint.network)?;
-        Ok(tap)
+        filter::attach(&mut self.socket, index, &filter::program(endpoint))?;
+        // By it a service that has not made the tap finds it.
+        let alias = tap_alias(container, &endpoint.network);
+        let noted = Change { alias: Some(&alias), ..Change::default() };
+        self.socket.change_link(index, noted)?;
+        self.plug(index, bridge, &endpoint.network)?;
+        Ok(Tap { fd, index })
     }
 
     /// Has the tap of an endpoint of `container`, which a service before this one has made, on its
     /// network's bridge, which is there.
     pub(crate) fn replug(&mut self, container: &str, segment: &Segment) -> io::Result<()> {
-        let bridge = self.socket.link(&bridge_name(segment))?;
-        let tap = self.socket.link(&tap_name(container, segment))?;
-        match (bridge, tap) {
-            (Some(bridge), Some(tap)) if tap.master != Some(bridge.index) => {
-                self.plug(tap.index, bridge.index, segment)
+        let Some(bridge) = self.socket.link(&bridge_name(segment))? else { return Ok(()) };
+        for tap in self.others(container, segment)? {
+            if tap.master != Some(bridge.index) {
+                self.plug(tap.index, bridge.index, segment)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Returns the taps of an endpoint of `container` that a service before this one has made.
+    fn others(&mut self, container: &str, segment: &Segment) -> io::Result<Vec<Link>> {
+        let alias = tap_alias(container, segment);
+        let mut links = self.socket.links()?;
+        links.retain(|link| link.alias.as_ref() == Some(&alias));
+        Ok(links)
     }
 
     fn plug(&mut self, tap: u32, bridge: u32, segment: &Segment) -> io::Result<()> {
@@ -129,15 +158,22 @@ impl Links {
         Ok(())
     }
 
-    /// Takes the tap of an endpoint off its bridge.
-    pub(crate) fn unplug(&mut self, container: &str, segment: &Segment) -> io::Result<()> {
-        match self.socket.link(&tap_name(container, segment))? {
-            Some(link) => {
-                let change = Change { up: Some(false), master: Some(0), ..Change::default() };
-                self.socket.change_link(link.index, change)
-            }
-            None => Ok(()),
-        }
+    /// Takes the tap of an endpoint off its bridge. One that is not known was made by the service
+    /// before this one.
+    pub(crate) fn unplug(
+        &mut self,
+        tap: Option<Tap>,
+        container: &str,
+        segment: &Segment,
+    ) -> io::Result<()> {
+        let change = Change { up: Some(false), master: Some(0), ..Change::default() };
+        let Some(tap) = tap else {
+            let mut others = self.others(container, segment)?.into_iter();
+            return others.try_for_each(|tap| self.socket.change_link(tap.index, change));
+        };
+        let unplugged = self.socket.change_link(tap.index, change);
+        self.closer.close(tap.fd);
+        unplugged
     }
 }
 
@@ -158,8 +194,9 @@ pub(crate) fn bridge_name(segment: &Segment) -> String {
     }
 }
 
-fn tap_name(container: &str, segment: &Segment) -> String {
-    format!("t{}{}", first(container, 8), first(&segment.id, 6))
+/// What is noted of a tap: whose it is, for a service that has not made it.
+fn tap_alias(container: &str, segment: &Segment) -> String {
+    format!("{container} {}", segment.id)
 }
 
 /// Made from the gateway's address, so that neighbours need not ask again for another bridge.

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::dns::{Names, Server, Upstream};
 use crate::egress::{Carrier, apply_rules};
-use crate::link::{Links, TapError, bridge_name};
+use crate::link::{Links, Tap, TapError, bridge_name};
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Join, Publish, Segment, Transport};
 use crate::publish::{self, Conflict, Ports};
@@ -41,6 +41,9 @@ struct Member {
     ports: Option<Ports>,
     /// The connection that it has joined by.
     connection: OwnedFd,
+    /// By identifiers of networks. Held here, too, so that a machine which ends is not the one that
+    /// closes it.
+    taps: BTreeMap<String, Tap>,
 }
 
 /// Why a member is refused what it asks for, in words for the user.
@@ -154,11 +157,16 @@ impl State {
         self.next += 1;
         let number = self.next;
         // Known before anything is made, so that what is made for a refused one goes.
-        let (known, has) = (container.clone(), endpoints.clone());
-        let member = Member { container: known, endpoints: has, ports: None, connection };
+        let member = Member {
+            container: container.clone(),
+            endpoints: endpoints.clone(),
+            ports: None,
+            connection,
+            taps: BTreeMap::new(),
+        };
         self.members.insert(number, member);
         let made = self
-            .make(&container, &endpoints, again)
+            .make(number, &endpoints, again)
             .and_then(|taps| Ok((taps, Ports::serve(bound, &self.namespace)?)));
         match made {
             Ok((taps, served)) => {
@@ -182,12 +190,11 @@ impl State {
         let Some(member) = self.members.get_mut(&number) else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
-        let container = member.container.clone();
         member.endpoints.push(endpoint.clone());
         if let Some(ports) = &member.ports {
             ports.aim(&member.endpoints);
         }
-        match self.make(&container, std::slice::from_ref(&endpoint), false) {
+        match self.make(number, std::slice::from_ref(&endpoint), false) {
             Ok(taps) => {
                 self.name(number);
                 taps.into_iter().next().ok_or_else(|| io::Error::from(io::ErrorKind::Other).into())
@@ -208,8 +215,10 @@ impl State {
         if let Some(ports) = &member.ports {
             ports.aim(&member.endpoints);
         }
+        let tap = member.taps.remove(network);
+        let taps = tap.map(|tap| (network.to_owned(), tap)).into_iter().collect();
         self.name(number);
-        self.unmake(&container, gone);
+        self.unmake(&container, gone, taps);
     }
 
     /// Gives a member other names, by identifiers of networks.
@@ -273,7 +282,7 @@ impl State {
     pub(super) fn leave(&mut self, number: u64) {
         self.names.borrow_mut().remove(number);
         if let Some(member) = self.members.remove(&number) {
-            self.unmake(&member.container, member.endpoints);
+            self.unmake(&member.container, member.endpoints, member.taps);
         }
     }
 
@@ -283,21 +292,26 @@ impl State {
         }
     }
 
+    /// Makes what `endpoints` of a member need, and returns its taps. They have been made if it has
+    /// joined before.
     fn make(
         &mut self,
-        container: &str,
+        number: u64,
         endpoints: &[Endpoint],
         again: bool,
     ) -> Result<Vec<OwnedFd>, Refusal> {
         let mut taps = Vec::new();
         for endpoint in endpoints {
             self.network(&endpoint.network).map_err(TapError::from)?;
+            let Some(member) = self.members.get_mut(&number) else { continue };
             if again {
-                self.links.replug(container, &endpoint.network)?;
-            } else {
-                let mut namespace = self.namespace.borrow_mut();
-                taps.push(self.links.tap(&mut namespace, container, endpoint)?);
+                self.links.replug(&member.container, &endpoint.network)?;
+                continue;
             }
+            let mut namespace = self.namespace.borrow_mut();
+            let tap = self.links.tap(&mut namespace, &member.container, endpoint)?;
+            taps.push(tap.descriptor()?);
+            member.taps.insert(endpoint.network.id.clone(), tap);
         }
         Ok(taps)
     }
@@ -318,10 +332,16 @@ impl State {
         Ok(())
     }
 
-    fn unmake(&mut self, container: &str, endpoints: Vec<Endpoint>) {
+    fn unmake(
+        &mut self,
+        container: &str,
+        endpoints: Vec<Endpoint>,
+        mut taps: BTreeMap<String, Tap>,
+    ) {
         for endpoint in endpoints {
             let segment = endpoint.network;
-            if let Err(error) = self.links.unplug(container, &segment) {
+            let tap = taps.remove(&segment.id);
+            if let Err(error) = self.links.unplug(tap, container, &segment) {
                 tracing::warn!(%error, "cannot take an interface off its bridge");
             }
             if self.is_used(&segment) {
