@@ -1,5 +1,6 @@
 //! The service: one process per state directory, outside of the namespace.
 
+mod left;
 mod member;
 mod orphans;
 mod state;
@@ -191,32 +192,19 @@ fn open_namespace(
     files: &Files,
 ) -> Result<Namespace, ServiceError> {
     let path = files.door();
-    let previous = fs::read_to_string(&path).ok().and_then(|pid| previous(home, pid.trim()));
-    let inside = |door: PathBuf| ["user", "net"].map(|kind| door.join("ns").join(kind));
-    let namespace = match previous.map(inside).or(kept) {
-        Some(paths) => match Namespace::open(program, home, Some(paths)) {
-            Ok(namespace) => namespace,
-            Err(error) => {
-                tracing::warn!(%error, "the namespace of the service before cannot be used");
-                Namespace::open(program, home, None)?
-            }
-        },
+    let left = left::door(home, &path).into_iter().chain(kept);
+    // What they lead to may end while it is being opened.
+    let mut left = left.chain(left::members(home)).filter_map(|paths| {
+        let opened = Namespace::open(program, home, Some(paths));
+        opened.inspect_err(|error| tracing::warn!(%error, "a namespace cannot be used")).ok()
+    });
+    let namespace = match left.next() {
+        Some(namespace) => namespace,
         None => Namespace::open(program, home, None)?,
     };
     fs::write(&path, namespace.pid().to_string())
         .map_err(|source| ServiceError::File { path, source })?;
     Ok(namespace)
-}
-
-/// Returns the directory in `/proc` of the door of `home` that had this pid, if it lives.
-fn previous(home: &Path, pid: &str) -> Option<PathBuf> {
-    pid.parse::<u32>().ok()?;
-    let directory = Path::new("/proc").join(pid);
-    let command_line = fs::read(directory.join("cmdline")).ok()?;
-    let mut words = command_line.split(|byte| *byte == 0).skip(1);
-    let is_door = words.next() == Some(b"network-door")
-        && words.next() == Some(home.as_os_str().as_encoded_bytes());
-    is_door.then_some(directory)
 }
 
 /// How long the service waits for the next container.

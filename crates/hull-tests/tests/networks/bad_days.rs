@@ -122,3 +122,21 @@ fn containers_that_come_and_go_leave_nothing() {
     let last = |text: &str| text.rsplit('.').next().unwrap().parse::<u8>().unwrap();
     assert_eq!(last(&next), last(&taken) + 1);
 }
+
+#[test]
+fn a_new_container_finds_the_networks_of_those_whose_service_has_gone() {
+    let (_registry, home, image) = Home::with_busybox();
+    idle(&home, &image, "old", "bridge", &[]);
+    let supervisor = home.state("old")["supervisor_pid"].as_u64().expect("a pid");
+    let supervisor = Pid::from_raw(supervisor as i32).unwrap();
+    // It does not come to say which network namespace it is in.
+    kill_process(supervisor, Signal::STOP).unwrap();
+    for word in ["network-service", "network-door"] {
+        home.pids(word).into_iter().for_each(hull_tests::kill);
+    }
+    idle(&home, &image, "new", "bridge", &[]);
+    kill_process(supervisor, Signal::CONT).unwrap();
+    eventually("they reach each other", || {
+        sh(&home, "new", "ping -c 1 -W 1 old").contains("1 packets received")
+    });
+}
