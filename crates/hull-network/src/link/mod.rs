@@ -16,16 +16,22 @@ use self::closer::Closer;
 use crate::namespace::Namespace;
 use crate::protocol::{Endpoint, Segment};
 
-/// Returns a tap that leads nowhere, in a network namespace that lives as long as it does: for a
-/// machine that gets another one later. `program` is as for [`Namespace::open`]. Blocks for some
-/// milliseconds.
+/// Returns a tap that leads nowhere, or to the kernel, which has the address `gateway` at its other
+/// end, in a network namespace that lives as long as it does: for a machine that gets another one
+/// later. `program` is as for [`Namespace::open`]. Blocks for some milliseconds.
 ///
 /// # Errors
 /// The host has no `/dev/net/tun`, or does not let the user have namespaces.
-pub fn spare_tap(program: &Path, home: &Path) -> io::Result<OwnedFd> {
+pub fn spare_tap(program: &Path, home: &Path, gateway: Option<Cidr>) -> io::Result<OwnedFd> {
     let mut namespace = Namespace::open(program, home, None).map_err(io::Error::other)?;
     let tun = namespace.tun()?;
-    tap::name(&tun, "spare")?;
+    let name = tap::name(&tun, "spare")?;
+    if let Some(gateway) = gateway {
+        let mut socket = namespace.netlink(Protocol::Route)?;
+        let link = socket.link(&name)?.ok_or(io::ErrorKind::NotFound)?;
+        socket.add_address(link.index, gateway)?;
+        socket.change_link(link.index, Change { up: Some(true), ..Change::default() })?;
+    }
     Ok(tun)
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn restore(
     let mut nics = Vec::new();
     for place in checkpoint.nics {
         // The container gets its own when it has joined its networks.
-        let tap = wiring::tap(program, &context.launch.machine.home).await;
+        let tap = wiring::tap(program, &context.launch.machine.home, None).await;
         let tap = tap.map_err(|error| Failure::new(FailureCode::Network, chain(&error)))?;
         nics.push((place, tap));
     }

@@ -1,11 +1,12 @@
 //! Network interfaces that a machine has when its container gets it.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use hull_guest::{Guest, Pending};
-use hull_network::Mac;
+use hull_network::{Cidr, Mac};
 use hull_protocol::{Interface, Request};
 use hull_vmm::{Machine, Nic, NicError};
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ impl Spare {
         home: &Path,
     ) -> Option<Self> {
         let spare = Self { uses: 0 };
-        let tap = match tap(program, home).await {
+        let tap = match tap(program, home, Some(GATEWAY)).await {
             Ok(tap) => tap,
             Err(error) => {
                 tracing::debug!(error = chain(&error), "no tap for a machine that waits");
@@ -156,7 +157,7 @@ impl Spare {
             name: "eth0".to_owned(),
             mtu: Some(1500),
             addresses: vec!["172.17.0.2/16".to_owned()],
-            gateways: vec!["172.17.0.1".to_owned()],
+            gateways: vec![GATEWAY.address.to_string()],
         }))
     }
 
@@ -182,21 +183,29 @@ impl Spare {
     }
 }
 
-/// Makes a tap that leads nowhere, for an interface that gets another one.
+/// Makes a tap for an interface that gets another one: it leads nowhere, or to `gateway`.
 #[cfg(target_os = "linux")]
-pub(super) async fn tap(program: &Path, home: &Path) -> io::Result<OwnedFd> {
+pub(super) async fn tap(program: &Path, home: &Path, gateway: Option<Cidr>) -> io::Result<OwnedFd> {
     let (program, home) = (program.to_owned(), home.to_owned());
-    let made = tokio::task::spawn_blocking(move || hull_network::spare_tap(&program, &home));
+    let make = move || hull_network::spare_tap(&program, &home, gateway);
+    let made = tokio::task::spawn_blocking(make);
     made.await.map_err(io::Error::other)?
 }
 
 /// There are no taps here.
 #[cfg(not(target_os = "linux"))]
-pub(super) async fn tap(_program: &Path, _home: &Path) -> io::Result<OwnedFd> {
+pub(super) async fn tap(
+    _program: &Path,
+    _home: &Path,
+    _gateway: Option<Cidr>,
+) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 const SPARE: &str = "spare";
+/// What a container that is run for practice finds in its network; `hull-init/src/rehearsal.rs` has
+/// it, too.
+const GATEWAY: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::new(172, 17, 0, 1)), prefix: 16 };
 
 #[cfg(test)]
 mod tests {
