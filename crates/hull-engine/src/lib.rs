@@ -53,6 +53,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, EventOptions, EventStream};
 pub use filters::Filters;
 pub use hull_network::ipam::is_link_local;
+pub use hull_network::model::boolean;
 pub use hull_plan::{
     BlkioRates, ContainerConfig, EndpointConfig, Healthcheck, HostConfig, ImageConfig, Link,
     LogConfig, MountConfig, MountKind, MountPoint, PortBinding, RestartMode, RestartPolicy, Ulimit,

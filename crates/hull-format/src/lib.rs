@@ -3,6 +3,7 @@
 
 mod duration;
 mod list;
+mod natural;
 mod ports;
 mod table;
 mod template;
@@ -12,6 +13,7 @@ mod units;
 
 pub use duration::GoDuration;
 pub use list::{Format, Listing, Row};
+pub use natural::natural;
 pub use ports::{Port, ports};
 pub use table::align;
 pub use template::{Data, Error, Template};

@@ -71,6 +71,9 @@ impl FromStr for Cidr {
     fn from_str(text: &str) -> Result<Self, NotACidr> {
         let (address, prefix) = text.split_once('/').ok_or(NotACidr)?;
         let address: IpAddr = address.parse().map_err(|_| NotACidr)?;
+        if !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NotACidr);
+        }
         let prefix: u8 = prefix.parse().map_err(|_| NotACidr)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         if prefix > most { Err(NotACidr) } else { Ok(Self { address, prefix }) }

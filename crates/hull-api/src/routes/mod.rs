@@ -81,11 +81,13 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/images/prune", post(images::prune))
         .route("/images/{*name}", get(images::get).post(images::post).delete(images::remove))
         .route("/networks", get(networks::list))
+        .route("/networks/", get(networks::list))
         .route("/networks/create", post(networks::create))
         .route("/networks/prune", post(networks::prune))
-        .route("/networks/{id}", get(networks::inspect).delete(networks::remove))
-        .route("/networks/{id}/connect", post(networks::connect))
-        .route("/networks/{id}/disconnect", post(networks::disconnect))
+        .route(
+            "/networks/{*id}",
+            get(networks::inspect).delete(networks::remove).post(networks::post),
+        )
         .route("/volumes", get(volumes::list))
         .route("/volumes/create", post(volumes::create))
         .route("/volumes/prune", post(volumes::prune))

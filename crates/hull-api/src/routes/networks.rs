@@ -1,6 +1,7 @@
 //! Networks.
 
 use axum::extract::{Path, State};
+use axum::response::IntoResponse as _;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -21,7 +22,21 @@ pub(super) async fn list(State(server): State<Server>, parameters: Parameters) -
     ok(&shown.collect())
 }
 
-pub(super) async fn inspect(State(server): State<Server>, Path(id): Path<String>) -> Answer {
+pub(super) async fn inspect(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Answer {
+    if let Some(text) = parameters.text("verbose")
+        && hull_engine::boolean(text).is_none()
+    {
+        return Err(ApiError::bad_request(format!(
+            "invalid value for verbose: {text}: strconv.ParseBool: parsing {text:?}: invalid syntax"
+        )));
+    }
+    if !matches!(parameters.text("scope"), None | Some("local")) {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, format!("network {id} not found")));
+    }
     ok(&wire::network(&server.engine.network(&id)?))
 }
 
@@ -41,24 +56,22 @@ pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) 
     ok(&json!({"NetworksDeleted": removed}))
 }
 
-pub(super) async fn connect(
+/// What is done with a network; its name may have slashes.
+pub(super) async fn post(
     State(server): State<Server>,
-    Path(id): Path<String>,
+    Path(path): Path<String>,
     Json(body): Json,
 ) -> Answer {
-    let (container, config) = wire::connect(body)?;
-    server.engine.connect_network(&id, &container, config).await?;
-    Ok(json(StatusCode::OK, &Value::Null))
-}
-
-pub(super) async fn disconnect(
-    State(server): State<Server>,
-    Path(id): Path<String>,
-    Json(body): Json,
-) -> Answer {
-    let container = body["Container"].as_str();
-    let container = container.ok_or_else(|| ApiError::bad_request("no container is named"))?;
-    let force = body["Force"].as_bool().unwrap_or_default();
-    server.engine.disconnect_network(&id, container, force).await?;
-    Ok(json(StatusCode::OK, &Value::Null))
+    match path.rsplit_once('/') {
+        Some((id, "connect")) => {
+            let (container, config) = wire::connect(body)?;
+            server.engine.connect_network(id, &container, config).await?;
+        }
+        Some((id, "disconnect")) => {
+            let (container, force) = wire::disconnect(body)?;
+            server.engine.disconnect_network(id, &container, force).await?;
+        }
+        _ => return Err(ApiError::new(StatusCode::NOT_FOUND, "page not found")),
+    }
+    Ok(StatusCode::OK.into_response())
 }

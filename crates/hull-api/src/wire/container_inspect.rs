@@ -65,7 +65,7 @@ pub(crate) fn container_inspect(container: &Inspect) -> Value {
     value["Config"] = config(&container.id, &container.config);
     value["NetworkSettings"] = network_settings(
         &container.endpoints,
-        container.config.exposed_ports.iter().filter(|_| state.status.is_running()),
+        container.config.exposed_ports.iter(),
         &container.ports,
     );
     value["Hull"] = json!({

@@ -1,5 +1,6 @@
 //! `EndpointSettings`: a container in a network.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hull_engine::{ContainerEndpoint, EndpointConfig};
@@ -44,7 +45,7 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
             .collect::<Result<_, _>>()?,
         mac_address: fields.take("MacAddress")?,
         gateway_priority: fields.take("GwPriority")?,
-        driver_options: Default::default(),
+        driver_options: driver_options(&mut fields)?,
     };
     // What Docker shows of an endpoint, which some clients send back.
     for name in [
@@ -62,6 +63,17 @@ pub(crate) fn endpoint_config(value: Value) -> Result<EndpointConfig, ApiError> 
     }
     fields.finish()?;
     Ok(config)
+}
+
+/// Reads options of the driver. It knows none that Docker's does not know: those are kept.
+fn driver_options(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiError> {
+    let options: BTreeMap<String, String> = fields.take("DriverOpts")?;
+    match options.iter().find(|(name, _)| name.starts_with("com.docker.network.")) {
+        Some((name, value)) => {
+            Err(ApiError::bad_request(format!("driver option {name} is not supported: {value}")))
+        }
+        None => Ok(options),
+    }
 }
 
 fn link_local(text: &str) -> Result<IpAddr, ApiError> {
@@ -102,7 +114,10 @@ fn endpoint(endpoint: &ContainerEndpoint) -> Value {
         "Links": list(&config.links),
         "Aliases": list(&config.aliases),
         "MacAddress": endpoint.mac,
-        "DriverOpts": null,
+        "DriverOpts": match config.driver_options.is_empty() {
+            true => Value::Null,
+            false => json!(config.driver_options),
+        },
         "GwPriority": config.gateway_priority,
         "NetworkID": endpoint.network_id,
         "EndpointID": endpoint.id,

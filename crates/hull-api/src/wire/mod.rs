@@ -26,7 +26,7 @@ pub(crate) use event::event;
 pub(crate) use exec::{exec_config, exec_inspect, exec_start};
 pub(crate) use host_config::update;
 pub(crate) use image::{history_step, image_inspect, image_summary, removed};
-pub(crate) use networks::{connect, create_network, network};
+pub(crate) use networks::{connect, create_network, disconnect, network};
 pub(crate) use path_stat::path_stat;
 pub(crate) use progress::{loaded, pulled, pulling};
 pub(crate) use statistics::statistics;

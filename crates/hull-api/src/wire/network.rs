@@ -13,6 +13,9 @@ pub(crate) fn network_settings<'a>(
     published: &[PublishedPort],
 ) -> Value {
     let networks = endpoints(all);
+    // Ports are endpoints' in Docker: one that is in no network exposes none.
+    let is_connected = all.iter().any(|endpoint| !endpoint.id.is_empty());
+    let exposed = exposed.filter(|_| is_connected);
     // Docker repeats the default network's endpoint beside the list.
     let default = networks["bridge"].clone();
     let text = |name: &str| json!(default[name].as_str().unwrap_or_default());

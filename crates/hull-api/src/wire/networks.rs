@@ -41,13 +41,13 @@ pub(crate) fn network(info: &NetworkInfo) -> Value {
         "IPAM": {
             "Driver": "default",
             "Options": ipam_options,
-            "Config": network.subnets.iter().map(subnet).collect::<Value>(),
+            "Config": network.subnets.iter().chain(&network.unused).map(subnet).collect::<Value>(),
         },
         "Internal": network.internal,
         "Attachable": network.attachable,
         "Ingress": false,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": false,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
         "Containers": containers.collect::<Map<_, _>>(),
         "Options": network.options,
         "Labels": network.labels,
@@ -94,35 +94,31 @@ pub(crate) fn create_network(body: Value) -> Result<CreateNetwork, ApiError> {
         options: fields.take("Options")?,
         ipam_options,
         subnets: configs.into_iter().map(subnet_config).collect::<Result<_, _>>()?,
+        config_only: fields.take("ConfigOnly")?,
+        config_from: fields
+            .take::<Option<ConfigReference>>("ConfigFrom")?
+            .unwrap_or_default()
+            .network,
+        ingress: fields.take("Ingress")?,
+        scoped: scope(&mut fields)?,
     };
     // Names are unique here whatever a client wants.
     fields.accept("CheckDuplicate", &[json!(true)])?;
-    refuse_swarm(&mut fields)?;
     fields.finish()?;
     Ok(options)
 }
 
-/// Swarm's networks are none here, in Docker's words.
-fn refuse_swarm(fields: &mut Fields) -> Result<(), ApiError> {
+/// Reads whether a scope is asked for. Swarm's is none here, in Docker's words.
+fn scope(fields: &mut Fields) -> Result<bool, ApiError> {
     let scope: String = fields.take("Scope")?;
-    if !matches!(scope.as_str(), "" | "local") {
-        return Err(ApiError::bad_request(format!(
-            "cannot create a {scope} scoped network when swarm is not active"
-        )));
+    match scope.as_str() {
+        "" => Ok(false),
+        "local" => Ok(true),
+        _ => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            format!("cannot create a {scope} scoped network when swarm is not active"),
+        )),
     }
-    let ingress: bool = fields.take("Ingress")?;
-    if ingress {
-        let message = "Ingress network can only be global scope network";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
-    }
-    let config_only: bool = fields.take("ConfigOnly")?;
-    let config_from: Option<ConfigReference> = fields.take("ConfigFrom")?;
-    if config_only || config_from.is_some_and(|from| !from.network.is_empty()) {
-        return Err(ApiError::bad_request(
-            "configurations without a network are not supported: swarms use them",
-        ));
-    }
-    Ok(())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,4 +151,15 @@ pub(crate) fn connect(body: Value) -> Result<(String, EndpointConfig), ApiError>
     let config = endpoint_config(fields.value("EndpointConfig"))?;
     fields.finish()?;
     Ok((container, config))
+}
+
+/// Reads whom to take off a network, and whether by force.
+///
+/// # Errors
+/// A field of the wrong type, or one that Hull cannot honour.
+pub(crate) fn disconnect(body: Value) -> Result<(String, bool), ApiError> {
+    let mut fields = Fields::new("", body)?;
+    let asked = (fields.take("Container")?, fields.take("Force")?);
+    fields.finish()?;
+    Ok(asked)
 }

@@ -34,14 +34,14 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let names = flags.parse(arguments, Arity::Exactly(1))?;
     let shape = Shape { human: human.0, no_trunc };
     let listing = if human.0 { &HISTORY } else { &EXACT };
-    let parsed = list::format(&format, quiet, listing)?;
+    let parsed = list::format(&format, false, listing)?;
     let path = format!("/images/{}/history", encode(&names[0]));
     invocation.wait_for(async {
         let steps = invocation.client().get(&path).await?;
         let now = Timestamp::now();
         let steps = steps.as_array().into_iter().flatten();
         let rows: Vec<Row> = steps.map(|step| row(step, shape, now)).collect();
-        if quiet {
+        if list::is_quiet(quiet, &format) {
             let ids = rows.iter().filter_map(|row| row.columns[4].1.as_str());
             return output::print(ids.map(|id| format!("{id}\n")).collect::<String>());
         }

@@ -40,7 +40,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         filter.add("reference", reference);
     }
     let listing = if digests { &WITH_DIGESTS } else { &IMAGES };
-    let parsed = list::format(&format, quiet, listing)?;
+    let parsed = list::format(&format, false, listing)?;
     let shows_digests = digests || format.contains(".Digest");
     let query = format!("/images/json?all={}{}", u8::from(all), filter.parameter());
     invocation.wait_for(async {
@@ -52,7 +52,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
             .flatten()
             .flat_map(|image| rows(image, no_trunc, shows_digests, now))
             .collect();
-        if quiet {
+        if list::is_quiet(quiet, &format) {
             return output::print(ids(&rows));
         }
         list::print(&parsed, listing, &rows)

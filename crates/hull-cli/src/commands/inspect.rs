@@ -59,10 +59,15 @@ pub(super) fn run(
     let mut format = String::new();
     let mut size = false;
     let mut only: Option<String> = None;
+    // Docker shows tasks of a swarm then.
+    let mut verbose = false;
     let mut flags = invocation.flags();
     flags.both(&mut format, 'f', "format", FORMAT);
     if matches!(kind, Kind::Any | Kind::Container) {
         flags.both(&mut size, 's', "size", "Display total file sizes if the type is container");
+    }
+    if kind == Kind::Network {
+        flags.both(&mut verbose, 'v', "verbose", "Verbose output for diagnostics");
     }
     if kind == Kind::Any {
         flags.long(&mut only, "type", "Only inspect objects of the given type");
@@ -106,11 +111,11 @@ async fn look_up(
     let container = format!("/containers/{}/json?size={}", encode(name), u8::from(size));
     let image = format!("/images/{}/json", encode(name));
     let volume = format!("/volumes/{}", encode(name));
-    let network = format!("/networks/{}", encode(name).replace('/', "%2F"));
+    let network = super::network::path(name);
     match kind {
         Kind::Container => Ok(client.get(&container).await?),
         Kind::Image => Ok(client.get(&image).await?),
-        Kind::Network => Ok(client.get(&network).await?),
+        Kind::Network => Ok(client.get(&network?).await?),
         Kind::Volume => Ok(client.get(&volume).await?),
         Kind::Any => match client.get(&container).await {
             Ok(value) => Ok(value),
@@ -121,7 +126,7 @@ async fn look_up(
                     }
                     Ok(value)
                 }
-                Err(error) if error.is_not_found() => match client.get(&network).await {
+                Err(error) if error.is_not_found() => match client.get(&network?).await {
                     Err(error) if error.is_not_found() => match client.get(&volume).await {
                         Err(error) if error.is_not_found() => {
                             Err(Failure::new(format!("Error: No such object: {name}")))

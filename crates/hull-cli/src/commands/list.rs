@@ -27,6 +27,12 @@ pub(super) fn format(text: &str, quiet: bool, listing: &Listing) -> Result<Forma
         .map_err(|error| Failure::new(format!("{}: {error}", wording(listing).0)))
 }
 
+/// Whether `--quiet` says what is printed: beside a template it says nothing to docker's lists, but
+/// for the one of containers, which has it the other way round.
+pub(super) fn is_quiet(quiet: bool, format: &str) -> bool {
+    quiet && matches!(format, "" | "table")
+}
+
 /// Prints a list.
 pub(super) fn print(format: &Format, listing: &Listing, rows: &[Row]) -> Result<(), Failure> {
     let text = format

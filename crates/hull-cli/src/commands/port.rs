@@ -1,5 +1,6 @@
 //! `hull port`.
 
+use hull_format::natural;
 use serde_json::{Map, Value};
 
 use super::{Command, Invocation};
@@ -17,46 +18,42 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure> {
-    let operands = invocation.flags().parse(arguments, Arity::AtLeast(1))?;
+    let operands = invocation.flags().parse(arguments, Arity::Between(1, 2))?;
     let [container, rest @ ..] = &operands[..] else {
         return Ok(());
     };
-    if rest.len() > 1 {
-        return Err(Failure::arity(&invocation.usage, "requires at most 2 arguments"));
-    }
     invocation.wait_for(async {
         let path = format!("/containers/{}/json", encode(container));
         let inspected = invocation.client().get(&path).await?;
         let none = Map::new();
         let ports = inspected["NetworkSettings"]["Ports"].as_object().unwrap_or(&none);
-        let lines = match rest.first() {
+        let mut lines = match rest.first().filter(|port| !port.is_empty()) {
             Some(port) => one(ports, port, container)?,
             None => all(ports),
         };
+        lines.sort_by(|one, other| natural(one, other));
         output::print(lines.into_iter().map(|line| line + "\n").collect::<String>())
     })
 }
 
 fn all(ports: &Map<String, Value>) -> Vec<String> {
-    let mut lines: Vec<(u16, String)> = Vec::new();
-    for (port, bindings) in ports {
-        let number = port.split('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-        lines.extend(addresses(bindings).map(|address| (number, format!("{port} -> {address}"))));
-    }
-    lines.sort();
-    lines.into_iter().map(|(_, line)| line).collect()
+    let lines = ports.iter().flat_map(|(port, bindings)| {
+        addresses(bindings).map(move |address| format!("{port} -> {address}"))
+    });
+    lines.collect()
 }
 
-fn one(ports: &Map<String, Value>, port: &str, container: &str) -> Result<Vec<String>, Failure> {
-    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+fn one(ports: &Map<String, Value>, asked: &str, container: &str) -> Result<Vec<String>, Failure> {
+    let (number, protocol) = asked.split_once('/').unwrap_or((asked, ""));
+    let protocol = if protocol.is_empty() { "tcp" } else { protocol };
     if number.parse::<u16>().is_err() {
-        return Err(Failure::new(format!("invalid port: {port}")));
+        return Err(Failure::new(format!("Error: invalid port ({number})")));
     }
     match ports.get(&format!("{number}/{protocol}")) {
         Some(bindings) if !bindings.is_null() => Ok(addresses(bindings).collect()),
-        _ => Err(Failure::new(format!(
-            "no public port \'{number}/{protocol}\' published for {container}"
-        ))),
+        _ => {
+            Err(Failure::new(format!("Error: No public port '{asked}' published for {container}")))
+        }
     }
 }
 
@@ -78,18 +75,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mappings_are_listed_by_port() {
+    fn mappings_are_found_by_port() {
         let ports = json!({
             "8080/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}, {"HostIp": "::", "HostPort": "80"}],
             "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "5353"}],
             "9/tcp": null,
         });
         let ports = ports.as_object().unwrap();
-        assert_eq!(
-            all(ports),
-            ["53/udp -> 127.0.0.1:5353", "8080/tcp -> 0.0.0.0:80", "8080/tcp -> [::]:80"]
-        );
+        assert_eq!(all(ports).len(), 3);
+        assert!(all(ports).contains(&"8080/tcp -> [::]:80".to_owned()));
         assert_eq!(one(ports, "53/udp", "box").unwrap(), ["127.0.0.1:5353"]);
+        assert_eq!(one(ports, "8080/", "box").unwrap().len(), 2);
         assert!(one(ports, "53", "box").is_err());
         assert!(one(ports, "9", "box").is_err());
     }

@@ -18,8 +18,13 @@ impl Labels {
 
 impl Value for Labels {
     fn set(&mut self, text: &str) -> Result<(), String> {
-        if text.is_empty() || text.starts_with('=') {
+        let blank = [' ', '\t'];
+        let key = text.split('=').next().unwrap_or_default().trim_start_matches(blank);
+        if key.is_empty() {
             return Err(format!("invalid label '{text}': empty name"));
+        }
+        if key.contains(blank) {
+            return Err(format!("label '{key}' contains whitespaces"));
         }
         self.add(text);
         Ok(())

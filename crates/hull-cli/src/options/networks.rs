@@ -1,5 +1,7 @@
 //! Flags about a container's networks and ports.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::Links;
@@ -37,6 +39,7 @@ struct Wanted {
     link_local: Vec<String>,
     links: Vec<String>,
     priority: i64,
+    driver_options: BTreeMap<String, String>,
 }
 
 impl Networks {
@@ -71,48 +74,60 @@ impl Networks {
         for text in self.given() {
             all.push(parse(text)?);
         }
-        let aliases: Vec<String> = self.aliases.iter().chain(&self.net_aliases).cloned().collect();
-        let says_more = !(aliases.is_empty() && self.link_local.is_empty())
-            || [&self.ip, &self.ip6, &self.mac].iter().any(|text| !text.is_empty());
         if all.is_empty() {
-            if !says_more {
-                return Ok(Json::Null);
-            }
             all.push(Wanted { name: "default".into(), ..Wanted::default() });
         }
-        if !self.mac.is_empty() && !is_mac(&self.mac) {
-            return Err(Failure::new(format!("{} is not a valid mac address", self.mac)));
-        }
-        let first = &mut all[0];
-        for (flag, own, text) in [
-            ("--ip", &mut first.ip, &self.ip),
-            ("--ip6", &mut first.ip6, &self.ip6),
-            ("--mac-address", &mut first.mac, &self.mac),
-        ] {
-            if !text.is_empty() && !own.is_empty() {
+        self.apply(&mut all[0])?;
+        let mut endpoints = Map::new();
+        for wanted in &mut all {
+            wanted.check()?;
+            if endpoints.contains_key(&wanted.name) {
                 return Err(Failure::new(format!(
-                    "conflicting options: cannot specify both {flag} and per-network settings"
+                    "network {:?} is specified multiple times",
+                    wanted.name
                 )));
             }
-            if !text.is_empty() {
-                own.clone_from(text);
-            }
+            endpoints.insert(wanted.name.clone(), wanted.json());
         }
-        if !aliases.is_empty() && !first.aliases.is_empty() {
+        let users = all.iter().filter(|wanted| is_users(&wanted.name)).count();
+        if users > 0 && users < all.len() {
             return Err(Failure::new(
-                "conflicting options: cannot specify both --network-alias and per-network alias",
+                "conflicting options: cannot attach both user-defined and non-user-defined \
+                 network-modes",
             ));
+        }
+        if all.len() == 1 && all[0] == (Wanted { name: all[0].name.clone(), ..Wanted::default() }) {
+            return Ok(Json::Null);
+        }
+        Ok(json!({"EndpointsConfig": endpoints}))
+    }
+
+    /// Adds what flags of their own say of the first network.
+    fn apply(&self, first: &mut Wanted) -> Result<(), Failure> {
+        let aliases: Vec<String> = self.aliases.iter().chain(&self.net_aliases).cloned().collect();
+        let conflict = |flag: &str, what: &str| {
+            Err(Failure::new(format!(
+                "conflicting options: cannot specify both {flag} and per-network {what}"
+            )))
+        };
+        if !aliases.is_empty() && !first.aliases.is_empty() {
+            return conflict("--network-alias", "alias");
+        }
+        for (flag, what, own, text) in [
+            ("--ip", "IPv4 address", &mut first.ip, &self.ip),
+            ("--ip6", "IPv6 address", &mut first.ip6, &self.ip6),
+            ("--mac-address", "MAC address", &mut first.mac, &self.mac),
+        ] {
+            if text.is_empty() {
+                continue;
+            }
+            if !own.is_empty() {
+                return conflict(flag, what);
+            }
+            own.clone_from(text);
         }
         if !self.link_local.is_empty() && !first.link_local.is_empty() {
-            return Err(Failure::new(
-                "conflicting options: cannot specify both --link-local-ip and per-network link-local \
-                 IP addresses",
-            ));
-        }
-        if !aliases.is_empty() && !is_users(&first.name) {
-            return Err(Failure::new(
-                "network-scoped aliases are only supported for user-defined networks",
-            ));
+            return conflict("--link-local-ip", "link-local IP addresses");
         }
         first.link_local.extend(self.link_local.iter().cloned());
         first.aliases.extend(aliases);
@@ -120,20 +135,7 @@ impl Networks {
         if is_users(&first.name) {
             first.links.clone_from(&self.links.0);
         }
-        if all.len() == 1 && all[0] == (Wanted { name: all[0].name.clone(), ..Wanted::default() }) {
-            return Ok(Json::Null);
-        }
-        let mut endpoints = Map::new();
-        for wanted in &all {
-            if endpoints.contains_key(&wanted.name) {
-                return Err(Failure::new(format!(
-                    "network \"{}\" is specified multiple times",
-                    wanted.name
-                )));
-            }
-            endpoints.insert(wanted.name.clone(), wanted.json());
-        }
-        Ok(json!({"EndpointsConfig": endpoints}))
+        Ok(())
     }
 
     /// Returns the links as they were given.
@@ -173,14 +175,41 @@ impl Networks {
     }
 }
 
-/// Whether a text is six bytes in hexadecimal.
-fn is_mac(text: &str) -> bool {
-    let separator = if text.contains('-') { '-' } else { ':' };
-    let is_byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(separator).count() == 6 && text.split(separator).all(is_byte)
+/// Reads six bytes in hexadecimal, as Go does: between colons or dashes, or in pairs between dots;
+/// returns them with colons.
+fn mac(text: &str) -> Option<String> {
+    let (separator, digits) = match text {
+        text if text.contains('.') => ('.', 4),
+        text if text.contains('-') => ('-', 2),
+        _ => (':', 2),
+    };
+    let fits = |part: &str| part.len() == digits && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let all: String = text.split(separator).collect();
+    if all.len() != 12 || !text.split(separator).all(fits) {
+        return None;
+    }
+    let bytes: Vec<&str> = (0..6).map(|place| &all[2 * place..2 * place + 2]).collect();
+    Some(bytes.join(":").to_lowercase())
 }
 
 impl Wanted {
+    /// Refuses what docker's client refuses, and writes the hardware address as it does.
+    fn check(&mut self) -> Result<(), Failure> {
+        if self.name.trim().is_empty() {
+            return Err(Failure::new("no name set for network"));
+        }
+        if !self.aliases.is_empty() && !is_users(&self.name) {
+            return Err(Failure::new(
+                "network-scoped aliases are only supported for user-defined networks",
+            ));
+        }
+        if !self.mac.is_empty() {
+            self.mac = mac(self.mac.trim())
+                .ok_or_else(|| Failure::new(format!("{} is not a valid mac address", self.mac)))?;
+        }
+        Ok(())
+    }
+
     fn json(&self) -> Json {
         json!({
             "Aliases": self.aliases,
@@ -190,6 +219,7 @@ impl Wanted {
                 "LinkLocalIPs": self.link_local,
             },
             "MacAddress": self.mac,
+            "DriverOpts": self.driver_options,
             "GwPriority": self.priority,
             "Links": self.links,
         })
@@ -203,7 +233,7 @@ fn is_users(name: &str) -> bool {
 
 /// Reads `NAME`, or `name=NAME,alias=A,ip=I,..`.
 fn parse(text: &str) -> Result<Wanted, Failure> {
-    if !text.contains('=') {
+    if !is_long(text) {
         return Ok(Wanted { name: text.to_owned(), ..Wanted::default() });
     }
     let mut wanted = Wanted::default();
@@ -221,8 +251,15 @@ fn parse(text: &str) -> Result<Wanted, Failure> {
             "mac-address" => wanted.mac = value,
             "gw-priority" => {
                 wanted.priority = value.parse().map_err(|_| {
-                    Failure::new(format!("invalid gw-priority ({value}): it is no number"))
+                    Failure::new(format!("invalid gw-priority ({value}): invalid syntax"))
                 })?;
+            }
+            "driver-opt" => {
+                let (name, value) =
+                    value.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(
+                        || Failure::new("invalid key value pair format in driver options"),
+                    )?;
+                wanted.driver_options.insert(name.trim().to_lowercase(), value.trim().to_owned());
             }
             other => return Err(Failure::new(format!("invalid field key {other}"))),
         }
@@ -233,9 +270,38 @@ fn parse(text: &str) -> Result<Wanted, Failure> {
     Ok(wanted)
 }
 
+/// Whether docker's client takes a text for fields: a letter, an equals sign, a letter.
+fn is_long(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let mut three = text.as_bytes().windows(3);
+    three.any(|three| is_word(three[0]) && three[1] == b'=' && is_word(three[2]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hardware_addresses_are_read_as_go_reads_them() {
+        for text in ["02:42:ac:11:00:0A", "02-42-AC-11-00-0a", "0242.ac11.000A"] {
+            assert_eq!(mac(text).as_deref(), Some("02:42:ac:11:00:0a"));
+        }
+        for text in ["", "x", "02:42:ac:11:00", "0242ac11000a", "02:42:ac:11:00:0a:0b"] {
+            assert_eq!(mac(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_of_users_are_not_mixed_with_others() {
+        let endpoints = |names: &[&str]| {
+            let networks = names.iter().map(|name| (*name).to_owned()).collect();
+            Networks { networks, ..Networks::default() }.endpoints()
+        };
+        assert!(endpoints(&["a", "b"]).is_ok());
+        for names in [&["a", "none"][..], &["bridge", "a"], &["a", "a"], &[""]] {
+            assert!(endpoints(names).is_err(), "{names:?}");
+        }
+    }
 
     #[test]
     fn networks_are_put_together() {
@@ -253,5 +319,9 @@ mod tests {
         let plain = Networks { networks: vec!["a".into()], ..Networks::default() };
         assert_eq!(plain.endpoints().unwrap(), Json::Null);
         assert!(parse("alias=x").is_err() && parse("name=a,foo=b").is_err());
+        let wanted = parse("name=a,driver-opt=X=y=z").unwrap();
+        assert_eq!(wanted.driver_options, [("x".into(), "y=z".into())].into());
+        // As docker's client: nothing stands behind the equals sign.
+        assert_eq!(parse("name=").unwrap().name, "name=");
     }
 }

@@ -177,19 +177,25 @@ fn check_domain(domain: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Reads `host:address` and `host=address`; the daemon looks at the address.
+/// Reads `host:address` and `host=address`.
 fn extra_hosts(given: &[String]) -> Result<Vec<String>, Failure> {
     let read = |text: &String| {
+        let wrong = |why: String| {
+            Failure::new(format!("invalid argument {text:?} for \"--add-host\" flag: {why}"))
+        };
         let pair = text.split_once('=').or_else(|| text.split_once(':'));
-        match pair {
-            Some((name, address)) if !name.is_empty() => {
-                let address = address.strip_prefix('[').unwrap_or(address);
-                Ok(format!("{name}:{}", address.strip_suffix(']').unwrap_or(address)))
-            }
-            _ => Err(Failure::new(format!(
-                "invalid argument {text:?} for \"--add-host\" flag: bad format for add-host: {text:?}"
-            ))),
+        let (name, address) = pair
+            .filter(|(name, _)| !name.is_empty() && !name.contains(':'))
+            .ok_or_else(|| wrong(format!("bad format for add-host: {text:?}")))?;
+        if address == "host-gateway" {
+            return Ok(format!("{name}:{address}"));
         }
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let bare = bare.unwrap_or(address);
+        if bare.trim().parse::<IpAddr>().is_err() {
+            return Err(wrong(format!("invalid IP address in add-host: {bare:?}")));
+        }
+        Ok(format!("{name}:{bare}"))
     };
     given.iter().map(read).collect()
 }

@@ -113,7 +113,10 @@ impl Engine {
             created: record.created,
             labels: record.config.labels.clone(),
             endpoints: self.endpoints(container, record, &live),
-            exposed_ports: match live.state.status.is_running() {
+            // Those of one in no network nobody could reach.
+            exposed_ports: match live.state.status.is_running()
+                && !container.attachments().list.is_empty()
+            {
                 true => record.config.exposed_ports.clone(),
                 false => BTreeSet::new(),
             },
@@ -245,7 +248,7 @@ impl Query {
             && filters.matches("status", state.status.as_str())
             && filters.is_exactly("health", health)
             && (!filters.contains("network")
-                || is_in(container, record, filters.values("network")))
+                || is_in(container, filters.values("network")))
             && filters.is_exactly("isolation", isolation)
             && volume
             && (!filters.contains("publish")
@@ -264,12 +267,12 @@ impl Query {
 }
 
 /// Whether a container is in one of `networks`, names or identifiers.
-fn is_in(container: &Container, record: &Record, networks: &[String]) -> bool {
+fn is_in(container: &Container, networks: &[String]) -> bool {
     let is = |name: &str| networks.iter().any(|network| network == name);
-    if record.config.host.network_mode == "none" {
+    let attachments = container.attachments();
+    if attachments.in_none {
         return is("none");
     }
-    let attachments = container.attachments();
     let mut known = attachments.list.iter().flat_map(|one| [&one.asked, &one.network]);
     known.any(|name| is(name))
 }

@@ -50,7 +50,7 @@ impl Engine {
             networks = attachments.number(networks);
         }
         if let Some(StartFrom::Checkpoint { dir, .. }) = from {
-            attachments.name_as(&Attachments::read(dir, &record.config));
+            attachments.name_as(&Attachments::read(dir, &record.config), &networks);
         }
         if attachments != before {
             attachments.write(&container.dir)?;
@@ -68,6 +68,11 @@ impl Engine {
     pub(super) fn lease(&self, container: &str, attachment: &mut Attachment) -> Result<Network> {
         let mut inside = self.inner.networks.inside();
         let network = inside.find(&attachment.asked)?.clone();
+        if network.config_only {
+            return Err(Error::Forbidden(
+                "cannot create endpoint on configuration-only network".into(),
+            ));
+        }
         if network.driver != Driver::Bridge {
             return Err(Error::InvalidParameter(format!(
                 "container cannot be connected to network {}",

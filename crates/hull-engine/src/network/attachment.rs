@@ -1,13 +1,14 @@
 //! A container's networks on disk: `networks.json` in its directory.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use hull_network::Mac;
-use hull_network::model::{DEFAULT, Network};
+use hull_network::model::{DEFAULT, INTERFACE, Network};
 use hull_plan::{ContainerConfig, EndpointConfig};
 use serde::{Deserialize, Serialize};
 use tracing::error;
@@ -22,6 +23,9 @@ pub(crate) struct Attachments {
     /// Number of the next interface.
     #[serde(default)]
     pub(super) next: u32,
+    /// It is in `none`, and so in no other network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_none: bool,
 }
 
 /// A container in one network.
@@ -68,7 +72,7 @@ impl Attachments {
     /// Returns what a new container asks for.
     pub(crate) fn of(config: &ContainerConfig) -> Self {
         let mode = match config.host.network_mode.as_str() {
-            "none" => return Self::default(),
+            "none" => return Self { in_none: true, ..Self::default() },
             "" | "default" => DEFAULT,
             mode => mode,
         };
@@ -87,7 +91,7 @@ impl Attachments {
                 ..Attachment::default()
             });
         }
-        Self { list, next: 0 }
+        Self { list, ..Self::default() }
     }
 
     /// Puts them into Docker's order and numbers their interfaces; returns their `networks` in the same
@@ -95,10 +99,16 @@ impl Attachments {
     pub(crate) fn number(&mut self, networks: Vec<Network>) -> Vec<Network> {
         let mut both: Vec<_> = std::mem::take(&mut self.list).into_iter().zip(networks).collect();
         both.sort_by_cached_key(|(attachment, network)| attachment.rank(network));
-        for (number, (attachment, _)) in both.iter_mut().enumerate() {
-            attachment.interface = format!("eth{number}");
+        self.next = 0;
+        let mut others: BTreeMap<String, u32> = BTreeMap::new();
+        for (attachment, network) in &mut both {
+            let next = match network.interface_prefix() {
+                INTERFACE => &mut self.next,
+                prefix => others.entry(prefix.to_owned()).or_default(),
+            };
+            attachment.interface = format!("{}{next}", network.interface_prefix());
+            *next += 1;
         }
-        self.next = both.len() as u32;
         let (list, networks) = both.into_iter().unzip();
         self.list = list;
         networks
@@ -113,12 +123,12 @@ impl Attachments {
             interface: attachment.interface.clone(),
             ..Attachment::default()
         };
-        Self { list: self.list.iter().map(copy).collect(), next: self.next }
+        Self { list: self.list.iter().map(copy).collect(), ..*self }
     }
 
     /// Calls the interfaces what they are called in a machine that was `saved` with others: those in
-    /// the same networks are the same.
-    pub(crate) fn name_as(&mut self, saved: &Self) {
+    /// the same networks are the same. `networks` are its own, in order.
+    pub(crate) fn name_as(&mut self, saved: &Self, networks: &[Network]) {
         for attachment in &mut self.list {
             let is_it = |other: &&Attachment| {
                 !other.network.is_empty() && other.network == attachment.network
@@ -128,21 +138,24 @@ impl Attachments {
                 before.map(|before| before.interface.clone()).unwrap_or_default();
         }
         self.next = saved.next;
-        for place in 0..self.list.len() {
+        for (place, network) in networks.iter().enumerate() {
             if self.list[place].interface.is_empty() {
-                self.list[place].interface = self.next_interface();
+                self.list[place].interface = self.next_interface(network.interface_prefix());
             }
         }
     }
 
     /// Returns a name for one more interface: as in Docker, one that there has not been since the
-    /// container was started.
-    pub(crate) fn next_interface(&mut self) -> String {
-        let number = |one: &Attachment| one.interface.strip_prefix("eth")?.parse().ok();
+    /// container was started, if it has the usual `prefix`.
+    pub(crate) fn next_interface(&mut self, prefix: &str) -> String {
+        let number = |one: &Attachment| one.interface.strip_prefix(prefix)?.parse().ok();
         let highest: Option<u32> = self.list.iter().filter_map(number).max();
-        let next = self.next.max(highest.map_or(0, |highest| highest + 1));
-        self.next = next + 1;
-        format!("eth{next}")
+        let mut next = highest.map_or(0, |highest| highest + 1);
+        if prefix == INTERFACE {
+            next = next.max(self.next);
+            self.next = next + 1;
+        }
+        format!("{prefix}{next}")
     }
 
     /// Reads those of the container in `dir`; what it asked for if it has none yet.

@@ -69,7 +69,10 @@ impl Inside {
                 if !subnet.subnet.contains(asked) {
                     return Err(no_subnet(asked));
                 }
-                if asked == subnet.gateway || holder(asked).is_some_and(|other| !is_idle(other)) {
+                let is_reserved = asked == subnet.gateway
+                    || subnet.reserved.values().any(|reserved| *reserved == asked)
+                    || !ipam::is_host(subnet.subnet, asked);
+                if is_reserved || holder(asked).is_some_and(|other| !is_idle(other)) {
                     return Err(Error::Forbidden("Address already in use".into()));
                 }
                 asked

@@ -2,6 +2,7 @@
 
 mod attach;
 mod attachment;
+mod configuration;
 mod connect;
 mod create;
 mod lease;
@@ -13,6 +14,7 @@ pub(crate) mod ports;
 mod remove;
 mod settle;
 pub(crate) mod shown;
+mod subnets;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -113,7 +115,7 @@ fn predefined(name: &str, inside: &Inside) -> Result<Network> {
     };
     let (mut subnets, mut options) = (Vec::new(), BTreeMap::new());
     if driver == Driver::Bridge {
-        subnets.push(create::free_subnet(inside)?);
+        subnets.push(subnets::free_subnet(inside)?);
         options = default_options();
     }
     Ok(Network {
@@ -122,12 +124,8 @@ fn predefined(name: &str, inside: &Inside) -> Result<Network> {
         created: created(Timestamp::now()),
         driver,
         subnets,
-        ipv6: false,
-        internal: false,
-        attachable: false,
-        labels: BTreeMap::new(),
         options,
-        ipam_options: BTreeMap::new(),
+        ..Network::default()
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use hull_network::model::{BRIDGE_NAME, HOST_BINDING, MASQUERADE, MTU, TALK, boolean};
+use hull_network::model::{
+    BRIDGE_NAME, HOST_BINDING, INTERFACE_PREFIX, MASQUERADE, MTU, TALK, boolean,
+};
 
 use super::{CreateNetwork, Inside};
 use crate::{Error, Result};
@@ -14,10 +16,12 @@ pub(super) fn check_options(options: &CreateNetwork) -> Result<()> {
             BRIDGE_NAME if !is_interface(value) => "a name of an interface",
             HOST_BINDING if value.parse::<IpAddr>().is_err() => "an IP address",
             MASQUERADE | TALK if boolean(value).is_none() => "true or false",
-            MTU if !value.parse::<u32>().is_ok_and(|mtu| (68..=65535).contains(&mtu)) => {
+            // As in Docker, none is the usual one.
+            MTU if !value.parse().is_ok_and(|mtu: u32| mtu == 0 || (68..=65535).contains(&mtu)) => {
                 "an MTU (68 to 65535)"
             }
-            BRIDGE_NAME | HOST_BINDING | MASQUERADE | MTU | TALK => continue,
+            INTERFACE_PREFIX if !is_prefix(value) => "how the name of an interface begins",
+            BRIDGE_NAME | HOST_BINDING | INTERFACE_PREFIX | MASQUERADE | MTU | TALK => continue,
             // What Docker's bridge driver does not know it keeps and shows.
             _ if !name.starts_with(DOCKERS) => continue,
             _ => {
@@ -30,11 +34,7 @@ pub(super) fn check_options(options: &CreateNetwork) -> Result<()> {
             "invalid value for {name}: {value:?} is not {wanted}"
         )));
     }
-    if let Some((name, value)) = options.ipam_options.iter().next() {
-        return Err(Error::InvalidParameter(format!(
-            "IPAM option {name} is not supported: {value}"
-        )));
-    }
+    // Docker's own driver of addresses knows no options; it keeps and shows them, too.
     Ok(())
 }
 
@@ -69,6 +69,15 @@ fn is_interface(name: &str) -> bool {
         && !is_made_up(name)
 }
 
+/// What a number can stand behind: nothing is the usual beginning.
+fn is_prefix(text: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    text.len() <= 12
+        && text.chars().all(fits)
+        && !text.ends_with(|letter: char| letter.is_ascii_digit())
+        && !text.starts_with('-')
+}
+
 /// How the names of options begin that mean something to Docker.
 const DOCKERS: &str = "com.docker.network.";
 
@@ -88,6 +97,9 @@ mod tests {
     fn options_are_understood_or_refused() {
         for (name, value) in [
             (MTU, "9000"),
+            (MTU, "0"),
+            (INTERFACE_PREFIX, "net-"),
+            (INTERFACE_PREFIX, ""),
             (TALK, "false"),
             (MASQUERADE, "1"),
             (HOST_BINDING, "127.0.0.1"),
@@ -101,6 +113,8 @@ mod tests {
             (TALK, "no", "true or false"),
             (HOST_BINDING, "localhost", "an IP address"),
             (BRIDGE_NAME, "b0123456789ab", "a name of an interface"),
+            (INTERFACE_PREFIX, "a/b", "how the name of an interface begins"),
+            (INTERFACE_PREFIX, "net1", "how the name of an interface begins"),
             (BRIDGE_NAME, "longer-than-linux-takes", "a name of an interface"),
             ("com.docker.network.bridge.inhibit_ipv4", "true", "not supported"),
         ] {

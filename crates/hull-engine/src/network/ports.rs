@@ -140,7 +140,7 @@ mod tests {
             ..ContainerConfig::default()
         };
         let attachment = Attachment { v4: Some([10, 0, 0, 2].into()), ..Attachment::default() };
-        let attachments = Attachments { list: vec![attachment], next: 0 };
+        let attachments = Attachments { list: vec![attachment], ..Attachments::default() };
         let all = publish(&config, &attachments, std::slice::from_ref(network))?;
         let show = |publish: &Publish| {
             let (first, last) = publish.host_ports;

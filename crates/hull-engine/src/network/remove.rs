@@ -2,6 +2,7 @@
 
 use hull_network::model::Network;
 
+use super::configuration;
 use crate::{Engine, Error, Filters, Result};
 
 impl Engine {
@@ -28,6 +29,7 @@ impl Engine {
                 attachment.endpoint.get(..12).unwrap_or_default(),
             )));
         }
+        configuration::check_unused(&self.inner.networks.inside(), &network)?;
         self.forget_network(&network)
     }
 
@@ -46,6 +48,7 @@ impl Engine {
             let excluded =
                 filters.contains("label!") && filters.all_labels("label!", &network.labels);
             if network.is_predefined()
+                || network.config_only
                 || young
                 || excluded
                 || !filters.all_labels("label", &network.labels)

@@ -43,15 +43,12 @@ impl Engine {
         record: &Record,
         live: &Live,
     ) -> Vec<ContainerEndpoint> {
-        if container.attachments().list.is_empty() {
-            // One that has been taken off all of its networks is in none, not even in `none`.
-            if !super::Attachments::of(&record.config).list.is_empty() {
-                return Vec::new();
-            }
+        let attachments = container.attachments();
+        if attachments.in_none {
             return vec![none(self)];
         }
         let mut shown = Vec::new();
-        for attachment in container.attachments().list {
+        for attachment in attachments.list {
             let found = self.inner.networks.find(match attachment.network.as_str() {
                 "" => &attachment.asked,
                 id => id,

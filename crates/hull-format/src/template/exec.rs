@@ -370,16 +370,21 @@ impl<'t> Run<'t> {
                 if object.kind != ObjectKind::Struct {
                     return Ok(Val::Missing);
                 }
-                if let Some(value) = Hints::DOCKER.alias(name).and_then(|n| object.field(n)) {
+                let in_json = Hints::DOCKER.alias(name).unwrap_or(name);
+                if let Some(value) = object.field(in_json) {
                     return Ok(value.clone());
                 }
-                if let (None, Some(value)) = (&self.data.type_name, Hints::DOCKER.left_out(name)) {
+                let left_out = Hints::DOCKER.left_out(in_json);
+                if let (None, Some(value)) = (&self.data.type_name, left_out) {
                     return Ok(value);
                 }
                 match &self.data.type_name {
                     Some(kind) => fail(format_args!("can't evaluate field {name} in type {kind}")),
                     None => fail(format_args!("map has no entry for key {quoted}")),
                 }
+            }
+            Val::Missing if self.data.names == Names::Json => {
+                fail(format_args!("nil pointer evaluating interface {{}}.{name}"))
             }
             // A map that is not there has no keys either.
             Val::Missing | Val::Null(Null::Map) => Ok(Val::Missing),

@@ -29,18 +29,19 @@ pub fn free_address(subnet: &Subnet, is_taken: impl Fn(IpAddr) -> bool) -> Optio
 }
 
 /// Returns whether an address of a network is for a host: the first one is the network's, and the last
-/// one of IPv4 means all of it, unless it is a very small one.
+/// one of IPv4 means all of it.
 pub fn is_host(network: Cidr, address: IpAddr) -> bool {
     let ((first, last), bits) = (bounds(network), bits(address));
-    let v4 = address.is_ipv4();
-    let small = last - first < 3;
-    small && v4 || bits != first && !(v4 && bits == last)
+    bits != first && !(address.is_ipv4() && bits == last)
 }
 
-/// Returns the first address of a network for hosts.
-pub fn first_host(network: Cidr) -> IpAddr {
-    let (first, last) = bounds(network);
-    with_bits(network.address, if last - first < 2 { first } else { first + 1 })
+/// Returns the first address for hosts of a network that is in `range`; `None` if there is none.
+pub fn first_host(network: Cidr, range: Option<Cidr>) -> Option<IpAddr> {
+    let range = range.unwrap_or(network);
+    let (first, last) = bounds(range);
+    (0..=1.min(last - first))
+        .map(|offset| with_bits(range.address, first + offset))
+        .find(|address| is_host(network, *address))
 }
 
 /// Returns the first and the last address of a network as numbers.
@@ -77,7 +78,7 @@ mod tests {
         let cidr: Cidr = text.parse().unwrap();
         Subnet {
             subnet: cidr,
-            gateway: first_host(cidr),
+            gateway: first_host(cidr, None).unwrap_or(cidr.address),
             implied_gateway: true,
             range: range.map(|range| range.parse().unwrap()),
             reserved: [("x".into(), "10.0.0.3".parse().unwrap())].into(),
@@ -101,6 +102,24 @@ mod tests {
     #[test]
     fn the_last_address_is_no_containers() {
         assert_eq!(free("10.1.0.0/30", None, &["10.1.0.2"]), None);
-        assert_eq!(free("10.1.0.0/31", None, &[]).as_deref(), Some("10.1.0.1"));
+        assert_eq!(free("10.1.0.0/31", None, &[]), None);
+    }
+
+    #[test]
+    fn the_first_address_for_a_host() {
+        for (network, range, first) in [
+            ("10.0.0.9/24", None, Some("10.0.0.1")),
+            ("10.0.0.0/24", Some("10.0.0.130/25"), Some("10.0.0.128")),
+            ("10.0.0.0/24", Some("10.0.0.0/25"), Some("10.0.0.1")),
+            ("10.0.0.0/31", None, None),
+            ("10.0.0.0/32", None, None),
+            ("10.0.0.0/24", Some("10.0.0.255/32"), None),
+            ("fd00::/127", None, Some("fd00::1")),
+            ("fd00::/128", None, None),
+        ] {
+            let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+            let found = first_host(cidr(network), range.map(cidr));
+            assert_eq!(found, first.map(|text| text.parse().unwrap()), "{network} {range:?}");
+        }
     }
 }

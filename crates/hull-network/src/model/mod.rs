@@ -21,9 +21,12 @@ pub struct Network {
     /// RFC 3339, nanoseconds.
     pub created: String,
     pub driver: Driver,
-    /// At most one of IPv4 and one of IPv6.
+    /// At most one of IPv4 and one of IPv6, in this order.
     #[serde(default)]
     pub subnets: Vec<Subnet>,
+    /// Those of a family that it has not: Docker shows what was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unused: Vec<Subnet>,
     /// Containers have addresses of IPv6.
     #[serde(default)]
     pub ipv6: bool,
@@ -38,6 +41,12 @@ pub struct Network {
     pub options: BTreeMap<String, String>,
     #[serde(default)]
     pub ipam_options: BTreeMap<String, String>,
+    /// No network at all, but what others are made from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub config_only: bool,
+    /// What it was made from, by name; empty: from what was asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub config_from: String,
 }
 
 /// How containers of a network are connected.
@@ -66,7 +75,7 @@ impl Driver {
 /// Addresses of a network.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Subnet {
-    /// Its own address: the bits of hosts are zero.
+    /// As it was asked for: bits of hosts need not be zero.
     pub subnet: Cidr,
     pub gateway: IpAddr,
     /// Nobody asked for that gateway: Docker does not show it then.
@@ -89,7 +98,7 @@ impl Network {
     /// Returns what the service needs to know.
     pub fn segment(&self) -> Segment {
         let gateway = |subnet: &Subnet| Cidr { address: subnet.gateway, ..subnet.subnet };
-        let mtu = self.options.get(MTU).and_then(|text| text.parse().ok());
+        let mtu = self.options.get(MTU).and_then(|text| text.parse().ok()).filter(|mtu| *mtu > 0);
         // What names it on the host does not concern the namespace.
         let bridge = self.options.get(BRIDGE_NAME).filter(|_| !self.is_predefined());
         Segment {
@@ -114,6 +123,12 @@ impl Network {
     pub fn host_binding(&self) -> Option<IpAddr> {
         let address: IpAddr = self.options.get(HOST_BINDING)?.parse().ok()?;
         (!address.is_unspecified()).then_some(address)
+    }
+
+    /// Returns how the names of its interfaces in containers begin; numbers follow.
+    pub fn interface_prefix(&self) -> &str {
+        let asked = self.options.get(INTERFACE_PREFIX).map(String::as_str);
+        asked.filter(|prefix| !prefix.is_empty()).unwrap_or(INTERFACE)
     }
 
     /// Returns the subnet of IPv4.
@@ -141,6 +156,10 @@ pub const TALK: &str = "com.docker.network.bridge.enable_icc";
 pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 /// Option that says on which address of the host ports are published.
 pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// Option that says how the names of interfaces in containers begin.
+pub const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+/// How they begin where nobody says so.
+pub const INTERFACE: &str = "eth";
 const DEFAULT_MTU: u32 = 1500;
 
 /// Reads a boolean as Go's `strconv.ParseBool` does.

@@ -119,13 +119,9 @@ mod tests {
             name: "n".into(),
             created: "2026-01-01T00:00:00Z".into(),
             driver: Driver::Bridge,
-            subnets: vec![],
-            ipv6: false,
             internal: true,
-            attachable: false,
             labels: [("a".into(), "b".into())].into(),
-            options: Default::default(),
-            ipam_options: Default::default(),
+            ..Network::default()
         };
         store.save(&network).unwrap();
         fs::write(home.path().join("networks/x.json"), "{").unwrap();

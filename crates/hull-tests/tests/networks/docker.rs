@@ -7,6 +7,7 @@ fn networks_are_dockers() {
     are_dockers(&[
         include_str!("../scripts/networks.sh"),
         include_str!("../scripts/networks-order.sh"),
+        include_str!("../scripts/networks-words.sh"),
     ]);
 }
 

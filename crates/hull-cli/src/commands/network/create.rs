@@ -1,14 +1,12 @@
 //! `hull network create`.
 
-use std::collections::BTreeMap;
-
 use hull_network::Cidr;
 use serde_json::{Value, json};
 
 use crate::commands::{Command, Invocation};
 use crate::error::Failure;
-use crate::flags::{Arity, FlagSet};
-use crate::options::Labels;
+use crate::flags::{Arity, FlagSet, Switch};
+use crate::options::{Labels, Options, Strings};
 use crate::output;
 
 pub(super) const COMMAND: Command = Command {
@@ -25,12 +23,12 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     let mut internal = false;
     let mut ipv6 = false;
     let mut labels = Labels::default();
-    let mut options: Vec<String> = Vec::new();
-    let mut ipam_options: Vec<String> = Vec::new();
+    let mut options = Options::default();
+    let mut ipam_options = Options::default();
     let mut pools = Pools::default();
     let mut swarm = Swarm::default();
     let mut ipam_driver = "default".to_owned();
-    let mut ipv4 = true;
+    let mut ipv4 = Switch(true);
     let mut flags = invocation.flags();
     flags.long(&mut attachable, "attachable", "Enable manual container attachment");
     flags.long(
@@ -60,13 +58,13 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
         "Driver": driver,
         "Internal": internal,
         "Attachable": attachable,
-        "EnableIPv4": ipv4,
+        "EnableIPv4": ipv4.0,
         "EnableIPv6": ipv6,
         "Labels": labels.0,
-        "Options": pairs(&options),
+        "Options": options.0,
         "IPAM": {
             "Driver": ipam_driver,
-            "Options": pairs(&ipam_options),
+            "Options": ipam_options.0,
             "Config": pools.config()?,
         },
     });
@@ -77,7 +75,7 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     })
 }
 
-/// Flags that are for swarms; the daemon says so, in Docker's words.
+/// Flags that are for swarms, or that come from them; the daemon knows, in Docker's words.
 #[derive(Debug, Default)]
 struct Swarm {
     config_from: String,
@@ -111,86 +109,83 @@ impl Swarm {
 /// Flags about addresses, which belong together by what is in what.
 #[derive(Debug, Default)]
 struct Pools {
-    subnets: Vec<String>,
-    ranges: Vec<String>,
-    gateways: Vec<String>,
-    /// `name=address`
-    auxiliary: Vec<String>,
+    subnets: Strings,
+    ranges: Strings,
+    gateways: Strings,
+    /// Addresses by name.
+    auxiliary: Options,
 }
 
 impl Pools {
-    /// Puts every range, gateway and address to its subnet, as Docker's client does.
+    /// Puts every range, gateway and address to its subnet, as Docker's client does; what is wrong
+    /// with a subnet that is alone the daemon says.
     fn config(&self) -> Result<Vec<Value>, Failure> {
-        let all = |texts: &[String]| -> Vec<String> {
-            texts.iter().flat_map(|text| text.split(',')).map(str::to_owned).collect()
-        };
-        let (subnets, ranges, gateways) =
-            (all(&self.subnets), all(&self.ranges), all(&self.gateways));
-        if subnets.len() < ranges.len() || subnets.len() < gateways.len() {
+        let subnets = &self.subnets.0;
+        if subnets.len() < self.ranges.0.len() || subnets.len() < self.gateways.0.len() {
             return Err(Failure::new("every ip-range or gateway must have a corresponding subnet"));
         }
-        let parsed = |text: &str| text.parse::<Cidr>();
-        let subnet_of = |what: &str, text: &str| -> Result<usize, Failure> {
-            let address = match text.split_once('/') {
-                Some((address, _)) => address,
-                None => text,
-            };
-            let missing = || Failure::new(format!("no matching subnet for {what} {text}"));
-            let address: std::net::IpAddr = address.parse().map_err(|_| missing())?;
-            subnets
-                .iter()
-                .position(|subnet| parsed(subnet).is_ok_and(|subnet| subnet.contains(address)))
-                .ok_or_else(missing)
-        };
-        for (number, subnet) in subnets.iter().enumerate() {
-            let this = parsed(subnet)
-                .map_err(|_| Failure::new(format!("invalid CIDR address: {subnet}")))?;
-            if subnets[..number].iter().any(|other| parsed(other).is_ok_and(|o| o.overlaps(this))) {
-                return Err(Failure::new(
-                    "multiple overlapping subnet configuration is not supported",
-                ));
+        for (number, one) in subnets.iter().enumerate() {
+            for other in &subnets[..number] {
+                if is_in(one, other)? || is_in(other, one)? {
+                    return Err(Failure::new(
+                        "multiple overlapping subnet configuration is not supported",
+                    ));
+                }
             }
         }
         let mut config: Vec<Value> =
             subnets.iter().map(|subnet| json!({"Subnet": subnet})).collect();
-        for range in &ranges {
-            let at = subnet_of("range", range)?;
-            if !config[at]["IPRange"].is_null() {
-                let text = format!(
-                    "cannot configure multiple ranges ({range}, {}) on the same subnet ({})",
-                    config[at]["IPRange"].as_str().unwrap_or_default(),
+        for range in &self.ranges.0 {
+            cidr(range)?;
+            let at = subnet_of(subnets, "range", range)?;
+            if let Some(other) = config[at]["IPRange"].as_str() {
+                return Err(Failure::new(format!(
+                    "cannot configure multiple ranges ({range}, {other}) on the same subnet ({})",
                     subnets[at]
-                );
-                return Err(Failure::new(text));
+                )));
             }
             config[at]["IPRange"] = json!(range);
         }
-        for gateway in &gateways {
-            let at = subnet_of("gateway", gateway)?;
-            if !config[at]["Gateway"].is_null() {
-                let text = format!(
-                    "cannot configure multiple gateways ({gateway}, {}) for the same subnet ({})",
-                    config[at]["Gateway"].as_str().unwrap_or_default(),
+        for gateway in &self.gateways.0 {
+            let at = subnet_of(subnets, "gateway", gateway)?;
+            if let Some(other) = config[at]["Gateway"].as_str() {
+                return Err(Failure::new(format!(
+                    "cannot configure multiple gateways ({gateway}, {other}) for the same subnet ({})",
                     subnets[at]
-                );
-                return Err(Failure::new(text));
+                )));
             }
             config[at]["Gateway"] = json!(gateway);
         }
-        for (name, address) in pairs(&self.auxiliary) {
-            let at = subnet_of("aux-address", &address)?;
+        for (name, address) in &self.auxiliary.0 {
+            let at = subnet_of(subnets, "aux-address", address)?;
             config[at]["AuxiliaryAddresses"][name] = json!(address);
         }
         Ok(config)
     }
 }
 
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) => (name.to_owned(), value.to_owned()),
-        None => (text.clone(), String::new()),
-    };
-    texts.iter().map(pair).collect()
+/// Returns the place of the subnet that an address or a range is in.
+fn subnet_of(subnets: &[String], what: &str, text: &str) -> Result<usize, Failure> {
+    for (place, subnet) in subnets.iter().enumerate() {
+        if is_in(text, subnet)? {
+            return Ok(place);
+        }
+    }
+    Err(Failure::new(format!("no matching subnet for {what} {text}")))
+}
+
+/// Whether an address, or the one of a network, is in a subnet.
+fn is_in(text: &str, subnet: &str) -> Result<bool, Failure> {
+    let subnet =
+        cidr(subnet).map_err(|failure| Failure::new(format!("invalid subnet: {failure}")))?;
+    match text.contains('/') {
+        true => Ok(subnet.contains(cidr(text)?.address)),
+        false => Ok(text.parse().is_ok_and(|address| subnet.contains(address))),
+    }
+}
+
+fn cidr(text: &str) -> Result<Cidr, Failure> {
+    text.parse().map_err(|_| Failure::new(format!("invalid CIDR address: {text}")))
 }
 
 #[cfg(test)]
@@ -198,12 +193,12 @@ mod tests {
     use super::*;
 
     fn config(subnets: &[&str], ranges: &[&str], gateways: &[&str]) -> Result<String, String> {
-        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let own = |texts: &[&str]| Strings(texts.iter().map(|text| (*text).to_owned()).collect());
         let pools = Pools {
             subnets: own(subnets),
             ranges: own(ranges),
             gateways: own(gateways),
-            auxiliary: Vec::new(),
+            auxiliary: Options::default(),
         };
         match pools.config() {
             Ok(config) => Ok(Value::from(config).to_string()),
@@ -240,6 +235,7 @@ mod tests {
                 &[],
                 "multiple overlapping subnet configuration is not supported",
             ),
+            (&["x", "10.1.0.0/16"], &[], "invalid subnet: invalid CIDR address: x"),
         ] {
             assert_eq!(config(subnets, &[], gateways).unwrap_err(), message);
         }

@@ -20,8 +20,8 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.both(&mut force, 'f', "force", "Force the container to disconnect from a network");
     let operands = flags.parse(arguments, Arity::Exactly(2))?;
     invocation.wait_for(async {
-        let path = format!("{}/disconnect", super::path(&operands[0]));
-        let body = json!({"Container": operands[1], "Force": force});
+        let path = format!("{}/disconnect", super::path(&operands[0])?);
+        let body = json!({"Container": super::given("container", &operands[1])?, "Force": force});
         invocation.client().post(&path, Some(body)).await?;
         Ok(())
     })

@@ -1,9 +1,8 @@
 //! `hull network ls`.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use hull_format::{Listing, Row, short_id};
+use hull_format::{Listing, Row, natural, short_id};
 use serde_json::{Value, json};
 
 use crate::commands::{Command, Invocation, list};
@@ -31,13 +30,13 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.long(&mut no_trunc, "no-trunc", "Do not truncate the output");
     flags.both(&mut quiet, 'q', "quiet", "Only display network IDs");
     flags.parse(arguments, Arity::None)?;
-    let parsed = list::format(&format, quiet, &NETWORKS)?;
+    let parsed = list::format(&format, false, &NETWORKS)?;
     invocation.wait_for(async {
         let path = format!("/networks?{}", filter.parameter());
         let networks = invocation.client().get(&path).await?;
         let mut networks: Vec<&Value> = networks.as_array().into_iter().flatten().collect();
         networks.sort_by(|one, other| natural(text(&one["Name"]), text(&other["Name"])));
-        if quiet {
+        if list::is_quiet(quiet, &format) {
             let ids = networks.iter().map(|network| id(network, no_trunc) + "\n");
             return output::print(ids.collect::<String>());
         }
@@ -66,33 +65,6 @@ fn row(network: &Value, no_trunc: bool) -> Row {
         ],
         labels,
     }
-}
-
-/// Compares names as Docker's client does: numbers in them by their value.
-fn natural(one: &str, other: &str) -> Ordering {
-    let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
-    while let (Some(a), Some(b)) = (left.first(), right.first()) {
-        if !(a.is_ascii_digit() && b.is_ascii_digit()) {
-            if a != b {
-                return a.cmp(b);
-            }
-            (left, right) = (&left[1..], &right[1..]);
-            continue;
-        }
-        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let ((x, rest), (y, others)) = (left.split_at(digits(left)), right.split_at(digits(right)));
-        let value = |digits: &[u8]| {
-            let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
-            (digits.len() - zeros, digits[zeros..].to_vec())
-        };
-        // Fewer zeros first where the values are the same.
-        let order = value(x).cmp(&value(y)).then(x.len().cmp(&y.len()));
-        if order != Ordering::Equal {
-            return order;
-        }
-        (left, right) = (rest, others);
-    }
-    left.len().cmp(&right.len())
 }
 
 /// As Go prints a time.
@@ -128,15 +100,3 @@ const NETWORKS: Listing = Listing {
     table: "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
     raw: Some("network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"),
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_compared_by_value() {
-        let mut names = ["n10", "n9", "n", "-x", "n09", "bridge", "n9a", "N1"];
-        names.sort_by(|one, other| natural(one, other));
-        assert_eq!(names, ["-x", "N1", "bridge", "n", "n9", "n9a", "n09", "n10"]);
-    }
-}

@@ -11,6 +11,7 @@ mod remove;
 
 use super::group::{Group, Member};
 use crate::client::encode;
+use crate::error::Failure;
 
 pub(super) const GROUP: Group = Group {
     name: "network",
@@ -28,6 +29,17 @@ pub(super) const GROUP: Group = Group {
 };
 
 /// Returns the path of the network `name`.
-fn path(name: &str) -> String {
-    format!("/networks/{}", encode(name).replace('/', "%2F"))
+///
+/// # Errors
+/// The name is empty.
+pub(super) fn path(name: &str) -> Result<String, Failure> {
+    Ok(format!("/networks/{}", encode(given("network", name)?).replace('/', "%2F")))
+}
+
+/// Refuses an empty name of a `kind`, as docker's client does before it asks the daemon.
+fn given<'a>(kind: &str, name: &'a str) -> Result<&'a str, Failure> {
+    match name.trim() {
+        "" => Err(Failure::new(format!("invalid {kind} name or ID: value is empty"))),
+        _ => Ok(name),
+    }
 }

@@ -23,7 +23,15 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     invocation.wait_for(async {
         let mut failed = false;
         for name in &names {
-            match invocation.client().json(Method::DELETE, &super::path(name), None).await {
+            let path = match super::path(name) {
+                Ok(path) => path,
+                Err(failure) => {
+                    output::error(&failure.to_string());
+                    failed = true;
+                    continue;
+                }
+            };
+            match invocation.client().json(Method::DELETE, &path, None).await {
                 Ok(_) => output::line(name)?,
                 Err(error) if force && error.is_not_found() => {}
                 Err(error) => {

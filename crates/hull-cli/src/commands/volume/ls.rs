@@ -28,12 +28,12 @@ fn run(invocation: &Invocation<'_>, arguments: &[String]) -> Result<(), Failure>
     flags.long(&mut format, "format", list::FORMAT);
     flags.both(&mut quiet, 'q', "quiet", "Only display volume names");
     flags.parse(arguments, Arity::None)?;
-    let parsed = list::format(&format, quiet, &VOLUMES)?;
+    let parsed = list::format(&format, false, &VOLUMES)?;
     let query = format!("/volumes?{}", filter.parameter().trim_start_matches('&'));
     invocation.wait_for(async {
         let answer = invocation.client().get(&query).await?;
         let volumes = answer["Volumes"].as_array().into_iter().flatten();
-        if quiet {
+        if list::is_quiet(quiet, &format) {
             let names = volumes.map(|volume| volume["Name"].as_str().unwrap_or_default());
             return output::print(names.map(|name| format!("{name}\n")).collect::<String>());
         }
