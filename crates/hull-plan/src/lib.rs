@@ -45,7 +45,7 @@ pub use merge::merge_image;
 pub use plan::{Host, Plan, effective_user, masked_paths, plan, readonly_paths};
 pub use restart::{RestartMode, RestartPolicy};
 pub use signal::parse_signal;
-pub use sockets::{AGENT_SOCKET, PublishedSocket};
+pub use sockets::{AGENT_SOCKET, PublishedSocket, validate as validate_sockets};
 pub use storage::{
     BindOptions, DriverConfig, MountConfig, MountKind, MountPoint, TmpfsOptions, VolumeOptions,
     parse_volumes_from, requested_mounts,

@@ -18,7 +18,10 @@ pub struct PublishedSocket {
 pub const AGENT_SOCKET: &str = "/run/host-services/ssh-auth.sock";
 
 /// Checks what is asked for of sockets.
-pub(crate) fn validate(host: &HostConfig) -> Result<(), Error> {
+///
+/// # Errors
+/// A path is none that a socket can have, or is there twice.
+pub fn validate(host: &HostConfig) -> Result<(), Error> {
     let check = |what: &str, path: &str| {
         let reason = match path {
             "" => "must not be empty",

@@ -28,8 +28,8 @@ pub(super) async fn doctor(State(server): State<Server>) -> Answer {
     ok(&server.engine.doctor().await.iter().map(wire::check).collect())
 }
 
-/// `POST /hull/fork/{id}`: `{"Count": n, "Name": "..."}`, both optional; answers with the ids of
-/// containers that go on where this one is, when they run.
+/// `POST /hull/fork/{id}`: `{"Count": n, "Name": "...", "PublishSockets": [..]}`, all optional; answers
+/// with the ids of containers that go on where this one is, when they run.
 pub(super) async fn fork(
     State(server): State<Server>,
     Path(id): Path<String>,
@@ -47,9 +47,16 @@ pub(super) async fn fork(
         Value::String(name) => Some(name.clone()).filter(|name| !name.is_empty()),
         other => return Err(ApiError::bad_request(format!("invalid Name: {other}"))),
     };
-    let made = server.engine.fork(&id, ForkOptions { count, name }).await?;
+    let publish_sockets = match &body["PublishSockets"] {
+        Value::Null => Vec::new(),
+        sockets => serde_json::from_value(sockets.clone())
+            .map_err(|error| ApiError::bad_request(format!("invalid PublishSockets: {error}")))?,
+    };
+    let made = server.engine.fork(&id, ForkOptions { count, name, publish_sockets }).await?;
+    // All have the same.
+    let warnings = made.first().map(|created| created.warnings.clone()).unwrap_or_default();
     let ids: Vec<_> = made.into_iter().map(|created| created.id).collect();
-    ok(&json!({"Ids": ids}))
+    ok(&json!({"Ids": ids, "Warnings": warnings}))
 }
 
 /// `GET /hull/kernel`: the kernel of new containers.

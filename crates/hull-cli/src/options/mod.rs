@@ -40,6 +40,7 @@ pub(crate) use networks::Networks;
 pub(crate) use pairs::Options;
 pub(crate) use resources::Limits;
 pub(crate) use restart::restart_policy;
+pub(crate) use sockets::published_sockets;
 pub(crate) use sparse::Sparse;
 pub(crate) use strings::Strings;
 pub(crate) use sysctl::Sysctls;

@@ -26,14 +26,18 @@ impl Sockets {
 
     /// Adds what was given, as Hull's fields of Docker's `HostConfig`.
     pub(super) fn fill(&self, host: &mut Sparse) -> Result<(), Failure> {
-        let published: Vec<Json> =
-            self.publish.iter().map(|text| publish(text)).collect::<Result<_, _>>()?;
-        host.put("PublishSockets", json!(published));
+        host.put("PublishSockets", published_sockets(&self.publish)?);
         if self.ssh {
             host.put("SshAuthSock", json!(agent(env::var_os("SSH_AUTH_SOCK"))?));
         }
         Ok(())
     }
+}
+
+/// Reads `host_path:container_path` of each.
+pub(crate) fn published_sockets(texts: &[String]) -> Result<Json, Failure> {
+    let published: Vec<Json> = texts.iter().map(|text| publish(text)).collect::<Result<_, _>>()?;
+    Ok(json!(published))
 }
 
 /// Reads `host_path:container_path`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hull_plan::ContainerConfig;
+use hull_plan::{ContainerConfig, HostConfig, PublishedSocket};
 use hull_supervisor::client::Client;
 use hull_supervisor::launch::StartFrom;
 use jiff::Timestamp;
@@ -29,6 +29,9 @@ pub struct ForkOptions {
     /// Name of the new container; of several it is followed by a hyphen and a number from 1.
     /// `None`: names are made up.
     pub name: Option<String>,
+    /// Sockets of the new container on the host, which its source's are not; of several containers
+    /// the paths on the host are followed by a hyphen and a number from 1.
+    pub publish_sockets: Vec<PublishedSocket>,
 }
 
 impl Engine {
@@ -65,20 +68,17 @@ impl Engine {
             let message = format!("container {} is paused, unpause it first", source.id);
             return Err(Error::Conflict(message));
         }
-        sockets::refuse_published(&source.record())?;
+        hull_plan::validate_sockets(&HostConfig {
+            publish_sockets: options.publish_sockets.clone(),
+            ..HostConfig::default()
+        })?;
         let frozen = FrozenDir::new(self)?;
         let held = Client::new(&source.dir).fork(&frozen.0).await;
         let held = held.map_err(Error::supervisor("cannot fork the container"))?;
-        let names = (1..=options.count).map(|number| match &options.name {
-            Some(name) if options.count == 1 => Some(name.clone()),
-            Some(name) => Some(format!("{name}-{number}")),
-            None => None,
-        });
-        let names: Vec<_> = names.collect();
-        let mut made = Vec::new();
-        let mut failure = None;
-        for name in names {
-            match self.make_child(source, name).await {
+        let (mut made, mut failure) = (Vec::new(), None);
+        for number in 1..=options.count {
+            let number = (options.count > 1).then_some(number);
+            match self.make_child(source, &options, number).await {
                 Ok(child) => made.push(child),
                 Err(error) => {
                     failure = Some(error);
@@ -100,16 +100,28 @@ impl Engine {
             return Err(error);
         }
         self.inner.metrics.forked(made.len());
+        let warnings = sockets::left_out(&source.record().config.host, &options.publish_sockets);
         let created =
-            |child: Arc<Container>| Created { id: child.id.clone(), warnings: Vec::new() };
+            |child: Arc<Container>| Created { id: child.id.clone(), warnings: warnings.clone() };
         Ok(made.into_iter().map(created).collect())
     }
 
-    async fn make_child(&self, source: &Container, name: Option<String>) -> Result<Arc<Container>> {
+    /// Makes a child; of several it has a number.
+    async fn make_child(
+        &self,
+        source: &Container,
+        options: &ForkOptions,
+        number: Option<u32>,
+    ) -> Result<Arc<Container>> {
         let parent = source.record();
+        let name = options.name.as_ref().map(|name| match number {
+            Some(number) => format!("{name}-{number}"),
+            None => name.clone(),
+        });
         let given = name.as_deref().map(names::parse).transpose()?;
         let id = random::id()?;
-        let config = config_of_copy(&parent.config);
+        let mut config = config_of_copy(&parent.config);
+        config.host.publish_sockets = sockets::of_child(&options.publish_sockets, number);
         let plan = hull_plan::plan(&id, &config, &host::plan_host())?;
         let record = Record {
             version: Record::VERSION,

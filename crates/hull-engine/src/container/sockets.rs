@@ -2,11 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hull_plan::HostConfig;
+use hull_plan::{HostConfig, PublishedSocket as PublishSocket};
 use hull_supervisor::launch::PublishedSocket;
-
-use super::record::Record;
-use crate::{Error, Result};
 
 /// Returns what the supervisor is to publish.
 pub(super) fn published(config: &HostConfig) -> Vec<PublishedSocket> {
@@ -26,14 +23,51 @@ pub(super) fn remove_left(config: &HostConfig) {
     }
 }
 
-/// Refuses to fork a container that publishes sockets: a path leads to one container.
-pub(super) fn refuse_published(record: &Record) -> Result<()> {
-    match record.config.host.publish_sockets.first() {
-        None => Ok(()),
-        Some(socket) => Err(Error::Conflict(format!(
-            "cannot fork a container that publishes the socket {}: it can lead to one container \
-             only",
-            socket.host_path
-        ))),
+/// Returns what the child with this number publishes of `asked`: of several children each has paths of
+/// its own on the host, as each has a name.
+pub(super) fn of_child(asked: &[PublishSocket], number: Option<u32>) -> Vec<PublishSocket> {
+    let mut own = asked.to_vec();
+    for socket in &mut own {
+        if let Some(number) = number {
+            socket.host_path.push_str(&format!("-{number}"));
+        }
+    }
+    own
+}
+
+/// Returns what to tell who forks a container whose sockets its children do not publish: a path leads
+/// to one container.
+pub(super) fn left_out(source: &HostConfig, asked: &[PublishSocket]) -> Vec<String> {
+    let is_asked = |path: &str| asked.iter().any(|socket| socket.container_path == path);
+    let left_out = source.publish_sockets.iter().filter(|socket| !is_asked(&socket.container_path));
+    left_out
+        .map(|socket| {
+            let PublishSocket { host_path, container_path } = socket;
+            format!(
+                "{host_path} leads to the source only; publish {container_path} of the copy with \
+                 --publish-socket HOST_PATH:{container_path}"
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_have_paths_of_their_own() {
+        let socket = |host: &str, container: &str| PublishSocket {
+            host_path: host.into(),
+            container_path: container.into(),
+        };
+        let asked = [socket("/h/a", "/c/a")];
+        assert_eq!(of_child(&asked, None), asked);
+        assert_eq!(of_child(&asked, Some(2)), [socket("/h/a-2", "/c/a")]);
+        let publish_sockets = vec![socket("/s/a", "/c/a"), socket("/s/b", "/c/b")];
+        let source = HostConfig { publish_sockets, ..HostConfig::default() };
+        let told = left_out(&source, &asked);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("/s/b") && told[0].contains("HOST_PATH:/c/b"), "{told:?}");
     }
 }

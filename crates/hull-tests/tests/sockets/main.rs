@@ -114,8 +114,7 @@ fn a_published_socket_carries_everything_and_goes_with_its_container() {
     assert!(ask(&path, &much).expect("an answer") == expected(&much), "8 MiB have changed");
     at_once(&path, 200);
 
-    let fork = home.hull(&["fork", "app"]);
-    assert!(fork.code != 0 && fork.errors().contains("it can lead to one container only"));
+    children_have_sockets_of_their_own(&home, &path);
     let second = ["run", "--rm", "--publish-socket", &publish, IMAGE, "true"];
     let second = home.hull(&second);
     assert_eq!(second.code, 125);
@@ -142,6 +141,50 @@ fn a_published_socket_carries_everything_and_goes_with_its_container() {
     kill(supervisor as u32);
     home.hull(&["rm", "-f", "app"]).success();
     assert!(!path.exists(), "the socket of a container that was removed is there");
+}
+
+/// Forks `app`, whose socket is published at `path`.
+fn children_have_sockets_of_their_own(home: &Home, path: &Path) {
+    let asks = |publish: &str| {
+        home.hull(&["fork", "-n", "2", "--name", "copy", "--publish-socket", publish, "app"])
+    };
+    let (taken, wrong) = (path.with_file_name("taken-2"), path.with_file_name("wrong"));
+    fs::write(&taken, "").expect("a file");
+    for (host, inside) in [(&path.with_file_name("taken"), "/run/app.sock"), (&wrong, "/run/")] {
+        let refused = asks(&format!("{}:{inside}", host.display()));
+        assert!(refused.code != 0, "{}", refused.text());
+    }
+    assert_eq!(home.hull(&["ps", "-aq", "--filter", "name=copy"]).success(), "");
+    assert!(!path.with_file_name("taken-1").exists(), "a child that is none has left its socket");
+
+    // It is in the middle of an answer, which the source alone goes on with.
+    let mut open = UnixStream::connect(path).expect("a connection");
+    open.write_all(b"one").expect("sent");
+    let forked = asks(&format!("{}:/run/app.sock", path.with_file_name("copy").display()));
+    assert!(!forked.errors().contains("WARNING"), "{}", forked.errors());
+    forked.success();
+    open.write_all(b" two").expect("sent");
+    open.shutdown(Shutdown::Write).expect("an end");
+    let mut answer = Vec::new();
+    open.read_to_end(&mut answer).expect("an answer");
+    assert!(answer == expected(b"one two"), "the answer has changed");
+    assert!(is_served(path), "the source is not served any more");
+    for number in 1..=2 {
+        let own = path.with_file_name(format!("copy-{number}"));
+        eventually("a child answers", || is_served(&own));
+        let name = format!("copy-{number}");
+        let shown = home.hull(&["inspect", "-f", "{{json .HostConfig.PublishSockets}}", &name]);
+        let wanted =
+            format!("[{{\"HostPath\":\"{}\",\"ContainerPath\":\"/run/app.sock\"}}]", own.display());
+        assert_eq!(shown.success(), wanted);
+        home.hull(&["rm", "-f", &name]).success();
+        assert!(!own.exists(), "the socket of a child that was removed is there");
+    }
+
+    let forked = home.hull(&["fork", "--name", "copy", "app"]);
+    assert!(forked.errors().contains("leads to the source only"), "{}", forked.errors());
+    home.hull(&["rm", "-f", "copy"]).success();
+    assert!(is_served(path), "the source's socket went with a child");
 }
 
 /// Has `count` clients talk to the server at the same time, all connected before the first speaks.
