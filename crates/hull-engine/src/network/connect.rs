@@ -133,6 +133,12 @@ impl Engine {
         };
         let task = self.running_task(container)?;
         if let Err(error) = task.connect(interface).await {
+            // What the guest did not find is there all the same, with an address that somebody else
+            // may get now.
+            let (id, interface) = (network.id.clone(), attachment.interface.clone());
+            if let Err(error) = task.disconnect(id, interface).await {
+                tracing::debug!(container = container.id, %error, "nothing to unplug");
+            }
             self.inner.networks.give_back(&container.id, &network.id);
             return Err(Error::supervisor("cannot connect the container")(error));
         }
