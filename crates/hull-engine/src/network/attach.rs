@@ -35,8 +35,11 @@ impl Engine {
         from: Option<&StartFrom>,
     ) -> Result<Connected> {
         let mut attachments = container.attachments().clone();
+        let program = self.inner.settings.supervisor.clone();
         if attachments.list.is_empty() {
-            return Ok(Connected::default());
+            // For networks that it is connected to later.
+            let launch = NetworkLaunch { program, ..NetworkLaunch::default() };
+            return Ok(Connected { launch: Some(launch), facts: None });
         }
         let before = attachments.clone();
         let mut networks = Vec::new();
@@ -59,7 +62,6 @@ impl Engine {
         let interfaces = interfaces(record, &attachments, &networks);
         let facts = facts(record, &networks, &interfaces);
         let ports = super::ports::publish(&record.config, &attachments, &networks)?;
-        let program = self.inner.settings.supervisor.clone();
         let launch = NetworkLaunch { program, interfaces, ports };
         Ok(Connected { launch: Some(launch), facts: Some(facts) })
     }

@@ -29,7 +29,8 @@ pub(super) struct Joining(JoinHandle<Result<Joined, ClientError>>);
 impl Joining {
     /// Begins; `None` if the container has no networks.
     pub(super) fn begin(context: &Arc<Context>) -> Option<Self> {
-        let network = context.launch.network.clone()?;
+        let network = context.launch.network.clone();
+        let network = network.filter(|network| !network.interfaces.is_empty())?;
         let home = context.launch.machine.home.clone();
         let join = Join {
             container: context.launch.container.clone(),
@@ -100,6 +101,21 @@ enum Change {
 }
 
 impl Membership {
+    /// Joins a container that runs and has had no network until now.
+    pub(super) async fn late(context: &Arc<Context>) -> Result<Self, Failure> {
+        let none =
+            || Failure::new(FailureCode::Invalid, "the container was started without networks");
+        let launch = context.launch.network.clone().ok_or_else(none)?;
+        let join = Join {
+            container: context.launch.container.clone(),
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+            again: false,
+        };
+        let joined = Member::join(&launch.program, &context.launch.machine.home, join).await;
+        Ok(Self::begin(context, joined.map_err(refused)?.member, launch))
+    }
+
     fn begin(context: &Arc<Context>, member: Member, launch: NetworkLaunch) -> Self {
         let (changes, asked) = mpsc::channel(1);
         let wired = launch.interfaces.iter().map(Wired::of).collect();

@@ -1,6 +1,8 @@
 //! Changes to the networks of a container that runs: asked for on one connection, done by the task
 //! that has the machine.
 
+use std::sync::Arc;
+
 use hull_vmm::Machine;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -63,16 +65,17 @@ impl Change {
     /// Makes the change. What is left to the guest is waited for in the background.
     pub(super) async fn make(
         self,
-        context: &Context,
-        membership: Option<&Membership>,
+        context: &Arc<Context>,
+        membership: &mut Option<Membership>,
         machine: &mut impl Machine,
     ) {
         let Self { wanted, reply } = self;
-        let Some(membership) = membership else {
-            let failure =
-                Failure::new(FailureCode::Invalid, "the container was started without networks");
-            let _ = reply.send(Err(failure));
-            return;
+        let membership = match membership {
+            Some(membership) => membership,
+            None => match Membership::late(context).await {
+                Ok(late) => membership.insert(late),
+                Err(failure) => return drop(reply.send(Err(failure))),
+            },
         };
         let guest = match context.guest() {
             Ok(guest) => guest,

@@ -381,7 +381,7 @@ impl Running {
                     offspring::copy(context, source, wanted).await;
                 }
                 change = context.rewiring.next() => {
-                    change.make(context, self.membership.as_ref(), machine).await;
+                    change.make(context, &mut self.membership, machine).await;
                 }
                 () = terminate.received() => {
                     let context = context.clone();

@@ -2,6 +2,8 @@
 
 use hull_tests::{Home, Image, eventually};
 
+use crate::{idle, sh};
+
 #[test]
 fn an_interface_that_waits_is_for_those_who_have_a_network() {
     let home = Home::new();
@@ -27,6 +29,20 @@ fn an_interface_that_waits_is_for_those_who_have_a_network() {
     let port = "net.ipv4.ip_unprivileged_port_start=99";
     pooled(&["--network", "none", "--sysctl", port], "/sys/class/net/lo\nlo\n99\n1");
     pooled(&[], "/sys/class/net/eth0 /sys/class/net/lo\nlo eth0\n0\n1");
+
+    // It can still be given networks.
+    home.hull(&["network", "create", "--ipv6", "--subnet", "10.96.0.0/24", "net"]).success();
+    idle(&home, "busybox", "box", "none", &[]);
+    home.hull(&["network", "disconnect", "none", "box"]).success();
+    for (network, gateway) in [("net", "10.96.0.1"), ("bridge", "172.17.0.1")] {
+        home.hull(&["network", "connect", network, "box"]).success();
+        let ping = format!("ping -c 1 -W 5 {gateway}");
+        assert!(sh(&home, "box", &ping).contains("1 packets received"), "{network}");
+    }
+    let seen = sh(&home, "box", "ip -o address | sed 's/^[0-9]*: //; s/ .*//' | sort -u");
+    assert_eq!(seen, "eth0\neth1\nlo");
+    home.hull(&["network", "disconnect", "net", "box"]).success();
+    assert!(!sh(&home, "box", "ip route").contains("10.96."));
 }
 
 #[test]
