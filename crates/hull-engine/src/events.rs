@@ -144,6 +144,27 @@ impl Engine {
         });
     }
 
+    /// Tells of a container that comes to all of its networks, or leaves them.
+    pub(crate) fn tell_networks(&self, container: &Container, action: &str) {
+        let attachments = container.attachments();
+        let none = attachments.in_none.then_some("none");
+        let networks = attachments.list.iter().map(|one| one.network.as_str()).chain(none);
+        for network in networks.filter_map(|network| self.inner.networks.find(network).ok()) {
+            self.tell_network(&network, action, &[("container", container.id.clone())]);
+        }
+    }
+
+    /// Tells that what nobody uses has been removed; `reclaimed` are bytes on the host's disk.
+    pub fn tell_pruned(&self, kind: EventKind, reclaimed: u64) {
+        self.inner.events.publish(Event {
+            kind,
+            action: "prune".into(),
+            actor: String::new(),
+            attributes: [("reclaimed".into(), reclaimed.to_string())].into(),
+            time: Timestamp::now(),
+        });
+    }
+
     /// Tells of something that happened to a volume, with what is known of it beside its driver.
     pub(crate) fn tell_volume(&self, action: &str, name: &str, extra: &[(&str, &str)]) {
         let attributes = [("driver", "local")].iter().chain(extra);

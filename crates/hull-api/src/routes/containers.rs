@@ -3,7 +3,9 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode};
-use hull_engine::{CreateOptions, Filters, ListOptions, RemoveOptions, Status, StopOptions};
+use hull_engine::{
+    CreateOptions, EventKind, Filters, ListOptions, RemoveOptions, Status, StopOptions,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -191,6 +193,7 @@ pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) 
             removed.push(container.id);
         }
     }
+    server.engine.tell_pruned(EventKind::Container, reclaimed);
     let removed = if removed.is_empty() { Value::Null } else { json!(removed) };
     ok(&json!({"ContainersDeleted": removed, "SpaceReclaimed": reclaimed}))
 }

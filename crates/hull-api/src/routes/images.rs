@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
 use http::StatusCode;
+use hull_engine::EventKind;
 use hull_engine::image::{ImageListOptions, ImageRemoveOptions, Removed};
 use serde_json::{Value, json};
 
@@ -83,6 +84,7 @@ pub(super) async fn remove(
 
 pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) -> Answer {
     let report = server.engine.image_prune(&parameters.filters()?).await?;
+    server.engine.tell_pruned(EventKind::Image, report.reclaimed);
     let removed: &[Removed] = &report.removed;
     let deleted = if removed.is_empty() { Value::Null } else { wire::removed(removed) };
     ok(&json!({"ImagesDeleted": deleted, "SpaceReclaimed": report.reclaimed}))

@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
 use http::StatusCode;
+use hull_engine::EventKind;
 use serde_json::{Value, json};
 
 use super::{Answer, json, no_content, ok};
@@ -52,6 +53,7 @@ pub(super) async fn remove(State(server): State<Server>, Path(id): Path<String>)
 
 pub(super) async fn prune(State(server): State<Server>, parameters: Parameters) -> Answer {
     let removed = server.engine.prune_networks(&parameters.filters()?)?;
+    server.engine.tell_pruned(EventKind::Network, 0);
     let removed = if removed.is_empty() { Value::Null } else { json!(removed) };
     ok(&json!({"NetworksDeleted": removed}))
 }

@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
+use hull_engine::EventKind;
 use serde_json::{Value, json};
 
 use super::{Answer, json as answer, no_content, ok};
@@ -59,6 +60,7 @@ pub(super) async fn prune(
         filters.add("all", "true");
     }
     let pruned = server.engine.prune_volumes(&filters).await?;
+    server.engine.tell_pruned(EventKind::Volume, pruned.reclaimed);
     let names = if pruned.names.is_empty() { Value::Null } else { json!(pruned.names) };
     ok(&json!({"VolumesDeleted": names, "SpaceReclaimed": pruned.reclaimed}))
 }

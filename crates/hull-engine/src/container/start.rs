@@ -107,6 +107,7 @@ impl Engine {
                     live.take_run(state);
                 });
                 container.begin_health();
+                self.tell_networks(container, "connect");
                 self.tell_mounts(container, "mount");
                 self.tell(container, "start", &[]);
                 self.monitor(container);
@@ -275,6 +276,7 @@ impl Engine {
                 ("exitCode", exit.code.to_string()),
             ],
         );
+        self.tell_networks(container, "disconnect");
         self.tell_mounts(container, "unmount");
         let delay = match restarting || self.is_shutting_down() {
             true => None,

@@ -104,8 +104,8 @@ impl Engine {
         if container.is_running() {
             self.settle(container, &before).await?;
         }
-        if let Some(network) = &network {
-            self.tell_network(network, "connect", &[("container", container.id.clone())]);
+        if let Some(network) = network.filter(|_| container.is_running()) {
+            self.tell_network(&network, "connect", &[("container", container.id.clone())]);
         }
         Ok(())
     }

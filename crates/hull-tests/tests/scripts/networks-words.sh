@@ -101,7 +101,18 @@ run network connect --ip 10.102.0.0 n2 s1
 run network connect --alias q bridge s1
 run network connect nonsense s1
 run rm -f s1
+begin=$(date +%s.%N)
+run create --name s1 --network n1 $IMAGE sleep 1000
+run network disconnect n1 s1
+run start s1
+run network connect n1 s1
+run exec s1 ip route
+run stop -t 0 s1
+run network connect n2 s1
+run rm s1
 run network rm n1 n2
+engine events --since "$begin" --until "$(date +%s.%N)" --filter type=network \
+    --format '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}'
 
 for port in 80/ 80/udp/tcp +80:80 '[::1:80:80' 8080/udp:80 80:80-81 target=80 \
     target=80,published=8080,protocol=udp target=x target; do
