@@ -19,7 +19,9 @@ use self::fake::Fake;
 use crate::container::create::ImageFacts;
 use crate::container::record::{ImageRecord, RootRecord};
 use crate::isolation::Drivers;
-use crate::{CreateOptions, Engine, Event, EventOptions, EventStream, Settings, WaitCondition};
+use crate::{
+    CreateOptions, Engine, Event, EventKind, EventOptions, EventStream, Settings, WaitCondition,
+};
 
 /// A state directory, and machines that outlive engines.
 struct World {
@@ -102,11 +104,14 @@ fn listen(engine: &Engine) -> EventStream {
     engine.events(EventOptions::default()).unwrap()
 }
 
-/// Reads actions until `last`.
+/// Reads actions until `last`, but for those of networks.
 async fn actions(events: &mut EventStream, last: &str) -> Vec<String> {
     let mut actions = vec![];
     loop {
-        let Event { action, attributes, .. } = soon(events.next()).await.unwrap();
+        let Event { kind, action, attributes, .. } = soon(events.next()).await.unwrap();
+        if kind == EventKind::Network {
+            continue;
+        }
         let shown = match (attributes.get("signal"), attributes.get("exitCode")) {
             (Some(value), _) | (_, Some(value)) => format!("{action} {value}"),
             _ => action.clone(),
