@@ -55,6 +55,7 @@ impl fmt::Debug for Task {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::net::Ipv4Addr;
 
     use tokio::net::{TcpListener, UdpSocket};
@@ -96,18 +97,24 @@ mod tests {
     async fn a_task_may_drop_itself() {
         let test = async {
             let slot = Rc::new(RefCell::new(None));
-            let (own, held) = (Rc::clone(&slot), Rc::new(()));
+            let own = Rc::clone(&slot);
+            let steps = Rc::new(Cell::new(0));
+            let (taken, held) = (Rc::clone(&steps), Rc::new(()));
             let watched = Rc::downgrade(&held);
             let task = Task::spawn(async move {
+                let _held = held;
+                taken.set(1);
                 drop(own.borrow_mut().take());
+                taken.set(2);
                 tokio::task::yield_now().await;
-                drop(held);
-                panic!("it goes on");
+                taken.set(3);
             });
             slot.borrow_mut().replace(task);
             while watched.upgrade().is_some() {
                 tokio::task::yield_now().await;
             }
+            // As far as the next place where it waits, and no further.
+            assert_eq!(steps.get(), 2);
         };
         LocalSet::new().run_until(test).await;
     }
