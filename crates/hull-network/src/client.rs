@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
+use crate::holder::Note;
 use crate::protocol::{Answer, Ask, Endpoint, Files, Join, Publish};
 use crate::wire::Wire;
 
@@ -26,6 +27,8 @@ pub struct Member {
     /// Descriptors of the user and the network namespace: with these the next service finds the
     /// container's taps, even if nobody else has kept it.
     namespace: Vec<OwnedFd>,
+    /// Says so to services that somebody else starts.
+    _note: Option<Note>,
 }
 
 /// What a container gets when it joins.
@@ -71,10 +74,14 @@ impl Member {
         let mut lives = LIVES;
         loop {
             let wire = start_or_dial(program, home, kept).await?;
-            let mut member = Self { wire, namespace: Vec::new() };
+            let mut member = Self { wire, namespace: Vec::new(), _note: None };
             match member.ask(&ask).await {
                 Ok((Answer::Joined { ports }, mut fds)) if fds.len() >= 2 => {
                     let taps = fds.split_off(2);
+                    if let [user, net] = fds.as_slice() {
+                        // Without it the next service may have to be told.
+                        member._note = Note::write(&Files::new(home), user, net).ok();
+                    }
                     member.namespace = fds;
                     return Ok(Joined { member, taps, ports });
                 }

@@ -23,6 +23,7 @@ pub mod client;
 mod dns;
 #[cfg(target_os = "linux")]
 mod egress;
+mod holder;
 pub mod ipam;
 #[cfg(target_os = "linux")]
 mod link;

@@ -163,6 +163,11 @@ impl Files {
     pub fn door(&self) -> PathBuf {
         self.dir.join("door")
     }
+
+    /// A file of each member, which says where it holds the namespace.
+    pub fn holders(&self) -> PathBuf {
+        self.dir.join("holders")
+    }
 }
 
 /// Bytes of the longest line.

@@ -1,16 +1,18 @@
 //! What is left of a service that was killed: its namespace, by those who hold it.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::holder::{Holder, notes};
+use crate::protocol::Files;
 
 /// Paths of a user and a network namespace.
 type Paths = [PathBuf; 2];
 
 /// Returns the namespace of the door of `home` whose pid is in `file`, if it lives.
 pub(super) fn door(home: &Path, file: &Path) -> Option<Paths> {
-    let pid: u32 = fs::read_to_string(file).ok()?.trim().parse().ok()?;
-    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let directory = process(fs::read_to_string(file).ok()?.trim().parse().ok()?)?;
     let command_line = fs::read(directory.join("cmdline")).ok()?;
     let mut words = command_line.split(|byte| *byte == 0).skip(1);
     let is_door = words.next() == Some(b"network-door")
@@ -18,32 +20,31 @@ pub(super) fn door(home: &Path, file: &Path) -> Option<Paths> {
     is_door.then(|| ["user", "net"].map(|kind| directory.join("ns").join(kind)))
 }
 
-/// Returns the namespaces that supervisors of `home` hold, as every member does. They are looked for
-/// when they are asked for.
-pub(super) fn members(home: &Path) -> impl Iterator<Item = Paths> {
-    let mut home = home.as_os_str().as_bytes().to_vec();
-    home.push(b'/');
-    let all = std::iter::once_with(|| fs::read_dir("/proc").into_iter().flatten().flatten());
-    all.flatten().filter_map(move |process| {
-        let command_line = fs::read(process.path().join("cmdline")).ok()?;
-        let mut words = command_line.split(|byte| *byte == 0).skip(1);
-        let is_supervisor = words.next() == Some(b"supervisor");
-        if !is_supervisor || !words.any(|word| word.starts_with(&home)) {
-            return None;
+/// Returns the namespaces that members say they hold. What members have left that were killed goes.
+pub(super) fn members(files: &Files) -> impl Iterator<Item = Paths> {
+    notes(&files.holders()).filter_map(|(note, holder)| {
+        let paths = held(&holder);
+        if paths.is_none() {
+            let _ = fs::remove_file(note);
         }
-        let found = ["user:[", "net:["].map(|kind| descriptor(&process.path(), kind));
-        let [Some(user), Some(net)] = found else { return None };
-        Some([user, net])
+        paths
     })
 }
 
-/// Returns the path of a descriptor of the process `directory` (proc(5)) whose file has a name that
-/// begins with `kind`.
-fn descriptor(directory: &Path, kind: &str) -> Option<PathBuf> {
-    let descriptors = fs::read_dir(directory.join("fd")).ok()?;
-    let mut paths = descriptors.flatten().map(|descriptor| descriptor.path());
-    paths.find(|path| {
-        fs::read_link(path)
-            .is_ok_and(|target| target.as_os_str().as_bytes().starts_with(kind.as_bytes()))
-    })
+fn held(holder: &Holder) -> Option<Paths> {
+    let directory = process(holder.pid)?.join("fd");
+    let paths = holder.descriptors.map(|number| directory.join(number.to_string()));
+    let is_it = |(path, name): (&PathBuf, String)| {
+        fs::read_link(path).is_ok_and(|target| target.as_os_str() == name.as_str())
+    };
+    let [user, net] = holder.inodes;
+    let names = [format!("user:[{user}]"), format!("net:[{net}]")];
+    paths.iter().zip(names).all(is_it).then_some(paths)
+}
+
+/// Returns the directory in proc(5) of a process of this user. Another user's could lead anywhere.
+fn process(pid: u32) -> Option<PathBuf> {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let owner = fs::metadata(&directory).ok()?.uid();
+    (owner == rustix::process::geteuid().as_raw()).then_some(directory)
 }

@@ -194,7 +194,7 @@ fn open_namespace(
     let path = files.door();
     let left = left::door(home, &path).into_iter().chain(kept);
     // What they lead to may end while it is being opened.
-    let mut left = left.chain(left::members(home)).filter_map(|paths| {
+    let mut left = left.chain(left::members(files)).filter_map(|paths| {
         let opened = Namespace::open(program, home, Some(paths));
         opened.inspect_err(|error| tracing::warn!(%error, "a namespace cannot be used")).ok()
     });
