@@ -112,8 +112,11 @@ impl Membership {
             ports: Vec::new(),
             again: false,
         };
-        let joined = Member::join(&launch.program, &context.launch.machine.home, join).await;
-        Ok(Self::begin(context, joined.map_err(refused)?.member, launch))
+        // The container's end waits for it.
+        let joined = Member::join(&launch.program, &context.launch.machine.home, join);
+        let slow = |_| Failure::new(FailureCode::Network, "the network service does not answer");
+        let joined = timeout(JOIN_PATIENCE, joined).await.map_err(slow)?.map_err(refused)?;
+        Ok(Self::begin(context, joined.member, launch))
     }
 
     fn begin(context: &Arc<Context>, member: Member, launch: NetworkLaunch) -> Self {
@@ -291,3 +294,5 @@ fn gone() -> Failure {
 /// How long a guest has to find a device and configure it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a service has to start and take a container in that runs.
+const JOIN_PATIENCE: Duration = Duration::from_secs(5);

@@ -70,12 +70,17 @@ impl Change {
         machine: &mut impl Machine,
     ) {
         let Self { wanted, reply } = self;
-        let membership = match membership {
-            Some(membership) => membership,
-            None => match Membership::late(context).await {
-                Ok(late) => membership.insert(late),
+        let membership = match (membership, &wanted) {
+            (Some(membership), _) => membership,
+            (none, Wanted::Connect(_)) => match Membership::late(context).await {
+                Ok(late) => none.insert(late),
                 Err(failure) => return drop(reply.send(Err(failure))),
             },
+            (None, Wanted::Disconnect(..) | Wanted::Settle(_)) => {
+                let message = "the container is in no network";
+                let failure = Failure::new(FailureCode::Invalid, message);
+                return drop(reply.send(Err(failure)));
+            }
         };
         let guest = match context.guest() {
             Ok(guest) => guest,

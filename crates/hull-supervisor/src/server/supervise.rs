@@ -432,12 +432,13 @@ impl Running {
             let _ = timeout(SHUTDOWN_PATIENCE, ended).await;
         }
         context.clear_guest();
-        // Before anyone learns of the end: a restart may follow at once.
+        machine.kill();
+        machine.wait().await;
+        // Before anyone learns of the end: a restart may follow at once. After that of the machine,
+        // which would be the last to have its taps, and wait for the kernel to let go of them.
         if let Some(membership) = self.membership {
             membership.end().await;
         }
-        machine.kill();
-        machine.wait().await;
         let _ = timeout(LAST_WORDS, self.console).await;
         context.mark(|timings| &mut timings.machine_ended);
     }
