@@ -71,15 +71,17 @@ impl Ports {
     ) -> Result<(), NicError> {
         let room = u8::try_from(self.0.len()).unwrap_or(u8::MAX);
         let free = self.0.iter().position(Option::is_none).ok_or(NicError::Full(room))?;
-        let netdev = netdev(&nic.id);
+        // What its owner calls it need not be a name for QEMU.
+        let id = format!("nic{free}");
+        let netdev = netdev(&id);
         let fdname = netdev.clone();
         monitor
             .execute_with(&NameDescriptor { fdname }, tap.as_fd())
             .await
             .map_err(NicError::Plug)?;
-        let added = AddNetdev(backend(&nic.id, &netdev));
+        let added = AddNetdev(backend(&id, &netdev));
         monitor.execute(&added).await.map_err(NicError::Plug)?;
-        let mut device = device(&nic.id, free);
+        let mut device = device(&id, free);
         device["mac"] = nic.mac.clone().into();
         let device = AddDevice(device);
         if let Err(error) = monitor.execute(&device).await {
@@ -87,8 +89,8 @@ impl Ports {
             let _ = monitor.execute(&DeleteNetdev { id: netdev }).await;
             return Err(NicError::Plug(error));
         }
-        let (id, device) = (nic.id.clone(), nic.id.clone());
-        self.0[free] = Some(Plugged { id, device, tap: pid.and_then(|pid| self.new_tap(pid)) });
+        let plugged = Plugged { id: nic.id.clone(), device: id, tap: None };
+        self.0[free] = Some(Plugged { tap: pid.and_then(|pid| self.new_tap(pid)), ..plugged });
         Ok(())
     }
 
