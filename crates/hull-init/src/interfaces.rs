@@ -30,14 +30,14 @@ pub(crate) struct Interfaces {
 
 impl Interfaces {
     /// Has the interface with the hardware address `mac` forget what it was configured with. If
-    /// `is_spare`, containers may come that must not see it.
-    pub(crate) fn stow(&mut self, mac: &str, is_spare: bool) -> Result<()> {
+    /// `has_none`, the guest has no container yet, and one may come that must not see it.
+    pub(crate) fn stow(&mut self, mac: &str, has_none: bool) -> Result<()> {
         let mac = parse_mac(mac)?;
         let mut socket = open()?;
         let link = find(&mut socket, mac)?;
         let link = link.ok_or_else(|| Failure::not_found(format!("no interface is {mac}")))?;
         forget(&mut socket, &link).map_err(|error| failed("stow an interface", &error))?;
-        if is_spare && self.apart.is_none() {
+        if has_none && self.apart.is_none() {
             self.apart = Some(Apart::make()?);
         }
         Ok(())

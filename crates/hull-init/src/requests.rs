@@ -46,11 +46,11 @@ impl Agent {
         }
         match request {
             Request::Configure(identity) => {
-                if identity.isolated {
-                    self.isolate()?;
-                }
                 if let Some(shells) = &mut self.shells {
                     shells.yield_to(&identity.sysctls)?;
+                }
+                if identity.isolated {
+                    self.isolate()?;
                 }
                 identity::configure(&identity)?;
                 self.configured = true;
