@@ -1,6 +1,7 @@
 //! Ports of the host that lead to containers.
 
 mod listen;
+mod relay;
 mod tcp;
 mod udp;
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Dialer, Target};
+use super::{Dialer, Target, relay};
 use crate::protocol::Transport;
 
 /// Accepts connections until it is dropped, which ends those that it has accepted.
@@ -36,8 +36,8 @@ pub(super) async fn serve(listener: TcpListener, target: Target, dialer: Dialer)
     }
 }
 
-async fn carry(mut client: TcpStream, target: SocketAddr, dialer: &Dialer) -> io::Result<()> {
-    let mut server = match dial(target, dialer).await {
+async fn carry(client: TcpStream, target: SocketAddr, dialer: &Dialer) -> io::Result<()> {
+    let server = match dial(target, dialer).await {
         Ok(server) => server,
         Err(error) => {
             // The client is told as the container would tell it: by a reset.
@@ -48,14 +48,13 @@ async fn carry(mut client: TcpStream, target: SocketAddr, dialer: &Dialer) -> io
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     // Passes the end of either direction on and waits for the other.
-    let copied =
-        tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
-    if copied.is_err() {
+    let carried = relay::carry(&client, &server).await;
+    if carried.is_err() {
         // What broke one side breaks the other: a clean end would be a lie.
         let _ = set_socket_linger(&client, Some(Duration::ZERO));
         let _ = set_socket_linger(&server, Some(Duration::ZERO));
     }
-    copied.map(drop)
+    carried
 }
 
 /// Connects to `target` from inside the namespace.
@@ -65,5 +64,4 @@ pub(crate) async fn dial(target: SocketAddr, dialer: &Dialer) -> io::Result<TcpS
     timeout(PATIENCE, socket.connect(target)).await.map_err(|_| io::Error::from(Errno::TIMEDOUT))?
 }
 
-const BUFFER: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(20);
