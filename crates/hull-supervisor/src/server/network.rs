@@ -224,29 +224,54 @@ async fn keep(
                 tracing::warn!("the network service has gone");
                 member = rejoin(&context, &member, &launch.program, &endpoints).await;
             }
+            // Nobody waits for an answer if the container is ending.
             Some(change) = asked.recv() => match change {
-                // Nobody waits for an answer if the container is ending.
                 Change::Connect(endpoint, reply) => {
-                    let connected = member.connect(endpoint.clone()).await;
+                    let connect = async |member: &mut Member| member.connect(endpoint.clone()).await;
+                    let connected = ask(&context, &mut member, &launch.program, &endpoints, connect);
+                    let connected = connected.await;
                     if connected.is_ok() {
                         endpoints.push(endpoint);
                     }
                     let _ = reply.send(connected);
                 }
                 Change::Rename(names, reply) => {
+                    let rename = async |member: &mut Member| member.rename(names.clone()).await;
+                    let renamed = ask(&context, &mut member, &launch.program, &endpoints, rename);
+                    let renamed = renamed.await;
                     for endpoint in &mut endpoints {
                         if let Some(names) = names.get(&endpoint.network.id) {
                             endpoint.names.clone_from(names);
                         }
                     }
-                    let _ = reply.send(member.rename(names).await);
+                    let _ = reply.send(renamed);
                 }
                 Change::Disconnect(network, reply) => {
+                    let disconnect = async |member: &mut Member| member.disconnect(&network).await;
+                    let left = ask(&context, &mut member, &launch.program, &endpoints, disconnect);
+                    let left = left.await;
                     endpoints.retain(|endpoint| endpoint.network.id != network);
-                    let _ = reply.send(member.disconnect(&network).await);
+                    let _ = reply.send(left);
                 }
             },
         }
+    }
+}
+
+/// Asks for a change: the next service, if the one that there is goes before it answers.
+async fn ask<T>(
+    context: &Context,
+    member: &mut Member,
+    program: &Path,
+    endpoints: &[Endpoint],
+    change: impl AsyncFn(&mut Member) -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    match change(member).await {
+        Err(ClientError::Lost(_)) => {
+            *member = rejoin(context, member, program, endpoints).await;
+            change(member).await
+        }
+        answered => answered,
     }
 }
 

@@ -140,3 +140,17 @@ fn a_new_container_finds_the_networks_of_those_whose_service_has_gone() {
         sh(&home, "new", "ping -c 1 -W 1 old").contains("1 packets received")
     });
 }
+
+#[test]
+fn changes_are_made_by_the_next_service_if_one_dies_over_them() {
+    let (_registry, home, image) = Home::with_busybox();
+    idle(&home, &image, "box", "bridge", &[]);
+    home.hull(&["network", "create", "side"]).success();
+    for _ in 0..4 {
+        for (change, interfaces) in [("connect", "eth0 eth1 lo"), ("disconnect", "eth0 lo")] {
+            home.pids("network-service").into_iter().for_each(hull_tests::kill);
+            home.hull(&["network", change, "side", "box"]).success();
+            assert_eq!(sh(&home, "box", "cd /sys/class/net; echo *"), interfaces);
+        }
+    }
+}
