@@ -192,9 +192,11 @@ fn open_namespace(
     files: &Files,
 ) -> Result<Namespace, ServiceError> {
     let path = files.door();
-    let left = left::door(home, &path).into_iter().chain(kept);
+    // All of them are looked at, so that no note of one that was killed stays.
+    let members: Vec<_> = left::members(files).collect();
+    let left = left::door(home, &path).into_iter().chain(kept).chain(members);
     // What they lead to may end while it is being opened.
-    let mut left = left.chain(left::members(files)).filter_map(|paths| {
+    let mut left = left.filter_map(|paths| {
         let opened = Namespace::open(program, home, Some(paths));
         opened.inspect_err(|error| tracing::warn!(%error, "a namespace cannot be used")).ok()
     });
