@@ -35,9 +35,9 @@ fn an_interface_that_waits_is_for_those_who_have_a_network() {
     idle(&home, "busybox", "box", "none", &[]);
     home.hull(&["network", "disconnect", "none", "box"]).success();
     for network in ["net", "bridge"] {
-        let first = "{{(index .IPAM.Config 0).Gateway}}";
-        let gateway = home.hull(&["network", "inspect", "-f", first, network]).success();
         home.hull(&["network", "connect", network, "box"]).success();
+        let gateway = format!("{{{{.NetworkSettings.Networks.{network}.Gateway}}}}");
+        let gateway = home.hull(&["inspect", "-f", &gateway, "box"]).success();
         let ping = format!("ping -c 1 -W 5 {gateway}");
         assert!(sh(&home, "box", &ping).contains("1 packets received"), "{network}");
     }
